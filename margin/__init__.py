@@ -1,0 +1,1 @@
+"""Keeps the books: usage, prices, charges, the journal and the ledger. Knows nothing of HTTP."""
