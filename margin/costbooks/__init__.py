@@ -1,0 +1,1 @@
+"""Price files, how they are read, and how the shipped one is generated."""

@@ -1,0 +1,184 @@
+"""The fold of one exchange's records: hold, calls and marks, then one settlement or void.
+
+Postings of a settlement: credits go from *held* to *spent* (what was held too much goes back to the same grants, last
+taken first); each burnt grant's cash basis becomes revenue; credits no grant covers are charged at the plan's overage or
+prepaid price; every attempt is a cost line of its own under the one charge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from margin.ledger.grants import allocate
+from margin.ledger.postings import CREDIT, NOBODY, USD, Effects, Leg, RollupKey, pair
+from margin.ledger.state import Hold, State
+from margin.ledger.terms import day
+from margin.money import round_half_even
+from margin.savings import routing_saving_nusd
+
+Record = dict[str, Any]
+
+COST_ACCOUNTS = {"model": "cogs.model", "estimated": "cogs.estimated", "failed": "cogs.failed"}
+
+
+def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
+    x, number, milli, t = record["x"], record["c"], record["cr"], record["t"]
+    if x in state.holds:
+        effects.refused.append((x, "held twice"))
+        return
+    parts = allocate(state.live_grants(number), milli, t)
+    for name, taken in parts:
+        state.put_grant(state.grants[name].hold(taken))
+    hold = Hold(x, journal, number, record["key"], record["plan"], record["pv"], record["tier"], record["served"], t,
+                record["dl"], milli, tuple(parts))  # fmt: skip
+    state.put_hold(hold)
+    covered = milli - hold.uncovered_milli
+    effects.post(f"hold:{x}", "hold", t,
+                 *pair(number, CREDIT, covered, to="credits.held", from_="credits.available"),
+                 *pair(number, CREDIT, hold.uncovered_milli, to="credits.held", from_="credits.overdraft"))  # fmt: skip
+
+
+def _called(state: State, record: Record, effects: Effects, _: str) -> None:
+    hold = state.holds.get(record["x"])
+    if hold is None:
+        effects.refused.append((record["x"], "called without a hold"))
+        return
+    state.put_hold(replace(hold, call=record))
+
+
+def _mark(state: State, record: Record, effects: Effects, _: str) -> None:
+    hold = state.holds.get(record["x"])
+    if hold is None:
+        effects.refused.append((record["x"], "marked without a hold"))
+        return
+    state.put_hold(replace(hold, mark=record))
+
+
+def _void(state: State, record: Record, effects: Effects, _: str) -> None:
+    hold = state.pop_hold(record["x"])
+    if hold is None:
+        effects.refused.append((record["x"], "voided without a hold"))
+        return
+    legs = _return(state, hold, hold.held_milli, record["t"])
+    for line in record["a"]:
+        legs += _cost(hold, line, record["t"], effects)
+    effects.post(f"close:{hold.x}", "void", record["t"], *legs)
+
+
+def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
+    hold = state.pop_hold(record["x"])
+    if hold is None:
+        effects.refused.append((record["x"], "settled without a hold"))
+        return
+    charge, t = record["cr"], record["t"]
+    assert 0 <= charge <= hold.held_milli, "a charge beyond its hold is journalled as a hold of its own"
+    legs = _return(state, hold, hold.held_milli - charge, t)
+    legs += pair(hold.customer, CREDIT, charge, to="credits.spent", from_="credits.held")
+    revenue_credits, revenue_usage = _burn(state, hold, charge)
+    legs += pair(hold.customer, USD, revenue_credits, to="deferred.credits", from_="rev.credits")
+    legs += pair(hold.customer, USD, revenue_usage, to="receivable", from_="rev.usage")
+    for line in record["a"]:
+        legs += _cost(hold, line, t, effects)
+    effects.post(f"close:{hold.x}", "charge", t, *legs)
+    _book(hold, record, revenue_credits, revenue_usage, effects)
+
+
+def _return(state: State, hold: Hold, milli: int, t: int) -> tuple[Leg, ...]:
+    """Give `milli` held credits back: uncovered ones first, then to the grants, last taken first."""
+    uncovered = min(milli, hold.uncovered_milli)
+    legs = pair(hold.customer, CREDIT, uncovered, to="credits.overdraft", from_="credits.held")
+    legs += pair(hold.customer, CREDIT, milli - uncovered, to="credits.available", from_="credits.held")
+    back = milli - uncovered
+    for name, taken in reversed(hold.parts):
+        returned = min(back, taken)
+        if returned:
+            _release(state, name, returned, t)
+        back -= returned
+    return legs
+
+
+def _release(state: State, name: str, milli: int, t: int) -> None:
+    grant = state.grants[name].release(milli)
+    state.put_grant(grant)
+    if grant.expires_t <= t:
+        state.await_end(grant)
+
+
+def _burn(state: State, hold: Hold, charge_milli: int) -> tuple[int, int]:
+    """Spend the charge from the hold's grants in burn order; return revenue from them and from uncovered credits."""
+    carried, left = 0, charge_milli
+    for name, taken in hold.parts:
+        spent = min(left, taken)
+        if spent:
+            grant, cash = state.grants[name].burn(spent)
+            state.put_grant(grant)
+            carried += cash
+        left -= spent
+    customer = state.customers[hold.customer]
+    price = state.terms(replace(customer, plan=hold.plan)).uncovered_nusd_per_credit
+    return carried, round_half_even(price * left, 1000)
+
+
+def _cost(hold: Hold, line: Record, t: int, effects: Effects) -> tuple[Leg, ...]:
+    """Return one attempt's legs, and note its row. An unknown cost has a row and no legs: it is never booked as zero."""
+    effects.cost_lines.append(
+        (hold.x, line["n"], t, hold.customer, line["p"], line["d"], line["m"], line["kind"], line["id"], line["st"],
+         None if line["u"] is None else orjson.dumps(line["u"]).decode(), line["card"], line["cost"])
+    )  # fmt: skip
+    cost = line["cost"]
+    if cost is None:
+        return ()
+    row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, line["p"], line["m"])
+    effects.add(row, **{f"cost_{line['kind']}_nusd": cost})
+    account = COST_ACCOUNTS[line["kind"]]
+    return pair(hold.customer, USD, cost, to=account, from_=f"ap.{line['p']}", from_customer=NOBODY)
+
+
+def _book(hold: Hold, record: Record, revenue_credits: int, revenue_usage: int, effects: Effects) -> None:
+    """Note the charge's own row and its sums in the day's rollup."""
+    lines = record["a"]
+    known = [line["cost"] for line in lines]
+    cost = None if None in known or not lines else sum(known)
+    saving = routing_saving_nusd(record["base"], cost)
+    last: Record = lines[-1] if lines else {"p": "", "d": "", "m": "", "u": None}
+    usage = last["u"] or {}
+    t = record["t"]
+    effects.charges.append(
+        (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier,
+         record["o"], last["p"], last["d"], last["m"], record["cr"], revenue_credits + revenue_usage, cost,
+         record["base"], saving, orjson.dumps(record["dec"]).decode())
+    )  # fmt: skip
+    row = RollupKey(
+        day(t),
+        hold.customer,
+        hold.plan,
+        hold.charge_tier,
+        hold.served_tier,
+        last["p"],
+        last["m"],
+        record["o"],
+    )
+    effects.add(
+        row, requests=1, credits_milli=record["cr"],
+        input=usage.get("input", 0), cache_read=usage.get("cache_read", 0),
+        cache_write=usage.get("cache_write_5m", 0) + usage.get("cache_write_1h", 0),
+        output=usage.get("output", 0) + usage.get("reasoning", 0),
+        revenue_credits_nusd=revenue_credits, revenue_usage_nusd=revenue_usage,
+    )  # fmt: skip
+    if saving is None or record["base"] is None:
+        effects.add(row, unpriced=1)
+    else:
+        effects.add(row, baseline_nusd=record["base"], saving_routing_nusd=saving)
+
+
+STEPS: dict[str, Callable[[State, Record, Effects, str], None]] = {
+    "held": _held,
+    "called": _called,
+    "mark": _mark,
+    "void": _void,
+    "settled": _settled,
+}

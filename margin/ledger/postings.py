@@ -1,0 +1,102 @@
+"""What a fold returns: transactions of legs, and the rows that stand beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+CREDIT = "CREDIT"
+"""Commodity in milli-credits."""
+USD = "USD"
+"""Commodity in nano-dollars."""
+
+NOBODY = 0
+"""The customer number of accounts that belong to the house."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One entry: an amount on an account of a customer. Debit is positive."""
+
+    customer: int
+    account: str
+    commodity: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Txn:
+    """A balanced set of legs. `key` is unique forever: a second transaction with it cannot be stored."""
+
+    key: str
+    kind: str
+    t: int
+    legs: tuple[Leg, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse to exist unbalanced."""
+        totals: dict[str, int] = {}
+        for leg in self.legs:
+            totals[leg.commodity] = totals.get(leg.commodity, 0) + leg.amount
+        assert not any(totals.values()), f"{self.kind} {self.key} does not balance: {totals}"
+
+
+def pair(
+    customer: int,
+    commodity: str,
+    amount: int,
+    *,
+    to: str,
+    from_: str,
+    from_customer: int | None = None,
+) -> tuple[Leg, ...]:
+    """Return the two legs that move `amount` from one account to another; none when it is zero."""
+    if amount == 0:
+        return ()
+    giver = customer if from_customer is None else from_customer
+    return (Leg(customer, to, commodity, amount), Leg(giver, from_, commodity, -amount))
+
+
+@dataclass(frozen=True, slots=True)
+class RollupKey:
+    """A day of one customer on one plan, by tier, by who served and how it ended. Empty strings: not a request."""
+
+    day: str
+    customer: int
+    plan: str
+    charge_tier: str = ""
+    served_tier: str = ""
+    provider: str = ""
+    model: str = ""
+    outcome: str = ""
+
+
+ROLLUP_SUMS = (
+    "requests", "input", "cache_read", "cache_write", "output", "credits_milli", "cost_model_nusd",
+    "cost_estimated_nusd", "cost_failed_nusd", "revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd",
+    "revenue_breakage_nusd", "baseline_nusd", "saving_routing_nusd", "unpriced",
+)  # fmt: skip
+"""What a rollup row adds up. `unpriced` counts requests whose cost or baseline is not known."""
+
+
+@dataclass(slots=True)
+class Effects:
+    """Everything one batch of records changes, collected to be stored in one database transaction."""
+
+    txns: list[Txn] = field(default_factory=list)
+    charges: list[tuple[Any, ...]] = field(default_factory=list)
+    cost_lines: list[tuple[Any, ...]] = field(default_factory=list)
+    rollup: dict[RollupKey, dict[str, int]] = field(default_factory=dict)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    """(exchange, why) of records that had no effect, such as a second settlement. Counted, never silent."""
+
+    def post(self, key: str, kind: str, t: int, *legs: Leg) -> None:
+        """Add a transaction unless it moves nothing."""
+        if legs:
+            self.txns.append(Txn(key, kind, t, legs))
+
+    def add(self, key: RollupKey, **sums: int) -> None:
+        """Add to one rollup row."""
+        row = self.rollup.setdefault(key, {})
+        for name, amount in sums.items():
+            row[name] = row.get(name, 0) + amount

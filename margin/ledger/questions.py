@@ -1,0 +1,99 @@
+"""What people ask the ledger. Every question reads one snapshot; margin questions read the rollup only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+COST = "cost_model_nusd + cost_estimated_nusd + cost_failed_nusd"
+REVENUE = "revenue_credits_nusd + revenue_usage_nusd + revenue_fee_nusd + revenue_breakage_nusd"
+
+
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Hold one consistent view of the file for the length of the block."""
+    db.execute("BEGIN")
+    try:
+        yield db
+    finally:
+        db.execute("ROLLBACK")
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRow:
+    """Margin of one customer, or of all. `savings_nusd` covers the requests whose baseline and cost are known."""
+
+    customer: int | None
+    requests: int
+    cost_nusd: int
+    revenue_nusd: int
+    savings_nusd: int
+    unpriced: int
+
+    @property
+    def margin_nusd(self) -> int:
+        """Revenue minus cost; negative is a loss."""
+        return self.revenue_nusd - self.cost_nusd
+
+
+def margin_by_customer(db: sqlite3.Connection, *, since_day: str = "") -> list[MarginRow]:
+    """Return each customer's margin from `since_day` (inclusive, UTC) on, biggest loss first."""
+    rows = db.execute(
+        f"""SELECT customer, SUM(requests), SUM({COST}), SUM({REVENUE}), SUM(saving_routing_nusd), SUM(unpriced)
+            FROM rollup WHERE day >= ? GROUP BY customer ORDER BY SUM({REVENUE}) - SUM({COST}), customer""",  # noqa: S608
+        (since_day,),
+    )
+    return [MarginRow(*row) for row in rows]
+
+
+def total(rows: list[MarginRow]) -> MarginRow:
+    """Add rows up."""
+    return MarginRow(
+        None,
+        sum(row.requests for row in rows),
+        sum(row.cost_nusd for row in rows),
+        sum(row.revenue_nusd for row in rows),
+        sum(row.savings_nusd for row in rows),
+        sum(row.unpriced for row in rows),
+    )
+
+
+def credit_balance(db: sqlite3.Connection, customer: int) -> dict[str, int]:
+    """Return a customer's credits in milli-credits: available, held, spent, expired."""
+    names = ("available", "held", "spent", "expired")
+    found = dict(
+        db.execute(
+            "SELECT name, balance FROM accounts WHERE customer = ? AND commodity = 'CREDIT'", (customer,)
+        ).fetchall()
+    )
+    return {name: found.get(f"credits.{name}", 0) for name in names}
+
+
+def totals(db: sqlite3.Connection, labels: tuple[str, ...], sums: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """Return `sums` of the whole rollup, grouped by `labels`: what the exporter turns into counters."""
+    grouped = ", ".join(labels)
+    summed = ", ".join(f"SUM({name})" for name in sums)
+    return db.execute(f"SELECT {grouped}, {summed} FROM rollup GROUP BY {grouped} ORDER BY {grouped}").fetchall()  # noqa: S608
+
+
+def charge(db: sqlite3.Connection, x: str) -> dict[str, Any] | None:
+    """Return one charge with its cost lines, or None."""
+    row = _row(db.execute("SELECT * FROM charges WHERE x = ?", (x,)))
+    if row is None:
+        return None
+    lines = db.execute("SELECT * FROM cost_lines WHERE x = ? ORDER BY n", (x,))
+    names = [column[0] for column in lines.description]
+    return row | {"cost_lines": [dict(zip(names, each, strict=True)) for each in lines]}
+
+
+def _row(cursor: sqlite3.Cursor) -> dict[str, Any] | None:
+    found = cursor.fetchone()
+    return None if found is None else dict(zip([column[0] for column in cursor.description], found, strict=True))
+
+
+def cost_lines(db: sqlite3.Connection) -> Iterator[tuple[str, str, str, str, int | None]]:
+    """Yield (call id, provider, model, kind, cost) of every attempt that a provider may have billed."""
+    yield from db.execute("SELECT COALESCE(call_id, ''), provider, model, kind, cost_nusd FROM cost_lines")

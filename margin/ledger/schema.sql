@@ -1,0 +1,50 @@
+-- The ledger's tables. Entries are never updated or deleted: triggers refuse it.
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS accounts (
+    id INTEGER PRIMARY KEY, customer INTEGER NOT NULL, name TEXT NOT NULL, commodity TEXT NOT NULL,
+    balance INTEGER NOT NULL DEFAULT 0, UNIQUE (customer, name, commodity));
+CREATE TABLE IF NOT EXISTS txns (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, t INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS entries (
+    id INTEGER PRIMARY KEY, txn INTEGER NOT NULL, account INTEGER NOT NULL, amount INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS entries_are_final BEFORE UPDATE ON entries
+    BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
+CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON entries
+    BEGIN SELECT RAISE(ABORT, 'entries are never deleted'); END;
+
+-- One row per charged exchange, with its decision record; cost lines stand under it.
+CREATE TABLE IF NOT EXISTS charges (
+    x TEXT PRIMARY KEY, t INTEGER NOT NULL, customer INTEGER NOT NULL, key TEXT NOT NULL, plan TEXT NOT NULL,
+    plan_version TEXT NOT NULL, charge_tier TEXT NOT NULL, served_tier TEXT NOT NULL, outcome TEXT NOT NULL,
+    provider TEXT NOT NULL, deployment TEXT NOT NULL, model TEXT NOT NULL, credits_milli INTEGER NOT NULL,
+    revenue_nusd INTEGER NOT NULL, cost_nusd INTEGER, baseline_nusd INTEGER, saving_nusd INTEGER,
+    decision TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cost_lines (
+    x TEXT NOT NULL, n INTEGER NOT NULL, t INTEGER NOT NULL, customer INTEGER NOT NULL, provider TEXT NOT NULL,
+    deployment TEXT NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL, call_id TEXT, status INTEGER, usage TEXT,
+    card TEXT, cost_nusd INTEGER, PRIMARY KEY (x, n)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cost_lines_by_call ON cost_lines (call_id);
+
+-- A margin question reads this table only. Sums are kept in the transaction that stores the entries.
+CREATE TABLE IF NOT EXISTS rollup (
+    day TEXT NOT NULL, customer INTEGER NOT NULL, plan TEXT NOT NULL, charge_tier TEXT NOT NULL,
+    served_tier TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, outcome TEXT NOT NULL,
+    {rollup_sums},
+    PRIMARY KEY (customer, day, plan, charge_tier, served_tier, provider, model, outcome)) WITHOUT ROWID;
+
+-- The fold's memory, rebuilt from the journals when in doubt.
+CREATE TABLE IF NOT EXISTS customers (
+    number INTEGER PRIMARY KEY, plan TEXT NOT NULL, since_t INTEGER NOT NULL, segment_t INTEGER NOT NULL,
+    accrued_to_t INTEGER NOT NULL, accrued_nusd INTEGER NOT NULL, included_period TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS keys (
+    id TEXT PRIMARY KEY, digest TEXT NOT NULL, customer INTEGER NOT NULL, scopes TEXT NOT NULL,
+    created_t INTEGER NOT NULL, revoked_t INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS grants (
+    id TEXT PRIMARY KEY, seq INTEGER NOT NULL, customer INTEGER NOT NULL, left_milli INTEGER NOT NULL,
+    held_milli INTEGER NOT NULL, basis_nusd INTEGER NOT NULL, expires_t INTEGER NOT NULL,
+    priority INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS journals (
+    name TEXT PRIMARY KEY, folded_bytes INTEGER NOT NULL, chain TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS holds (x TEXT PRIMARY KEY, hold TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS refused (id INTEGER PRIMARY KEY, subject TEXT NOT NULL, why TEXT NOT NULL);

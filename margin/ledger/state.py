@@ -1,0 +1,165 @@
+"""What the fold must remember between records: customers, keys, live grants, open holds, the current plans.
+
+Everything here is small beside the history (it grows with customers and open exchanges, not with requests), is stored
+with the entries in one database transaction, and can be rebuilt from the journals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+from margin.journal import Position
+from margin.ledger.grants import NEVER_T, Grant
+from margin.ledger.terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer's subscription: which plan, and how far its fee has accrued in this segment of the period."""
+
+    number: int
+    plan: str
+    since_t: int
+    segment_t: int
+    accrued_to_t: int
+    accrued_nusd: int
+    included_period: str
+    """The period whose included credits were given, so that they are given once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key without its secret."""
+
+    id: str
+    digest: str
+    customer: int
+    scopes: tuple[str, ...]
+    created_t: int
+    revoked_t: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An open exchange: credits put aside, and what is known of its calls so far."""
+
+    x: str
+    journal: str
+    customer: int
+    key: str
+    plan: str
+    plan_version: str
+    charge_tier: str
+    served_tier: str
+    t: int
+    deadline_t: int
+    held_milli: int
+    parts: tuple[tuple[str, int], ...]
+    """(grant, credits), in burn order; their sum may be less than `held_milli` where the plan does not enforce."""
+    call: dict[str, Any] | None = None
+    """The last *called* record, or None: nothing was sent, so a crash voids."""
+    mark: dict[str, Any] | None = None
+    """The last *mark* record, or None: no byte of an answer was seen."""
+
+    @property
+    def uncovered_milli(self) -> int:
+        """Held credits that no grant stands behind."""
+        return self.held_milli - sum(milli for _, milli in self.parts)
+
+
+@dataclass(slots=True)
+class State:
+    """The fold's memory, and which of it changed since it was last stored."""
+
+    plans: dict[str, Terms] = field(default_factory=dict)
+    default_plan: str = ""
+    sellbook_version: str = ""
+    customers: dict[int, Customer] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    grants_of: dict[int, list[str]] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    journals: dict[str, Position] = field(default_factory=dict)
+    """How far each worker's journal is folded."""
+    grant_seq: int = 0
+    periodic: set[int] = field(default_factory=set)
+    ending: list[tuple[int, str]] = field(default_factory=list)
+    """Heap of (expiry, grant), so that a tick looks only at grants that ended."""
+    changed: set[tuple[str, Any]] = field(default_factory=set)
+
+    def terms(self, customer: Customer) -> Terms:
+        """Return the terms a customer is on; a plan that was removed falls back to the default plan."""
+        found = self.plans.get(customer.plan)
+        return found if found is not None else self.plans[self.default_plan]
+
+    def put_customer(self, customer: Customer) -> None:
+        """Store a customer's new state."""
+        self.customers[customer.number] = customer
+        terms = self.terms(customer)
+        (self.periodic.add if terms.is_periodic else self.periodic.discard)(customer.number)
+        self.changed.add(("customer", customer.number))
+
+    def put_key(self, key: Key) -> None:
+        """Store a key's new state."""
+        self.keys[key.id] = key
+        self.changed.add(("key", key.id))
+
+    def put_grant(self, grant: Grant) -> None:
+        """Store a grant's new state; one that is used up is forgotten here (its entries stay)."""
+        self.changed.add(("grant", grant.id))
+        listed = self.grants_of.setdefault(grant.customer, [])
+        if grant.left_milli == 0 and grant.held_milli == 0:
+            self.grants.pop(grant.id, None)
+            if grant.id in listed:
+                listed.remove(grant.id)
+            return
+        if grant.id not in self.grants:
+            listed.append(grant.id)
+            self.await_end(grant)
+        self.grants[grant.id] = grant
+
+    def await_end(self, grant: Grant) -> None:
+        """See to it that a tick at or after the grant's expiry looks at it."""
+        if grant.expires_t < NEVER_T:
+            heappush(self.ending, (grant.expires_t, grant.id))
+
+    def pop_ended(self, t: int) -> list[Grant]:
+        """Return the grants whose expiry is at or before `t`, each once, in order of expiry."""
+        ended: dict[str, Grant] = {}
+        while self.ending and self.ending[0][0] <= t:
+            _, name = heappop(self.ending)
+            if name in self.grants:
+                ended[name] = self.grants[name]
+        return list(ended.values())
+
+    def put_journal(self, name: str, position: Position) -> None:
+        """Note how far a worker's journal is folded."""
+        self.journals[name] = position
+        self.changed.add(("journal", name))
+
+    def put_hold(self, hold: Hold) -> None:
+        """Store a hold's new state."""
+        self.holds[hold.x] = hold
+        self.changed.add(("hold", hold.x))
+
+    def pop_hold(self, x: str) -> Hold | None:
+        """Close a hold; None when there is none open by that name."""
+        hold = self.holds.pop(x, None)
+        if hold is not None:
+            self.changed.add(("hold", x))
+        return hold
+
+    def live_grants(self, customer: int) -> list[Grant]:
+        """Return a customer's grants that still hold credits."""
+        return [self.grants[each] for each in self.grants_of.get(customer, ())]
+
+    def available_milli(self, customer: int, t: int) -> int:
+        """Return what could be held at `t`: credits left on grants that have not ended."""
+        return sum(each.left_milli for each in self.live_grants(customer) if each.expires_t > t)
+
+    def earliest_expiry_t(self, customer: int, t: int) -> int | None:
+        """Return when the next of the customer's live grants ends; None if none does or there is none."""
+        ends = [each.expires_t for each in self.live_grants(customer) if each.expires_t > t and each.left_milli > 0]
+        return min(ends, default=None)

@@ -1,0 +1,232 @@
+"""The ledger in SQLite (WAL): one writer, any number of readers.
+
+`Store.write` stores one batch (entries, balances, rows, rollup, the fold's memory, the position reached) in one
+transaction, so that after a crash the file is exactly the fold up to its position.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from margin.journal import Position
+from margin.ledger.grants import Grant
+from margin.ledger.postings import ROLLUP_SUMS, Effects, Leg
+from margin.ledger.state import Customer, Hold, Key, State
+from margin.ledger.terms import Terms
+
+FORMAT = "1"
+
+_ROLLUP_KEY = ("day", "customer", "plan", "charge_tier", "served_tier", "provider", "model", "outcome")
+
+
+class LedgerFormat(Exception):
+    """The file was written by another format of the ledger, or is no ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far the keeper's journals are folded: the incarnation, the byte, the chain there."""
+
+    incarnation: int = 0
+    offset: int = 0
+    chain: str = ""
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open the file with the house's settings; waits up to 10 s for a lock."""
+    if read_only:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10, isolation_level=None)
+    else:
+        connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        # The journals are the record and are synced before they are folded: a commit lost with the machine is refolded.
+        connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA cache_size = -65536")
+    return connection
+
+
+class Store:
+    """The one writer of a ledger file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.db = connect(path)
+        self._create()
+        self._accounts: dict[tuple[int, str, str], int] = {
+            (customer, name, commodity): number
+            for number, customer, name, commodity in self.db.execute(
+                "SELECT id, customer, name, commodity FROM accounts"
+            )
+        }
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+    def _create(self) -> None:
+        sums = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in ROLLUP_SUMS)
+        schema = (Path(__file__).with_name("schema.sql")).read_text().replace("{rollup_sums}", sums)
+        try:
+            self.db.executescript(schema)
+            found = self._meta("format")
+        except sqlite3.DatabaseError as error:
+            raise LedgerFormat(f"{self.path} is not a ledger: {error}") from error
+        if found is None:
+            self.db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
+        elif found != FORMAT:
+            raise LedgerFormat(f"{self.path} has format {found}; this version reads format {FORMAT}")
+
+    def _meta(self, name: str) -> str | None:
+        row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _set_meta(self, name: str, value: str) -> None:
+        self.db.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (name, value)
+        )
+
+    # ---- writing --------------------------------------------------------------------------------------------------
+
+    def write(self, state: State, effects: Effects, reached: Reached) -> None:
+        """Store one batch. All of it, or on any error nothing."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            self._write_entries(effects)
+            self._write_rows(effects)
+            self._write_state(state)
+            self._set_meta("reached", orjson.dumps(asdict(reached)).decode())
+            self.db.execute("COMMIT")
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        state.changed.clear()
+
+    def _write_entries(self, effects: Effects) -> None:
+        entries, balances = [], dict[int, int]()
+        for txn in effects.txns:
+            cursor = self.db.execute("INSERT INTO txns (key, kind, t) VALUES (?, ?, ?)", (txn.key, txn.kind, txn.t))
+            for leg in txn.legs:
+                account = self._account(leg)
+                entries.append((cursor.lastrowid, account, leg.amount))
+                balances[account] = balances.get(account, 0) + leg.amount
+        self.db.executemany("INSERT INTO entries (txn, account, amount) VALUES (?, ?, ?)", entries)
+        self.db.executemany(
+            "UPDATE accounts SET balance = balance + ? WHERE id = ?",
+            [(amount, account) for account, amount in balances.items()],
+        )
+
+    def _account(self, leg: Leg) -> int:
+        key = (leg.customer, leg.account, leg.commodity)
+        found = self._accounts.get(key)
+        if found is None:
+            cursor = self.db.execute("INSERT INTO accounts (customer, name, commodity) VALUES (?, ?, ?)", key)
+            assert cursor.lastrowid is not None
+            found = self._accounts[key] = cursor.lastrowid
+        return found
+
+    def _write_rows(self, effects: Effects) -> None:
+        self._insert("charges", effects.charges, 18)
+        self._insert("cost_lines", effects.cost_lines, 13)
+        self.db.executemany("INSERT INTO refused (subject, why) VALUES (?, ?)", effects.refused)
+        columns = ", ".join((*_ROLLUP_KEY, *ROLLUP_SUMS))
+        marks = ", ".join("?" * (len(_ROLLUP_KEY) + len(ROLLUP_SUMS)))
+        added = ", ".join(f"{name} = {name} + excluded.{name}" for name in ROLLUP_SUMS)
+        self.db.executemany(
+            f"INSERT INTO rollup ({columns}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {added}",  # noqa: S608 - our names
+            [
+                (*(getattr(key, name) for name in _ROLLUP_KEY), *(sums.get(name, 0) for name in ROLLUP_SUMS))
+                for key, sums in effects.rollup.items()
+            ],
+        )
+
+    def _insert(self, table: str, rows: Iterable[tuple[Any, ...]], width: int) -> None:
+        self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * width)})", rows)  # noqa: S608 - our names
+
+    def _write_state(self, state: State) -> None:
+        for kind, name in state.changed:
+            if kind == "plans":
+                self._write_plans(state)
+            elif kind == "customer":
+                values = _values(state.customers[name])
+                self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            elif kind == "key":
+                self._write_key(state.keys[name])
+            elif kind == "grant":
+                self._write_grant(state.grants.get(name), name)
+            elif kind == "journal":
+                position = state.journals[name]
+                row = (name, position.offset, position.chain)
+                self.db.execute("INSERT OR REPLACE INTO journals VALUES (?, ?, ?)", row)
+            else:
+                self._write_hold(state.holds.get(name), name)
+
+    def _write_plans(self, state: State) -> None:
+        terms = {name: _plain(each) for name, each in state.plans.items()}
+        content = {"version": state.sellbook_version, "default": state.default_plan, "plans": terms}
+        self._set_meta("sellbook", orjson.dumps(content).decode())
+
+    def _write_key(self, key: Key) -> None:
+        row = (key.id, key.digest, key.customer, " ".join(key.scopes), key.created_t, key.revoked_t)
+        self.db.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def _write_grant(self, grant: Grant | None, name: str) -> None:
+        if grant is None:
+            self.db.execute("DELETE FROM grants WHERE id = ?", (name,))
+        else:
+            self.db.execute("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _values(grant))
+
+    def _write_hold(self, hold: Hold | None, name: str) -> None:
+        if hold is None:
+            self.db.execute("DELETE FROM holds WHERE x = ?", (name,))
+        else:
+            content = orjson.dumps(_plain(hold)).decode()
+            self.db.execute("INSERT OR REPLACE INTO holds VALUES (?, ?)", (name, content))
+
+    # ---- reading back ------------------------------------------------------------------------------------------------
+
+    def reached(self) -> Reached:
+        """Return how far this file is folded."""
+        found = self._meta("reached")
+        return Reached() if found is None else Reached(**orjson.loads(found))
+
+    def state(self) -> State:
+        """Return the fold's memory as of the last batch."""
+        state = State()
+        self._read_plans(state)
+        for row in self.db.execute("SELECT * FROM customers"):
+            state.put_customer(Customer(*row))
+        for id_, digest, number, scopes, created_t, revoked_t in self.db.execute("SELECT * FROM keys"):
+            state.put_key(Key(id_, digest, number, tuple(scopes.split()), created_t, revoked_t))
+        for row in self.db.execute("SELECT * FROM grants ORDER BY seq"):
+            state.put_grant(Grant(*row))
+        for name, offset, chain in self.db.execute("SELECT * FROM journals"):
+            state.journals[name] = Position(offset, chain)
+        for (content,) in self.db.execute("SELECT hold FROM holds"):
+            fields = orjson.loads(content)
+            fields["parts"] = tuple((name, milli) for name, milli in fields["parts"])
+            state.put_hold(Hold(**fields))
+        seq = self.db.execute("SELECT COUNT(*) FROM txns WHERE kind = 'grant'").fetchone()[0]
+        state.grant_seq = int(seq)
+        state.changed.clear()
+        return state
+
+    def _read_plans(self, state: State) -> None:
+        found = self._meta("sellbook")
+        if found is not None:
+            content = orjson.loads(found)
+            state.sellbook_version, state.default_plan = content["version"], content["default"]
+            state.plans = {name: Terms(**fields) for name, fields in content["plans"].items()}
+
+
+def _values(row: Customer | Grant) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in row.__slots__)
+
+
+def _plain(value: Hold | Terms) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__slots__}

@@ -1,0 +1,135 @@
+"""The journal's vocabulary: one function per kind of record, so that the format is written down once.
+
+Short keys, because every exchange writes three records: ``k`` kind, ``x`` exchange, ``t`` nanoseconds since 1970 UTC,
+``c`` customer number (never a name: names live in a side table that can be erased). Credits are milli-credits, money is
+nano-dollars. A field that is unknown is absent or null, never 0.
+
+Workers write *held*, *called*, *mark*, *settled*, *void*. The keeper writes everything else, and the same *settled* and
+*void* for exchanges whose worker died.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+Record = dict[str, Any]
+
+Outcome = Literal["ok", "error", "client_gone", "cut", "recovered"]
+OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "client_gone", "cut", "recovered")
+"""How a settled exchange ended: whole answer; provider failed after it may have billed; the client left and we read on;
+the provider's stream broke off; settled by the keeper for a worker that died."""
+
+CostKind = Literal["model", "estimated", "failed"]
+COST_KINDS: tuple[CostKind, ...] = ("model", "estimated", "failed")
+"""What a cost line stands on: usage the provider reported; our estimate, in suspense until reconciled; an attempt whose
+answer nobody got."""
+
+
+# ---- written by workers --------------------------------------------------------------------------------------------
+
+
+def opened(*, t: int, role: str, version: str) -> Record:
+    """First record of every file."""
+    return {"k": "opened", "t": t, "role": role, "format": 1, "version": version}
+
+
+def held(  # noqa: PLR0913 - one record, named fields
+    *, x: str, t: int, customer: int, key: str, plan: str, plan_version: str, charge_tier: str, served_tier: str,
+    credits_milli: int, deadline_t: int,
+) -> Record:  # fmt: skip
+    """Credits put aside before anything is sent. `deadline_t`: no exchange lives longer; then the reaper acts."""
+    return {"k": "held", "x": x, "t": t, "c": customer, "key": key, "plan": plan, "pv": plan_version,
+            "tier": charge_tier, "served": served_tier, "cr": credits_milli, "dl": deadline_t}  # fmt: skip
+
+
+def called(
+    *, x: str, t: int, attempt: int, provider: str, deployment: str, model: str, card: str | None,
+    input_estimate: int, input_cost_nusd: int | None,
+) -> Record:  # fmt: skip
+    """The intent to send, written before the first byte goes upstream.
+
+    `input_cost_nusd` is what the input alone is estimated to cost: all that is known if the process dies before an answer.
+    """
+    return {"k": "called", "x": x, "t": t, "n": attempt, "p": provider, "d": deployment, "m": model, "card": card,
+            "in": input_estimate, "inc": input_cost_nusd}  # fmt: skip
+
+
+def mark(*, x: str, t: int, output_estimate: int, cost_nusd: int | None) -> Record:
+    """A checkpoint of a running stream: tokens relayed so far and what all of it is estimated to cost."""
+    return {"k": "mark", "x": x, "t": t, "out": output_estimate, "cost": cost_nusd}
+
+
+def attempt(  # noqa: PLR0913
+    *, n: int, provider: str, deployment: str, model: str, card: str | None, kind: CostKind,
+    usage: dict[str, int] | None, cost_nusd: int | None, call_id: str | None, status: int | None,
+) -> Record:  # fmt: skip
+    """One call to a provider inside *settled* or *void*: a cost line. Unknown cost is null."""
+    return {"n": n, "p": provider, "d": deployment, "m": model, "card": card, "kind": kind, "u": usage,
+            "cost": cost_nusd, "id": call_id, "st": status}  # fmt: skip
+
+
+def settled(
+    *, x: str, t: int, outcome: Outcome, credits_milli: int, attempts: list[Record],
+    baseline_nusd: int | None, decision: Record,
+) -> Record:  # fmt: skip
+    """The one charge of an exchange, with every cost line under it and the record of why it went where it went."""
+    return {"k": "settled", "x": x, "t": t, "o": outcome, "cr": credits_milli, "a": attempts, "base": baseline_nusd,
+            "dec": decision}  # fmt: skip
+
+
+def void(*, x: str, t: int, why: str, attempts: list[Record]) -> Record:
+    """The hold goes back whole; `attempts` that may have cost something keep their cost lines."""
+    return {"k": "void", "x": x, "t": t, "why": why, "a": attempts}
+
+
+# ---- written by the keeper ------------------------------------------------------------------------------------------
+
+
+def fold(*, t: int, journal: str, start: int, end: int) -> Record:
+    """Bytes [start, end) of a worker's journal enter the ledger here. This is the order of everything."""
+    return {"k": "fold", "t": t, "j": journal, "from": start, "to": end}
+
+
+def sellbook(*, t: int, version: str, default: str, plans: dict[str, Record]) -> Record:
+    """The plans from here on, by name; see `margin.ledger.terms.Terms` for the fields of one."""
+    return {"k": "sellbook", "t": t, "version": version, "default": default, "plans": plans}
+
+
+def customer(*, t: int, customer: int, plan: str) -> Record:
+    """A customer begins, on a plan."""
+    return {"k": "customer", "t": t, "c": customer, "plan": plan}
+
+
+def moved(*, t: int, customer: int, plan: str) -> Record:
+    """A customer moves to another plan, now."""
+    return {"k": "moved", "t": t, "c": customer, "plan": plan}
+
+
+def key(*, t: int, id: str, digest: str, customer: int, scopes: list[str]) -> Record:  # noqa: A002
+    """A key begins. `digest` is the SHA-256 of the whole key, in hex."""
+    return {"k": "key", "t": t, "id": id, "digest": digest, "c": customer, "scopes": scopes}
+
+
+def key_revoked(*, t: int, id: str) -> Record:  # noqa: A002
+    """A key ends."""
+    return {"k": "key_revoked", "t": t, "id": id}
+
+
+def grant(
+    *,
+    t: int,
+    id: str,
+    customer: int,
+    credits_milli: int,
+    paid_nusd: int,
+    expires_t: int | None,
+    priority: int = 50,
+) -> Record:  # noqa: A002
+    """Credits are given; `paid_nusd` 0 makes them promotional: burning them is no revenue."""
+    return {"k": "grant", "t": t, "id": id, "c": customer, "cr": credits_milli, "paid": paid_nusd, "exp": expires_t,
+            "prio": priority}  # fmt: skip
+
+
+def tick(*, t: int) -> Record:
+    """Time passes: fees accrue to here, grants that ended expire, included credits of a new period are given."""
+    return {"k": "tick", "t": t}

@@ -1,0 +1,32 @@
+"""The savings waterfall: from a named baseline to the actual bill, lever by lever, signed.
+
+Each step re-prices the same request, so the levers and the bill add up to the baseline exactly. One lever exists today,
+*routing*: what the baseline's model would have billed for the same tokens, minus what was billed. Output length differs
+by model; the figure is the *same-token* one and says nothing about that. Costs of failed attempts and escalations count
+against the saving. It may be negative and is never floored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+LEVERS = ("routing",)
+
+
+def routing_saving_nusd(baseline_nusd: int | None, actual_nusd: int | None) -> int | None:
+    """Return baseline minus actual; unknown when either is."""
+    if baseline_nusd is None or actual_nusd is None:
+        return None
+    return baseline_nusd - actual_nusd
+
+
+def waterfall(baseline_nusd: int, levers_nusd: Mapping[str, int], actual_nusd: int) -> list[tuple[str, int]]:
+    """Return the steps from baseline to actual as (name, signed amount).
+
+    Raises:
+        ValueError: the levers do not lead from the baseline to the actual bill.
+    """
+    if baseline_nusd - sum(levers_nusd.values()) != actual_nusd:
+        raise ValueError("the levers do not add up to the bill")
+    steps = [(name, -levers_nusd[name]) for name in LEVERS if name in levers_nusd]
+    return [("baseline", baseline_nusd), *steps, ("actual", actual_nusd)]

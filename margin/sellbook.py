@@ -1,0 +1,207 @@
+"""The sell book: what customers pay us. Plans are immutable values, named by their content.
+
+A plan's version is a digest of its terms, so two plans that charge alike under one name are one
+version wherever they were loaded, and a changed price cannot pass for the old one. Every charge
+stores it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+Tier = Literal["simple", "medium", "complex"]
+CreditMode = Literal["entitlement", "prepaid"]
+Enforcement = Literal["none", "soft", "hard"]
+GatePolicy = Literal["down", "refuse"]
+
+TIERS: Final[tuple[Tier, ...]] = ("simple", "medium", "complex")
+"""The tiers from the cheapest to the dearest."""
+
+SCHEDULE_MILLI: Final[Mapping[Tier, int]] = MappingProxyType({"simple": 1_000, "medium": 3_000, "complex": 10_000})
+"""Milli-credits a request of each tier is charged when a plan states no schedule."""
+
+OPEN: Final = "open"
+"""The name of the plan that applies where no sell book is written."""
+
+_DIGEST_CHARS: Final = 12  # 48 bits: a chance collision needs some 2**24 versions of one book
+
+
+class PlanError(ValueError):
+    """Terms that contradict themselves.
+
+    Args:
+        field: The dotted name of the term at fault, as a plan's YAML spells it.
+        sentence: What is wrong with it and what would be right.
+    """
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(f"{field}: {sentence}")
+        self.field = field
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class CreditTerms:
+    """How a plan counts and sells credits.
+
+    Args:
+        mode: `entitlement` when the fee pays for the credits, so burning included ones earns
+            nothing; `prepaid` when credits are bought and become revenue as they are burnt.
+        schedule_milli: Milli-credits charged for a request, per charge tier.
+        included_milli: Milli-credits that each period's fee includes.
+        enforce: `none` counts only, `soft` serves past the balance, `hard` refuses with 402.
+        price_nusd_per_credit: What a prepaid credit sells for; `None` when it is not stated.
+        overage_nusd_per_credit: What a credit beyond the balance costs; `None` when none is sold.
+
+    Raises:
+        PlanError: A tier without a schedule, a negative number, or terms that exclude each other.
+    """
+
+    mode: CreditMode = "entitlement"
+    schedule_milli: Mapping[Tier, int] = field(default_factory=lambda: SCHEDULE_MILLI)
+    included_milli: int = 0
+    enforce: Enforcement = "none"
+    price_nusd_per_credit: int | None = None
+    overage_nusd_per_credit: int | None = None
+
+    def __post_init__(self) -> None:
+        frozen = MappingProxyType(dict(self.schedule_milli))
+        object.__setattr__(self, "schedule_milli", frozen)
+        self._check_numbers()
+        self._check_contradictions()
+
+    def _check_numbers(self) -> None:
+        if set(self.schedule_milli) != set(TIERS):
+            raise PlanError("credits.schedule", f"must price each tier: {', '.join(TIERS)}")
+        for tier, milli in self.schedule_milli.items():
+            _check_not_negative(f"credits.schedule.{tier}", milli)
+        _check_not_negative("credits.included", self.included_milli)
+        _check_not_negative("credits.price", self.price_nusd_per_credit)
+        _check_not_negative("credits.overage", self.overage_nusd_per_credit)
+
+    def _check_contradictions(self) -> None:
+        if self.mode == "prepaid" and self.included_milli:
+            raise PlanError("credits.included", "contradicts mode prepaid, where all are bought")
+        if self.mode != "prepaid" and self.price_nusd_per_credit is not None:
+            raise PlanError("credits.price", "needs mode prepaid; an entitlement has a fee instead")
+        if self.enforce == "hard" and self.overage_nusd_per_credit is not None:
+            raise PlanError("credits.overage", "contradicts enforce hard, which serves nothing past the balance")
+
+    def terms(self) -> dict[str, Any]:
+        """Return the terms as plain JSON values, for a digest or a decision record."""
+        return {
+            "mode": self.mode,
+            "schedule_milli": dict(self.schedule_milli),
+            "included_milli": self.included_milli,
+            "enforce": self.enforce,
+            "price_nusd_per_credit": self.price_nusd_per_credit,
+            "overage_nusd_per_credit": self.overage_nusd_per_credit,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one kind of customer pays and may use.
+
+    Args:
+        name: The operator's name for it.
+        version: `plan_` and 12 hex digits of a digest of the terms; computed, never passed.
+        fee_nusd_month: The fee per month of UTC in nano-dollars; `None` when there is no fee.
+        credits: How credits are counted and sold.
+        max_tier: The highest tier the plan may use; `None` when nothing is gated.
+        gate_policy: `down` serves a dearer request at `max_tier`, `refuse` answers 403.
+        charge_follows_gate: Whether a request served lower by the gate is also charged lower.
+        target_margin: The gross margin aimed at, 0..1; `None` when none is.
+        description: A sentence for people. It is no term: changing it keeps the version.
+
+    Raises:
+        PlanError: A negative fee or a target outside 0..1.
+    """
+
+    name: str
+    version: str = field(init=False)
+    fee_nusd_month: int | None = None
+    credits: CreditTerms = field(default_factory=CreditTerms)
+    max_tier: Tier | None = None
+    gate_policy: GatePolicy = "down"
+    charge_follows_gate: bool = True
+    target_margin: Decimal | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        _check_not_negative("fee.amount", self.fee_nusd_month)
+        if self.target_margin is not None and not 0 <= self.target_margin <= 1:
+            raise PlanError("target_margin", "must lie between 0 and 1")
+        object.__setattr__(self, "version", _digest("plan", self.terms()))
+
+    def terms(self) -> dict[str, Any]:
+        """Return the terms as plain JSON values, for a digest or a decision record."""
+        return {
+            "name": self.name,
+            "fee_nusd_month": self.fee_nusd_month,
+            "credits": self.credits.terms(),
+            "max_tier": self.max_tier,
+            "gate_policy": self.gate_policy,
+            "charge_follows_gate": self.charge_follows_gate,
+            "target_margin": _canonical(self.target_margin),
+        }
+
+
+def open_plan() -> Plan:
+    """Return the built-in plan: credits counted, none required, nothing charged."""
+    return Plan(OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class SellBook:
+    """Every plan there is, and the one that a customer without a plan is on.
+
+    Args:
+        version: `sell_` and 12 hex digits of a digest of the plans; computed, never passed.
+        plans: The plans by name.
+        default: The name of one of them.
+
+    Raises:
+        PlanError: `default` names no plan, or a plan is filed under another name.
+    """
+
+    version: str = field(init=False)
+    plans: Mapping[str, Plan] = field(default_factory=lambda: {OPEN: open_plan()})
+    default: str = OPEN
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plans", MappingProxyType(dict(self.plans)))
+        if self.default not in self.plans:
+            raise PlanError("default", f'"{self.default}" is not a plan')
+        for name, plan in self.plans.items():
+            if plan.name != name:
+                raise PlanError(f"plans.{name}", f'holds the plan named "{plan.name}"')
+        versions = {name: plan.version for name, plan in self.plans.items()}
+        object.__setattr__(self, "version", _digest("sell", {"default": self.default, "plans": versions}))
+
+    def plan(self, name: str | None = None) -> Plan:
+        """Return a plan by name, or the default one.
+
+        Raises:
+            KeyError: There is no plan of that name.
+        """
+        return self.plans[self.default if name is None else name]
+
+
+def _check_not_negative(name: str, number: int | None) -> None:
+    if number is not None and number < 0:
+        raise PlanError(name, "must not be negative")
+
+
+def _canonical(number: Decimal | None) -> str | None:
+    """Write equal numbers equally: 0.6 and 0.60 are the same target."""
+    return None if number is None else f"{number.normalize():f}"
+
+
+def _digest(prefix: str, terms: Mapping[str, Any]) -> str:
+    text = json.dumps(terms, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"{prefix}_{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_CHARS]}"
