@@ -43,8 +43,8 @@ FALLBACK: Final[Mapping[str, str]] = {
 
 - `cache_read`, `cache_write_5m` → `input`: a provider that lists no cache price bills every prompt
   token alike (OpenAI before gpt-4o; OpenAI's writes before gpt-5.6).
-- `cache_write_1h` → `cache_write_5m`, then `input`: only Anthropic and its resellers sell two
-  lifetimes, and they list both; elsewhere the hour is the only write price there is.
+- `cache_write_1h` → `cache_write_5m`, then `input`: Anthropic and its resellers list both
+  lifetimes; a list with one write price (OpenAI's gpt-6) bills every write alike.
 - `audio_in`, `image_in` → `input` and `audio_out` → `output`: priced apart only where a medium
   differs from text (OpenAI's audio models; Gemini's audio input).
 - `reasoning` → `output`: OpenAI, Anthropic and Gemini all bill thinking as output tokens.

@@ -106,6 +106,7 @@ class CostBook:
     source: str
     entries: tuple[PricedModel, ...]
     version: str = field(init=False)
+    providers: tuple[str, ...] = field(init=False)
     _exact: dict[tuple[str, str], PricedModel] = field(init=False, repr=False, compare=False)
     _named: dict[str, list[PricedModel]] = field(init=False, repr=False, compare=False)
 
@@ -121,13 +122,9 @@ class CostBook:
                 named.setdefault(name, []).append(entry)
         object.__setattr__(self, "entries", entries)
         object.__setattr__(self, "version", "cost_" + _digest(entries))
+        object.__setattr__(self, "providers", tuple(sorted({e.provider for e in entries})))
         object.__setattr__(self, "_exact", exact)
         object.__setattr__(self, "_named", named)
-
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """Every provider, sorted."""
-        return tuple(sorted({entry.provider for entry in self.entries}))
 
     def models(self, provider: str | None = None) -> tuple[PricedModel, ...]:
         """Return the models of one provider, or all, sorted by provider and name."""

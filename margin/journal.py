@@ -14,6 +14,7 @@ Promise: a record handed to `append` survives the death of this process; `sync` 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
 from collections.abc import Iterator
@@ -60,6 +61,8 @@ class Journal:
         self._unsynced = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
+        # Held as long as this process lives: how a new keeper tells a dead writer from a slow one.
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def append(self, record: Record) -> None:
         """Write one record with one ``write()``.

@@ -1,10 +1,10 @@
 """Generates `shipped.json` from genai-prices, by hand, so that its diff is read before it is used.
 
-    python -m margin.costbooks.generate [--limits model_prices_and_context_window.json]
+    python -m margin.costbooks.generate [--litellm model_prices_and_context_window.json]
 
 genai-prices (MIT, github.com/pydantic/genai-prices) must be installed where this runs; the product
-does not need it. It knows no output limits: `--limits` takes LiteLLM's map (MIT), from which only
-`max_output_tokens` is read.
+does not need it. It knows no output limits, and snapshots only by patterns of their dates: `--litellm` takes
+LiteLLM's map (MIT), from which `max_output_tokens` and the names of snapshots are read, no prices.
 
 What carries over as it is: tiers (both sides: strictly above, every token of the request) and start
 dates (both: midnight UTC). What does not: batch, flex, priority and regional prices (standard, global
@@ -52,18 +52,23 @@ SKIPPED: Final = re.compile(
 )
 """Names that are no chat or embedding models, or that their makers have retired."""
 
+LITELLM_IDS: Final = {"google": "gemini", "x-ai": "xai"}
+"""What LiteLLM calls the providers that it calls otherwise."""
+
+_WHOLE: Final = re.compile(r"[a-z0-9]$(?<!-20\d\d)", re.IGNORECASE)  # no half of a dated name
+
 _Entry = dict[str, Any]
 
 
 def main() -> None:
     """Write the shipped price file anew."""
     parser = argparse.ArgumentParser(description="Generate the shipped price file.")
-    parser.add_argument("--limits", type=Path, help="LiteLLM's JSON map, for output limits")
+    parser.add_argument("--litellm", type=Path, help="LiteLLM's map, for limits and snapshots")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("shipped.json"))
     parser.add_argument("--date", type=date.fromisoformat, default=datetime.now(tz=UTC).date())
     arguments = parser.parse_args()
-    limits = {} if arguments.limits is None else json.loads(arguments.limits.read_text())
-    entries = sorted(_entries(limits), key=lambda entry: (entry["provider"], entry["model"]))
+    listed = {} if arguments.litellm is None else json.loads(arguments.litellm.read_text())
+    entries = sorted(_entries(listed), key=lambda entry: (entry["provider"], entry["model"]))
     source = f"genai-prices {version('genai-prices')}, {arguments.date.isoformat()}"
     arguments.out.write_text(_rendered(source, entries))
     sys.stdout.write(f"{arguments.out}: {len(entries)} models\n")
@@ -76,13 +81,23 @@ def _rendered(source: str, entries: list[_Entry]) -> str:
     return f'{json.dumps(head)[:-1]}, "models": [\n{lines}\n]}}\n'
 
 
-def _entries(limits: dict[str, Any]) -> Iterator[_Entry]:
+def _entries(listed: dict[str, Any]) -> Iterator[_Entry]:
     # by name, because the package is not there when the product is checked or runs
     for provider in importlib.import_module("genai_prices.data").providers:
         if provider.id in PROVIDERS:
+            limits = _limits(listed, LITELLM_IDS.get(provider.id, provider.id))
             for model in provider.models:
                 if _is_shipped(provider, model):
                     yield _entry(provider, model, limits)
+
+
+def _limits(listed: dict[str, Any], house: str) -> dict[str, int | None]:
+    """Return one provider's names in LiteLLM's map, with their output limits where it has them."""
+    return {
+        name.removeprefix(f"{house}/"): fields.get("max_output_tokens")
+        for name, fields in listed.items()
+        if fields.get("litellm_provider") == house and fields.get("mode") in {"chat", "responses", "embedding"}
+    }
 
 
 def _is_shipped(provider: Any, model: Any) -> bool:
@@ -93,16 +108,15 @@ def _is_shipped(provider: Any, model: Any) -> bool:
     return priced and wanted and provider.find_model(model.id) is model
 
 
-def _entry(provider: Any, model: Any, limits: dict[str, Any]) -> _Entry:
+def _entry(provider: Any, model: Any, limits: dict[str, int | None]) -> _Entry:
     entry: _Entry = {"provider": provider.id, "model": model.id}
-    names = {name.lower() for name in _names(model.match)} - {model.id}
-    aliases = sorted(name for name in names if provider.find_model(name) is model)
-    output_max = _output_max(limits, provider.id, model.id)
+    aliases = _aliases(provider, model, limits)
+    output_max = next((limits[n] for n in (model.id, *aliases) if limits.get(n)), None)
     if aliases:
         entry["aliases"] = aliases
     if model.context_window is not None:
         entry["context_window"] = model.context_window
-    if output_max is not None:
+    if output_max is not None and "output" in _dated(model)[-1][1][0]:
         entry["output_max"] = output_max
     if any(_is_hourly(price) for price in _conditional(model)):
         entry["note"] = PEAK_NOTE
@@ -110,22 +124,21 @@ def _entry(provider: Any, model: Any, limits: dict[str, Any]) -> _Entry:
     return entry
 
 
+def _aliases(provider: Any, model: Any, limits: dict[str, int | None]) -> list[str]:
+    """Return the other names that genai-prices resolves to this model, and to no earlier one."""
+    names = {name.lower() for name in _names(model.match)} | limits.keys()
+    return sorted(
+        name for name in names - {model.id} if not SKIPPED.search(name) and provider.find_model(name) is model
+    )
+
+
 def _names(match: Any) -> Iterator[str]:
     """Return the names that a match rule spells out; patterns of dates cannot be listed."""
     for clause in getattr(match, "or_", ()):
         yield from _names(clause)
     spelled = getattr(match, "equals", None) or getattr(match, "starts_with", None)
-    if spelled is not None and spelled[-1].isalnum():
+    if spelled is not None and _WHOLE.search(spelled):
         yield spelled
-
-
-def _output_max(limits: dict[str, Any], provider: str, model: str) -> int | None:
-    house = {"x-ai": "xai", "google": "gemini"}.get(provider, provider)
-    for name in (f"{house}/{model}", model):
-        found = limits.get(name, {}).get("max_output_tokens")
-        if type(found) is int and found > 0:
-            return found
-    return None
 
 
 def _conditional(model: Any) -> list[Any]:
@@ -141,7 +154,7 @@ def _prices(model: Any) -> Iterator[_Entry]:
     before = None
     for start, (rates, tiers) in _dated(model):
         if (rates, tiers) != before:
-            price = {"from": start, **_texts(rates)}
+            price: _Entry = {"from": start, **_texts(rates)}
             if tiers:
                 price["tiers"] = [{"above": above, **_texts(own)} for above, own in tiers]
             yield price

@@ -105,7 +105,7 @@ def _history(raw: dict[str, Any]) -> PriceHistory:
                 " each date is allowed once, ascending"
             )
         dated.append((start, _card(price)))
-    return PriceHistory(tuple(dated), _count(raw, "context_window"), _count(raw, "output_max"), raw.get("note"))
+    return PriceHistory(tuple(dated), _count(raw, "context_window"), _count(raw, "output_max"), _note(raw))
 
 
 def _start(price: Any) -> int:
@@ -163,6 +163,10 @@ def _text(raw: dict[str, Any], key: str) -> str:
     if not isinstance(found, str) or not found:
         raise CostBookError(f"{key}: found {found!r}; text in quotes is allowed")
     return found
+
+
+def _note(raw: dict[str, Any]) -> str | None:
+    return _text(raw, "note") if raw.get("note") is not None else None
 
 
 def _count(raw: dict[str, Any], key: str) -> int | None:

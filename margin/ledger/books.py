@@ -75,25 +75,25 @@ class Books:
         self.journal.append(record)
         fold.apply(self.state, record, self.effects, journal=self.journal.path.name)
 
-    def fold_worker(self, path: Path, *, records_max: int = BATCH_RECORDS_MAX) -> int:
-        """Fold what a worker's journal has beyond what is folded, up to `records_max`; return how many records."""
+    def fold_worker(self, path: Path, *, records_max: int = BATCH_RECORDS_MAX) -> list[dict[str, Any]]:
+        """Fold what a worker's journal has beyond what is folded, up to `records_max`; return those records."""
         start = self.state.journals.get(path.name, Position())
         if path.stat().st_size <= start.offset:
-            return 0
+            return []
         lines = []
         for line in journal.read(path, start):
             lines.append(line)
             if len(lines) == records_max:
                 break
         if not lines:
-            return 0
+            return []
         end = lines[-1].after
         _sync_file(path)
         self.journal.append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end.offset))
         for line in lines:
             fold.apply(self.state, line.record, self.effects, journal=path.name)
         self.state.put_journal(path.name, end)
-        return len(lines)
+        return [line.record for line in lines]
 
     def commit(self) -> None:
         """Store everything applied so far in one transaction, after the journal that explains it is on disk."""

@@ -173,6 +173,8 @@ def _book(hold: Hold, record: Record, revenue_credits: int, revenue_usage: int, 
         effects.add(row, unpriced=1)
     else:
         effects.add(row, baseline_nusd=record["base"], saving_routing_nusd=saving)
+        if saving < 0:
+            effects.add(row, saving_negative_nusd=-saving)
 
 
 STEPS: dict[str, Callable[[State, Record, Effects, str], None]] = {

@@ -74,9 +74,10 @@ class RollupKey:
 ROLLUP_SUMS = (
     "requests", "input", "cache_read", "cache_write", "output", "credits_milli", "cost_model_nusd",
     "cost_estimated_nusd", "cost_failed_nusd", "revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd",
-    "revenue_breakage_nusd", "baseline_nusd", "saving_routing_nusd", "unpriced",
+    "revenue_breakage_nusd", "baseline_nusd", "saving_routing_nusd", "saving_negative_nusd", "unpriced",
 )  # fmt: skip
-"""What a rollup row adds up. `unpriced` counts requests whose cost or baseline is not known."""
+"""What a rollup row adds up. `saving_routing_nusd` is net, `saving_negative_nusd` the part of it below zero with its sign
+turned, so that both parts can be counters. `unpriced` counts requests whose cost or baseline is not known."""
 
 
 @dataclass(slots=True)

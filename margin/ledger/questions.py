@@ -79,6 +79,19 @@ def totals(db: sqlite3.Connection, labels: tuple[str, ...], sums: tuple[str, ...
     return db.execute(f"SELECT {grouped}, {summed} FROM rollup GROUP BY {grouped} ORDER BY {grouped}").fetchall()  # noqa: S608
 
 
+def credit_totals(db: sqlite3.Connection) -> dict[str, int]:
+    """Return milli-credits given and expired, over all customers."""
+    rows = dict(
+        db.execute("SELECT name, SUM(balance) FROM accounts WHERE commodity = 'CREDIT' GROUP BY name").fetchall()
+    )
+    return {"granted": -rows.get("credits.issued", 0), "expired": rows.get("credits.expired", 0)}
+
+
+def refused_records(db: sqlite3.Connection) -> int:
+    """Return how many journal records had no effect."""
+    return int(db.execute("SELECT COUNT(*) FROM refused").fetchone()[0])
+
+
 def charge(db: sqlite3.Connection, x: str) -> dict[str, Any] | None:
     """Return one charge with its cost lines, or None."""
     row = _row(db.execute("SELECT * FROM charges WHERE x = ?", (x,)))

@@ -1,0 +1,28 @@
+"""The `penstock` command: one file per group of commands.
+
+Exit codes: 0 done, 1 the check says no, 2 wrong usage or configuration, 3 the server is not reachable.
+"""
+
+from __future__ import annotations
+
+import click
+
+import proxy
+from proxy.cli import books, check, credits, customers, judging, keys, serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(proxy.__version__, prog_name="penstock")
+def main() -> None:
+    """Penstock: an OpenAI-compatible proxy that routes by difficulty and keeps both sides of the books.
+
+    Start with `penstock serve`, make a key with `penstock keys create --customer NAME`, and ask
+    `penstock report margin` what it earned. Every command takes --config and --json.
+    """
+
+
+for command in (
+    serve.serve, check.check, judging.classify, judging.explain, keys.keys, customers.customers, credits.credits,
+    books.report, books.ledger, books.reconcile,
+):  # fmt: skip
+    main.add_command(command)

@@ -1,0 +1,1 @@
+"""Decides which deployments may serve a request, in which order. Pure."""

@@ -1,0 +1,64 @@
+"""The configuration: YAML and environment → typed, frozen, explained values.
+
+Reading order: `settings` (what comes out), `values` (its parts), `shape` (what goes in), `loading`
+(how one becomes the other). Nothing outside this package reads YAML or knows pydantic's shapes.
+"""
+
+from typing import Any
+
+from margin.sellbook import TIERS, Tier
+from proxy.settings.loading import load
+from proxy.settings.problems import Problem, SettingsError
+from proxy.settings.settings import Settings, startup_errors
+from proxy.settings.values import (
+    Caching,
+    Deployment,
+    KeyLimits,
+    Provider,
+    Routing,
+    Sandbox,
+    SandboxCustomer,
+    Secret,
+    Server,
+    Store,
+    Timeouts,
+)
+
+__all__ = [
+    "TIERS",
+    "Caching",
+    "Deployment",
+    "KeyLimits",
+    "Problem",
+    "Provider",
+    "Routing",
+    "Sandbox",
+    "SandboxCustomer",
+    "Secret",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "Store",
+    "Tier",
+    "Timeouts",
+    "load",
+    "plans_schema",
+    "schema",
+    "startup_errors",
+]
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the configuration's YAML, every key described, for editors."""
+    from proxy.settings.editors import json_schema
+    from proxy.settings.shape import SettingsShape
+
+    return json_schema(SettingsShape)
+
+
+def plans_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the sell book's YAML, every key described, for editors."""
+    from proxy.settings.editors import json_schema
+    from proxy.settings.plan_shape import PlansShape
+
+    return json_schema(PlansShape)

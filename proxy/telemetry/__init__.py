@@ -1,0 +1,1 @@
+"""Every metric by name. The only room that knows prometheus_client."""

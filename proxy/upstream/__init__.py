@@ -1,0 +1,1 @@
+"""Calls to providers: connections, deadlines, and one dialect per provider family."""

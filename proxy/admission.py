@@ -1,0 +1,213 @@
+"""Admission: credits are put aside before anything is sent, and every ticket is returned exactly once.
+
+A worker spends from leases it holds in memory: `Wallets.take` is a check and a decrement with no await between them, so
+no interleaving can overspend. Filling a dry lease asks the keeper, which alone may say that the credits are gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from margin import records
+from margin.journal import Journal, JournalBroken
+from margin.records import Outcome, Record
+from proxy.life import Stage, move
+from proxy.wire.errors import OutOfCredit, Unavailable
+
+FILL_DEADLINE_S = 1.0
+"""The keeper answers from memory; a second covers its recalling leases from other workers."""
+
+FILL_ROUNDS_MAX = 8
+"""A fill brings at least one request's need, so each round serves somebody; eight bound the wait under a stampede."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Credits the keeper lends to this worker. `expires_t`: when the earliest grant behind it ends."""
+
+    credits_milli: int
+    expires_t: int | None
+
+
+class KeeperAway(Exception):
+    """The keeper did not answer in time: nobody knows whether there is credit."""
+
+
+class Lender(Protocol):
+    """The keeper, as admission sees it."""
+
+    async def lease(self, customer: int, need_milli: int, returned_milli: int) -> bool:
+        """Add a lease of at least `need_milli` to the wallet; False when the customer has less; raises `KeeperAway`."""
+        ...
+
+
+class Wallets:
+    """The leases of one worker."""
+
+    def __init__(self, lender: Lender) -> None:
+        self._lender = lender
+        self._balance_milli: dict[int, int] = {}
+        self._expires_t: dict[int, int | None] = {}
+        self._fills: dict[int, asyncio.Future[bool]] = {}
+
+    def take(self, customer: int, milli: int, t: int) -> bool:
+        """Spend from the lease; False when it is dry or ended."""
+        balance = self._balance_milli.get(customer, 0)
+        expires = self._expires_t.get(customer)
+        if balance < milli or (expires is not None and expires <= t):
+            return False
+        self._balance_milli[customer] = balance - milli
+        return True
+
+    def put_back(self, customer: int, milli: int) -> None:
+        """Return what was taken too much."""
+        self._balance_milli[customer] = self._balance_milli.get(customer, 0) + milli
+
+    def add(self, customer: int, lease: Lease) -> None:
+        """Add a lease to what is there; the earlier expiry counts for all of it."""
+        self.put_back(customer, lease.credits_milli)
+        ends = [each for each in (self._expires_t.get(customer), lease.expires_t) if each is not None]
+        self._expires_t[customer] = min(ends, default=None)
+
+    def surrender(self, customer: int) -> int:
+        """Give the whole lease up; return what was left of it."""
+        self._expires_t.pop(customer, None)
+        return self._balance_milli.pop(customer, 0)
+
+    def left_milli(self, customer: int) -> int | None:
+        """Return what the lease still holds; None when there is no lease."""
+        return self._balance_milli.get(customer)
+
+    async def fill(self, customer: int, need_milli: int, t: int) -> bool:
+        """Ask the keeper for credits; simultaneous askers share one fill. False: the keeper said no.
+
+        Raises:
+            KeeperAway: no word from the keeper in time.
+        """
+        running = self._fills.get(customer)
+        if running is not None:
+            return await asyncio.shield(running)
+        fill = asyncio.ensure_future(self._ask(customer, need_milli, t))
+        self._fills[customer] = fill
+        fill.add_done_callback(lambda done: self._filled(customer, done))
+        return await asyncio.shield(fill)
+
+    async def _ask(self, customer: int, need_milli: int, t: int) -> bool:
+        expires = self._expires_t.get(customer)
+        returned = self.surrender(customer) if expires is not None and expires <= t else 0
+        return await self._lender.lease(customer, need_milli, returned)
+
+    def _filled(self, customer: int, done: asyncio.Future[bool]) -> None:
+        self._fills.pop(customer, None)
+        if not done.cancelled():
+            done.exception()  # seen here too, so that a fill all askers left does not warn
+
+
+async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[], int]) -> None:
+    """Take credits from the customer's lease, filling it when it is dry.
+
+    Raises:
+        OutOfCredit: the keeper says the customer has less.
+        Unavailable: the keeper did not answer in time. Never served for free.
+    """
+    # More than one round: those who shared a fill may find that it was spent before them.
+    for _ in range(FILL_ROUNDS_MAX):
+        if wallets.take(customer, milli, now()):
+            return
+        try:
+            if not await wallets.fill(customer, milli, now()):
+                break
+        except KeeperAway:
+            raise Unavailable("The credit balance cannot be checked right now.") from None
+    raise OutOfCredit("The credits do not cover this request: it needs {:g}.".format(milli / 1000))
+
+
+class Ticket:
+    """One admitted exchange. Every move is journalled before it takes effect; `settle` or `void` closes it, once."""
+
+    __slots__ = (
+        "_enforced",
+        "_journal",
+        "_wallets",
+        "attempts",
+        "called_t",
+        "customer",
+        "held_milli",
+        "held_t",
+        "stage",
+        "x",
+    )
+
+    def __init__(self, journal: Journal, wallets: Wallets, x: str, customer: int, *, enforced: bool) -> None:
+        self._journal, self._wallets, self._enforced = journal, wallets, enforced
+        self.x, self.customer = x, customer
+        self.stage = Stage.KNOWN
+        self.held_milli = 0
+        self.held_t = 0
+        self.called_t = 0
+        self.attempts: list[Record] = []
+
+    def hold(self, record: Record) -> None:
+        """Journal the hold. The credits have been taken; they go back if the journal refuses.
+
+        Raises:
+            Unavailable: the journal is broken; nothing may be spent without it.
+        """
+        try:
+            self._journal.append(record)
+        except JournalBroken:
+            if self._enforced:
+                self._wallets.put_back(self.customer, record["cr"])
+            raise Unavailable("The books cannot be written right now.", retry_after_s=5) from None
+        self.held_milli, self.held_t = record["cr"], record["t"]
+        self.stage = move(self.stage, Stage.HELD)
+
+    def call(self, record: Record) -> None:
+        """Journal the intent to call, before a byte goes upstream."""
+        self._journal.append(record)
+        self.called_t = record["t"]
+        self.stage = move(self.stage, Stage.CALLED)
+
+    def streaming(self) -> None:
+        """The caller is about to get a first byte: no attempt may follow."""
+        self.stage = move(self.stage, Stage.STREAMING)
+
+    def draining(self) -> None:
+        """The caller left; we read on."""
+        self.stage = move(self.stage, Stage.DRAINING)
+
+    def mark(self, t: int, output_estimate: int, cost_nusd: int | None) -> None:
+        """Journal a checkpoint of a running stream."""
+        self._journal.append(records.mark(x=self.x, t=t, output_estimate=output_estimate, cost_nusd=cost_nusd))
+
+    def settle(
+        self, t: int, outcome: Outcome, credits_milli: int, baseline_nusd: int | None, decision: dict[str, Any]
+    ) -> None:
+        """Journal the charge; what was held too much goes back to the lease."""
+        closed = move(move(self.stage, Stage.SETTLING), Stage.CLOSED)
+        self._journal.append(
+            records.settled(x=self.x, t=t, outcome=outcome, credits_milli=credits_milli, attempts=self.attempts,
+                            baseline_nusd=baseline_nusd, decision=decision)
+        )  # fmt: skip
+        # Only a written record closes the ticket: if the write failed it is still open, and the keeper will find it.
+        self.stage = closed
+        self._release(self.held_milli - credits_milli)
+
+    def void(self, t: int, why: str) -> None:
+        """Journal that nothing is charged; the whole hold goes back. Attempts keep their cost lines."""
+        voided = move(self.stage, Stage.VOID)
+        self._journal.append(records.void(x=self.x, t=t, why=why, attempts=self.attempts))
+        self.stage = voided
+        self._release(self.held_milli)
+
+    def _release(self, milli: int) -> None:
+        if self._enforced and milli:
+            self._wallets.put_back(self.customer, milli)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still must be settled or voided."""
+        return self.stage not in {Stage.CLOSED, Stage.VOID, Stage.KNOWN, Stage.RECEIVED}

@@ -1,0 +1,92 @@
+"""Every route that is not hot: models, health, and typed 501s for what is not served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+import proxy
+from proxy.routing.policy import model_names
+from proxy.wire import errors
+from proxy.wire.errors import NotServed, ProxyError, UnknownModel
+from proxy.world import World
+
+NOT_SERVED = (
+    "/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions", "/v1/batches", "/v1/files", "/v1/images",
+    "/v1/audio", "/v1/moderations",
+)  # fmt: skip
+"""Endpoints of the API that are not built; the README lists them too."""
+
+
+def build(world: World, is_ready: Callable[[], bool]) -> FastAPI:
+    """Return the app for everything but the hot routes."""
+    app = FastAPI(title="Penstock", version=proxy.__version__, docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.exception_handler(ProxyError)
+    async def _refused(_: Request, error: ProxyError) -> Response:
+        return _error(world, error)
+
+    @app.exception_handler(HTTPException)
+    async def _no_route(_: Request, error: HTTPException) -> Response:
+        return _error(world, _from_framework(error))
+
+    @app.get("/healthz")
+    async def _healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def _readyz() -> Response:
+        ready = is_ready()
+        return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+
+    @app.get("/v1/models")
+    async def _models(request: Request) -> Response:
+        _authenticate(world, request)
+        return _json({"object": "list", "data": [_model(world, name) for name in model_names(world.settings)]})
+
+    @app.get("/v1/models/{name:path}")
+    async def _retrieve(request: Request, name: str) -> Response:
+        _authenticate(world, request)
+        if name not in model_names(world.settings):
+            raise UnknownModel(f"The model `{name[:80]}` does not exist.", param="model")
+        return _json(_model(world, name))
+
+    for path in NOT_SERVED:
+        app.add_api_route(path, _not_served, methods=["GET", "POST", "DELETE"])
+        app.add_api_route(path + "/{rest:path}", _not_served, methods=["GET", "POST", "DELETE"])
+    return app
+
+
+async def _not_served(request: Request) -> Response:
+    raise NotServed(f"{request.scope['path'][:80]} is not served yet.")
+
+
+def _authenticate(world: World, request: Request) -> None:
+    world.identity.authenticate(dict(request.scope["headers"]))
+
+
+def _model(world: World, name: str) -> dict[str, Any]:
+    deployment = world.settings.deployments.get(name)
+    owner = "penstock" if deployment is None else deployment.provider.name
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+def _error(world: World, error: ProxyError) -> Response:
+    world.refuse(error.reason)
+    found = {name.decode(): value.decode() for name, value in errors.headers(error)}
+    return Response(orjson.dumps(errors.openai_body(error)), error.status, found, "application/json")
+
+
+def _from_framework(error: HTTPException) -> ProxyError:
+    message = "There is no such endpoint." if error.status_code == 404 else "This endpoint does not take that method."
+    ours = errors.Rejected(message)
+    ours.status, ours.reason = error.status_code, "no_route"
+    return ours

@@ -1,0 +1,106 @@
+"""`penstock report`, `ledger` and `reconcile`: questions to the books."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from margin.money import format_usd
+from proxy.cli.frame import SAYS_NO, USAGE, common, console, fail, keeper, load, print_json
+
+
+@click.group()
+def report() -> None:
+    """Reports from the ledger."""
+
+
+@report.command()
+@click.option("--since", help="First day to count, in UTC, such as 2026-11-01; everything without it.")
+@common
+def margin(since: str | None, config: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+    """Cost, revenue, margin and savings by customer; the biggest loss first."""
+    if since is not None:
+        _check_day(since)
+    found = keeper(config, "report.margin", {"since": since})
+    if as_json:
+        print_json(found)
+        return
+    console().print(margin_table(found))
+
+
+def _check_day(text: str) -> None:
+    try:
+        datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        fail(f"{text} is no day; write it like 2026-11-01", USAGE)
+
+
+def margin_table(found: dict[str, Any]) -> Table:
+    """Return the report as a table."""
+    table = Table(title="margin", box=None, pad_edge=False, title_justify="left")
+    table.add_column("customer")
+    for name in ("requests", "cost", "revenue", "margin", "%", "savings"):
+        table.add_column(name, justify="right")
+    for row in found["customers"]:
+        table.add_row(row["customer"], *_cells(row))
+    table.add_section()
+    table.add_row("total", *_cells(found["total"]), style="bold")
+    return table
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    share = "n/a" if row["margin"] is None else f"{row['margin']:.1%}"
+    amounts = [format_usd(row[f"{name}_nusd"]) for name in ("cost", "revenue", "margin")]
+    return [f"{row['requests']:,}", *amounts, share, format_usd(row["savings_nusd"])]
+
+
+@click.group()
+def ledger() -> None:
+    """The ledger itself."""
+
+
+@ledger.command()
+@common
+def verify(config: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Check the books against themselves and against the journals; exit 1 when anything is off."""
+    found = keeper(config, "ledger.verify", {})
+    if as_json:
+        print_json(found)
+    else:
+        state = "The books are sound" if found["ok"] else "The books are NOT sound"
+        click.echo(f"{state}: {found['transactions']:,} transactions, {found['open_holds']} open holds.")
+        for violation in found["violations"]:
+            click.echo(f"- {violation}")
+    sys.exit(0 if found["ok"] else SAYS_NO)
+
+
+@click.command()
+@click.option(
+    "--export", type=click.Path(path_type=Path), help="The provider's own account; the simulator's without it."
+)
+@common
+def reconcile(export: Path | None, config: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Compare what we booked as cost with what the provider says it billed; exit 1 when they differ beyond rounding."""
+    path = load(config, quiet=True).server.data_dir / "simulator" / "invoice.jsonl" if export is None else export
+    found = keeper(config, "ledger.reconcile", {"export": str(path.absolute())})
+    if as_json:
+        print_json(found)
+    else:
+        _print_reconciliation(found)
+    sys.exit(0 if found["ok"] else SAYS_NO)
+
+
+def _print_reconciliation(found: dict[str, Any]) -> None:
+    booked, billed = format_usd(found["booked_nusd"]), format_usd(round(found["billed_nusd"]))
+    click.echo(
+        f"booked {booked}, billed {billed}: they differ by {found['difference_nusd']:,.1f} nano-dollars; rounding"
+    )
+    click.echo(f"explains up to {found['rounding_bound_nusd']:,.1f} over {found['postings']:,} postings.")
+    click.echo(f"{found['explained_share']:.4%} of the billed dollars are explained call by call.")
+    for line in found["lines"]:
+        click.echo(f"- {line['model']}: {line['reason']}, {line['calls']} calls")

@@ -1,0 +1,88 @@
+"""`penstock credits`: what customers may spend."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import click
+
+from margin.money import usd_to_nusd
+from proxy.cli.frame import USAGE, common, fail, keeper, print_json
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@click.group()
+def credits() -> None:  # noqa: A001 - the command's name
+    """Give customers credits and see what they have."""
+
+
+@credits.command()
+@click.argument("customer")
+@click.argument("amount")
+@click.option("--expires", help="How long they last, such as 30d or 12h; without it they never end.")
+@click.option("--paid", metavar="USD", help="What the customer paid; without it they are promotional and earn nothing.")
+@common
+def grant(  # noqa: PLR0917
+    customer: str,
+    amount: str,
+    expires: str | None,
+    paid: str | None,
+    config: Path,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Give CUSTOMER an AMOUNT of credits."""
+    args = {
+        "customer": customer,
+        "credits_milli": _milli(amount),
+        "expires_s": None if expires is None else _duration_s(expires),
+        "paid_nusd": 0 if paid is None else _nusd(paid),
+    }
+    made = keeper(config, "credits.grant", args)
+    print_json(made) if as_json else click.echo(f"{customer} has {made['available']} credits available")
+
+
+@credits.command()
+@click.argument("customer")
+@common
+def balance(customer: str, config: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Show what a customer has: available, held, spent, expired."""
+    found = keeper(config, "credits.balance", {"customer": customer})
+    if as_json:
+        print_json(found)
+        return
+    for name, amount in found.items():
+        click.echo(f"{name:<10} {amount:>12,}")
+
+
+def _milli(text: str) -> int:
+    milli = _decimal(text, "credits") * 1000
+    if milli != milli.to_integral_value():
+        fail(f"{text} credits: the smallest part of a credit is 0.001", USAGE)
+    return int(milli)
+
+
+def _nusd(text: str) -> int:
+    amount = _decimal(text.removeprefix("$"), "US dollars")
+    if amount < 0:
+        fail(f"{text}: what was paid cannot be negative", USAGE)
+    return usd_to_nusd(amount)
+
+
+def _decimal(text: str, unit: str) -> Decimal:
+    try:
+        value = Decimal(text.replace(",", "").replace("_", ""))
+    except InvalidOperation:
+        fail(f"{text} is no amount of {unit}", USAGE)
+    if not value.is_finite() or abs(value) > 10**12:
+        fail(f"{text} is no amount of {unit}", USAGE)
+    return value
+
+
+def _duration_s(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if found is None or int(found[1]) == 0:
+        fail(f"{text} is no duration; write it like 30d, 12h, 90m or 60s", USAGE)
+    return int(found[1]) * _SECONDS[found[2]]

@@ -1,0 +1,49 @@
+"""`penstock customers`: who pays, on which plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from proxy.cli.frame import common, console, keeper, print_json
+
+
+@click.group()
+def customers() -> None:
+    """Open customers, list them, move them between plans."""
+
+
+@customers.command()
+@click.argument("customer")
+@click.option("--plan", help="A plan of the sell book; its default plan unless said otherwise.")
+@common
+def create(customer: str, plan: str | None, config: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+    """Open a customer on a plan."""
+    made = keeper(config, "customers.create", {"customer": customer, "plan": plan})
+    print_json(made) if as_json else click.echo(f"{customer} is on the plan {made['plan']}")
+
+
+@customers.command()
+@click.argument("customer")
+@click.argument("plan")
+@common
+def move(customer: str, plan: str, config: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Put a customer on another plan, from now on."""
+    made = keeper(config, "customers.move", {"customer": customer, "plan": plan})
+    print_json(made) if as_json else click.echo(f"{customer} is on the plan {made['plan']} from now on")
+
+
+@customers.command("list")
+@common
+def list_(config: Path, as_json: bool) -> None:  # noqa: FBT001
+    """List customers with their plans."""
+    found = keeper(config, "customers.list", {})
+    if as_json:
+        print_json(found)
+        return
+    table = Table("customer", "plan", "since", box=None, pad_edge=False)
+    for each in found:
+        table.add_row(each["customer"], each["plan"], each["since"])
+    console().print(table)

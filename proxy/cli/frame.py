@@ -1,0 +1,75 @@
+"""What every command shares: its options, its way to the keeper, and how results and errors are shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import orjson
+from rich.console import Console
+
+from proxy import settings as configuration
+from proxy.settings import Settings, SettingsError
+
+SAYS_NO, USAGE, NOT_REACHABLE = 1, 2, 3
+DEFAULT_CONFIG = "configs/penstock.yaml"
+
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--config` and `--json`."""
+    command = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")(
+        command
+    )
+    config = click.option(
+        "--config", "config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True,
+        help="The configuration file.",
+    )  # fmt: skip
+    return config(command)
+
+
+def load(config: Path, *, simulator_url: str | None = None, quiet: bool = False) -> Settings:
+    """Load the configuration; its warnings go to stderr, its errors end the command."""
+    try:
+        found = configuration.load(config, environ=os.environ, simulator_url=simulator_url)
+    except SettingsError as error:
+        fail(str(error), USAGE)
+    if not quiet:
+        for warning in found.warnings:
+            click.echo(f"warning: {warning}", err=True)
+    return found
+
+
+def keeper(config: Path, command: str, args: dict[str, Any]) -> Any:
+    """Have the keeper perform a command: the running server's, or here under the lock."""
+    from proxy.keeper.control import NotReachable, ask
+
+    found = load(config, quiet=True)
+    try:
+        answer = ask(found, command, args)
+    except NotReachable as error:
+        fail(str(error), NOT_REACHABLE)
+    except OSError as error:
+        fail(f"cannot use the data folder {found.server.data_dir}: {error.strerror}", USAGE)
+    if "refused" in answer:
+        fail(answer["refused"], USAGE)
+    return answer["result"]
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """End the command with a sentence on stderr."""
+    click.echo(sentence if sentence.startswith("error") else f"error: {sentence}", err=True)
+    sys.exit(code)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def console() -> Console:
+    """Return where tables go; plain text when it is no terminal."""
+    return Console(highlight=False)

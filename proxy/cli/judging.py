@@ -1,0 +1,166 @@
+"""`penstock classify` and `explain`: how hard is it, and where would it go? Neither calls anybody."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from classifiers import TIERS, Judgement, judge, read_ask
+from margin.money import format_usd
+from proxy.cli.frame import USAGE, common, fail, keeper, load, print_json
+from proxy.routing import policy
+from proxy.routing.policy import Route
+from proxy.settings import Settings
+from proxy.wire import chat
+from proxy.wire.errors import ProxyError
+
+_NS = 1_000_000_000
+
+
+@click.command()
+@common
+def classify(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag; the output is JSONL either way
+    """Judge JSONL from stdin, one {"id", "prompt"} or {"id", "messages"} per line; JSONL to stdout, in order."""
+    del config, as_json
+    out = sys.stdout.buffer
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        if line.strip():
+            out.write(orjson.dumps(_judged(number, line)) + b"\n")
+
+
+def _judged(number: int, line: bytes) -> dict[str, Any]:
+    try:
+        given = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        fail(f"line {number} is not JSON: {error}", USAGE)
+    if not isinstance(given, dict) or not isinstance(given.get("prompt", given.get("messages")), str | list):
+        fail(f'line {number} must be an object with "prompt" (text) or "messages" (array)', USAGE)
+    messages = given["messages"] if "messages" in given else [{"role": "user", "content": given["prompt"]}]
+    found = judge(read_ask(messages))
+    probabilities = dict(zip(TIERS, found.probabilities, strict=True))
+    return {
+        "id": given.get("id"),
+        "score": found.score,
+        "tier": found.tier,
+        "probabilities": probabilities,
+        "task": found.task,
+    }
+
+
+@click.command()
+@click.argument("request_", metavar="[PROMPT|FILE]", required=False)
+@click.option("--model", default="auto", show_default=True, help="The model the caller would ask for.")
+@click.option("--plan", help="The plan to judge under; the sell book's default without it.")
+@click.option("--charge", metavar="ID", help="Explain a booked charge instead: its x-penstock-request-id.")
+@common
+def explain(  # noqa: PLR0917
+    request_: str | None,
+    model: str,
+    plan: str | None,
+    charge: str | None,
+    config: Path,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Explain where a request would go and why: a prompt, a file with a request, or a request on stdin. Calls nobody."""
+    if charge is not None:
+        _explain_charge(charge, config, as_json=as_json)
+        return
+    settings = load(config, quiet=True)
+    found = _explained(settings, _request(request_, model), plan)
+    if as_json:
+        print_json(found)
+        return
+    for line in _in_words(found):
+        click.echo(line)
+
+
+def _request(given: str | None, model: str) -> bytes:
+    text = sys.stdin.read() if given is None or given == "-" else given
+    path = Path(text) if len(text) < 1_000 and "\n" not in text else None
+    if given is not None and path is not None and path.is_file():
+        text = path.read_text()
+    if text.lstrip().startswith("{"):
+        return text.encode()
+    return orjson.dumps({"model": model, "messages": [{"role": "user", "content": text}]})
+
+
+def _explained(settings: Settings, body: bytes, plan_name: str | None) -> dict[str, Any]:
+    if plan_name is not None and plan_name not in settings.sellbook.plans:
+        fail(f'there is no plan "{plan_name}"; plans are: {", ".join(sorted(settings.sellbook.plans))}', USAGE)
+    plan = settings.sellbook.plan(plan_name or settings.sellbook.default)
+    try:
+        ask = chat.read(body)
+        judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
+        route = policy.route(settings, plan, ask, judgement)
+    except ProxyError as error:
+        fail(error.message, USAGE)
+    return _judgement(judgement) | _route(route, ask, int(time.time())) | {"plan": plan.name, "cache": "bypass"}
+
+
+def _judgement(found: Judgement) -> dict[str, Any]:
+    return {
+        "tier": found.tier,
+        "task": found.task,
+        "score": found.score,
+        "confidence": found.confidence,
+        "probabilities": dict(zip(TIERS, found.probabilities, strict=True)),
+        "calibration": "uncalibrated",
+        "classifier": found.version,
+        "features": dict(found.features),
+    }
+
+
+def _route(route: Route, ask: chat.ChatRequest, now_s: int) -> dict[str, Any]:
+    first = route.deployments[0]
+    return {
+        "why": list(route.reasons),
+        "rule": route.rule,
+        "charge_tier": route.charge_tier,
+        "served_tier": route.served_tier,
+        "model": first.name,
+        "provider": first.provider.name,
+        "fallbacks": [each.name for each in route.deployments[1:]],
+        "credits": route.credits_milli / 1000,
+        "ceiling_nusd": policy.ceiling_nusd(first, ask, now_s),
+        "baseline": None if route.baseline is None else route.baseline.name,
+    }
+
+
+def _in_words(found: dict[str, Any]) -> Iterator[str]:
+    shares = ", ".join(f"{tier} {share:.0%}" for tier, share in found["probabilities"].items())
+    yield f"Judged {found['tier']} ({shares}; {found['calibration']}). Task: {found['task']}."
+    for reason in found["why"]:
+        yield f"  - {reason}"
+    yield f"Goes to {found['model']} at {found['provider']}, tier {found['served_tier']} (rule: {found['rule']})."
+    if found["fallbacks"]:
+        yield f"If that fails: {', '.join(found['fallbacks'])}."
+    yield f"Charged as {found['charge_tier']}: {found['credits']:g} credits on the plan {found['plan']}."
+    yield f"It can cost us at most {format_usd(found['ceiling_nusd'])}. Caches: not built yet, so none answers."
+
+
+def _explain_charge(id_: str, config: Path, *, as_json: bool) -> None:
+    found = keeper(config, "explain.charge", {"id": id_})
+    if as_json:
+        print_json(found)
+        return
+    decision = found["decision"]
+    click.echo(f"{found['x']} · {found['at']} · {found['customer']} on {found['plan']} ({found['plan_version']})")
+    click.echo(
+        f"  charged {found['credits_milli'] / 1000:g} credits as {found['charge_tier']}; earned {format_usd(found['revenue_nusd'])}"
+    )
+    for line in found["cost_lines"]:
+        usage = ", ".join(f"{bucket} {count}" for bucket, count in (line["usage"] or {}).items()) or "no usage"
+        click.echo(
+            f"  call {line['n']}: {line['model']} at {line['provider']}: {usage} → {format_usd(line['cost_nusd'])} ({line['kind']}, {line['card']})"
+        )
+    click.echo(
+        f"  baseline {decision.get('baseline')}: {format_usd(found['baseline_nusd'])}; routing saved {format_usd(found['saving_nusd'])}"
+    )
+    for reason in decision.get("reasons", []):
+        click.echo(f"  - {reason}")

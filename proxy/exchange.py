@@ -1,0 +1,274 @@
+"""One chat completion, from bytes in to books closed. Read this file first.
+
+    authenticate → read → classify → route → admit (hold) → answer → meter → settle → reply
+
+Every step raises only `ProxyError`. What is refused before the hold leaves no trace in the books; after it the ticket is
+settled or voided exactly once, whoever leaves, breaks or dies. A plain answer is settled before it is sent; a stream is
+settled before its last byte is (`proxy.streaming`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from classifiers import judge, read_ask
+from margin import records
+from margin.usage import Usage, UsageError
+from proxy import identity, metering
+from proxy.admission import KeeperAway, Ticket, put_aside
+from proxy.identity import Principal
+from proxy.routing import policy
+from proxy.routing.policy import Route
+from proxy.settings import TIERS, Deployment, Tier
+from proxy.settlement import NS, Call, Case, settle
+from proxy.streaming import Relay
+from proxy.upstream import client
+from proxy.upstream.client import Answer, CallFailed, Lost, Unsent
+from proxy.upstream.dialects import openai
+from proxy.wire import chat, headers
+from proxy.wire.chat import ChatRequest
+from proxy.wire.errors import (
+    Malformed,
+    OutOfCredit,
+    ProxyError,
+    Refused,
+    Unavailable,
+    UpstreamBroke,
+    UpstreamBusy,
+    UpstreamFailed,
+    UpstreamLate,
+)
+from proxy.wire.headers import Headers
+from proxy.world import World
+
+ATTEMPTS_MAX = 3
+"""Calls for one exchange: the first choice and two others. More only turn an outage into a storm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A request as it came: header names in lower case, the whole body."""
+
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back: a whole body, or a relay that streams one."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    relay: Relay | None = None
+
+
+async def serve(world: World, principal: Principal, inbound: Inbound, started: float) -> Reply:
+    """Answer one chat completion. The caller was authenticated before its body was read.
+
+    Raises:
+        ProxyError: nothing is charged; what the attempts cost us is booked.
+    """
+    principal = await attribute(world, principal, inbound)
+    ask = chat.read(inbound.body)
+    judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
+    plan = world.settings.sellbook.plan(principal.plan)
+    route = policy.route(world.settings, plan, ask, judgement, _hint(inbound))
+
+    ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
+                    enforced=plan.credits.enforce == "hard")  # fmt: skip
+    case = Case(
+        world.settings, principal, plan, ask, judgement, route, ticket, started, _wants_cost(principal, inbound)
+    )
+    await admit(world, case)
+    try:
+        call, answer = await call_in_turn(world, case)
+        return streamed(world, case, call, answer) if ask.stream else await plain(world, case, call, answer)
+    except ProxyError as error:
+        void(world, ticket, error.reason)
+        raise
+    except BaseException:
+        # Cancelled, or a bug of ours: the ticket is closed all the same.
+        void(world, ticket, "aborted")
+        raise
+
+
+async def attribute(world: World, principal: Principal, inbound: Inbound) -> Principal:
+    """Return who pays: the key's customer, or the one its header names, opened on the default plan at first use."""
+    name = identity.customer_name(inbound.headers)
+    if name is None:
+        return principal
+    found = world.identity.attributed(principal, name)
+    if found is not None:
+        return found
+    try:
+        await world.keeper.open_customer(name)
+    except KeeperAway:
+        raise Unavailable("The customer cannot be opened right now.") from None
+    opened = world.identity.attributed(principal, name)
+    assert opened is not None, "the keeper announces a customer before it answers"
+    return opened
+
+
+def _hint(inbound: Inbound) -> Tier | None:
+    value = inbound.headers.get(b"x-penstock-tier")
+    if value is None:
+        return None
+    for tier in TIERS:
+        if value == tier.encode():
+            return tier
+    raise Malformed(f"`x-penstock-tier` must be one of: {', '.join(TIERS)}.", param="x-penstock-tier")
+
+
+def _wants_cost(principal: Principal, inbound: Inbound) -> bool:
+    return "see-cost" in principal.scopes and (
+        b"x-penstock-cost" in inbound.headers or b"x-penstock-cost-usd" in inbound.headers
+    )
+
+
+async def admit(world: World, case: Case) -> None:
+    """Put the charge aside and journal the hold.
+
+    Raises:
+        OutOfCredit, Unavailable: nothing was held.
+    """
+    route, ticket, now = case.route, case.ticket, world.now
+    if world.is_closing:
+        raise Unavailable("The server is shutting down.")
+    if case.plan.credits.enforce == "hard":
+        await put_aside(world.wallets, ticket.customer, route.credits_milli, now)
+    t = now()
+    limits = route.deployments[0].provider.timeouts
+    ticket.hold(
+        records.held(
+            x=ticket.x, t=t, customer=ticket.customer, key=case.principal.key, plan=case.plan.name,
+            plan_version=case.plan.version, charge_tier=route.charge_tier, served_tier=route.served_tier,
+            credits_milli=route.credits_milli, deadline_t=t + int(limits.total_s * ATTEMPTS_MAX + 60) * NS,
+        )
+    )  # fmt: skip
+
+
+async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
+    """Try the route's deployments in order until one answers; each try is a cost line of its own.
+
+    Raises:
+        Refused: the provider says the request itself is wrong; no other is asked.
+        UpstreamFailed: none answered.
+    """
+    failure: ProxyError = UpstreamFailed("No provider answered.")
+    for n, deployment in enumerate(case.route.deployments[:ATTEMPTS_MAX], start=1):
+        before = time.perf_counter()
+        try:
+            answer = await _call(world, case, n, deployment)
+        except CallFailed as error:
+            failure = _failed(world, case, n, deployment, error)
+            continue
+        if answer.status == 200:
+            return Call(n, deployment, 200, time.perf_counter() - before), answer
+        failure = await _refused(world, case, n, deployment, answer)
+        if isinstance(failure, Refused):
+            break
+    raise failure
+
+
+async def _call(world: World, case: Case, n: int, deployment: Deployment) -> Answer:
+    t = world.now()
+    estimate = case.route.input_estimate
+    case.ticket.call(
+        records.called(
+            x=case.ticket.x, t=t, attempt=n, provider=deployment.provider.name, deployment=deployment.name,
+            model=deployment.model, card=metering.card_id(deployment, t // NS), input_estimate=estimate,
+            input_cost_nusd=metering.cost_nusd(deployment, Usage(input=estimate, source="estimated"), t // NS),
+        )
+    )  # fmt: skip
+    async with client.deadline(deployment.provider.timeouts):
+        return await world.upstream.call(deployment, case.ask.body_for(deployment.model))
+
+
+def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:
+    """Note a call without an answer. What was sent may be billed: its input is booked as an estimate, to be reconciled."""
+    usage = metering.estimated(case.route.input_estimate, 0) if isinstance(error, Lost) else None
+    at_s = world.now() // NS
+    case.ticket.attempts.append(metering.attempt(n, deployment, at_s, usage=usage, failed=True, status=None))
+    if error.late:
+        return UpstreamLate(f"The provider did not answer in time ({error.phase}).")
+    if isinstance(error, Unsent):
+        return UpstreamFailed("The provider cannot be reached.")
+    return UpstreamBroke("The provider's connection broke before it answered.")
+
+
+async def _refused(world: World, case: Case, n: int, deployment: Deployment, answer: Answer) -> ProxyError:
+    """Note an answer that is an error. Providers bill nothing for those."""
+    at_s = world.now() // NS
+    case.ticket.attempts.append(metering.attempt(n, deployment, at_s, usage=None, failed=True, status=answer.status))
+    try:
+        body = await answer.read(client.ERROR_BYTES_MAX)
+    except Lost:
+        body = b""
+    return openai.read_error(answer.status, body, answer.header("retry-after"))
+
+
+async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
+    """Read a whole answer, meter it, settle it, and reply with the provider's own bytes."""
+    before = time.perf_counter()
+    try:
+        async with client.deadline(answer.timeouts):
+            body = await answer.read()
+        call_id, usage = _metered(body)
+    except (CallFailed, UpstreamBroke, TimeoutError) as error:
+        # It answered 200 and broke off, or sent nonsense: it may bill, the caller does not pay.
+        settle(case, call, None, "error", call_id=None, output_estimate=0, t=world.now())
+        raise UpstreamBroke("The provider's answer broke off or is no answer.") from error
+    call = Call(call.n, call.deployment, call.status, call.upstream_s + time.perf_counter() - before)
+    cost = settle(case, call, usage, "ok", call_id=call_id, output_estimate=len(body) // 4, t=world.now())
+    found = [headers.JSON, *_headers(world, case, call)]
+    if cost is not None and "see-cost" in case.principal.scopes:
+        found.append((b"x-penstock-cost-usd", headers.usd(cost)))
+    return Reply(200, found, body)
+
+
+def _metered(body: bytes) -> tuple[str | None, Usage | None]:
+    try:
+        return openai.read_answer(body)
+    except UsageError:
+        # The answer is whole and its usage contradicts itself: served, and booked as an estimate.
+        return None, None
+
+
+def streamed(world: World, case: Case, call: Call, answer: Answer) -> Reply:
+    """Reply with a relay: it owns the answer, and settles."""
+    case.ticket.streaming()
+    return Reply(200, [*headers.STREAM, *_headers(world, case, call)], relay=Relay(world, case, call, answer))
+
+
+def void(world: World, ticket: Ticket, why: str) -> None:
+    """Give the hold back, if the ticket is still open."""
+    if ticket.is_open:
+        ticket.void(world.now(), why)
+
+
+def _headers(world: World, case: Case, call: Call) -> Headers:
+    """Return the headers that say what happened."""
+    route = case.route
+    overhead_ms = (time.perf_counter() - case.started - call.upstream_s) * 1000
+    found = [
+        (b"x-penstock-request-id", case.ticket.x.encode()),
+        (b"x-penstock-tier", route.charge_tier.encode()),
+        (b"x-penstock-served-tier", route.served_tier.encode()),
+        (b"x-penstock-confidence", b"%.2f" % case.judgement.confidence),
+        (b"x-penstock-model", call.deployment.name.encode()),
+        (b"x-penstock-provider", call.deployment.provider.name.encode()),
+        (b"x-penstock-cache", b"bypass"),
+        (b"x-penstock-route", route.rule.encode()),
+        (b"x-penstock-credits-charged", headers.decimal(route.credits_milli)),
+        (b"x-penstock-overhead-ms", b"%.2f" % overhead_ms),
+    ]
+    left = world.wallets.left_milli(case.ticket.customer)
+    if left is not None and case.plan.credits.enforce == "hard":
+        found.append((b"x-penstock-credits-remaining", headers.decimal(left)))
+    return found
+
+
+__all__ = ["Inbound", "OutOfCredit", "Reply", "UpstreamBusy", "serve"]

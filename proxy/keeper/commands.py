@@ -1,0 +1,219 @@
+"""What a command may ask of the keeper, by name. The same functions answer a running server's control socket and a
+command that holds the lock itself.
+
+Reads first fold everything journalled before they were asked. Results are JSON values; amounts are JSON numbers,
+`_nusd` integers, unknown null.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from margin.ledger import books, questions, verify
+from margin.ledger.questions import MarginRow
+from margin.reconcile import Billed, Booked, Reconciliation, reconcile
+from proxy.identity import SCOPES, is_name
+from proxy.keeper.office import NS, Office, UnknownName
+
+Args = dict[str, Any]
+
+
+class Refused(Exception):
+    """The command makes no sense; the text says why. Exit code 2."""
+
+
+def keys_create(office: Office, args: Args) -> Any:
+    """Create a key for a customer, who is opened on the default plan at first use."""
+    _check_name(args["customer"])
+    for scope in args["scopes"]:
+        if scope not in SCOPES:
+            raise Refused(f'"{scope}" is no scope; scopes are: {", ".join(SCOPES)}')
+    return office.create_key(args["customer"], args["scopes"])
+
+
+def keys_list(office: Office, _: Args) -> Any:
+    """List all keys, without their secrets."""
+    keys = sorted(office.books.state.keys.values(), key=lambda each: each.created_t)
+    return [
+        {"id": key.id, "customer": office.directory.name(key.customer), "scopes": list(key.scopes),
+         "created": _iso(key.created_t), "revoked": None if key.revoked_t is None else _iso(key.revoked_t)}
+        for key in keys
+    ]  # fmt: skip
+
+
+def keys_revoke(office: Office, args: Args) -> Any:
+    """Revoke a key by id."""
+    office.revoke_key(args["id"])
+    return {"id": args["id"], "revoked": True}
+
+
+def customers_create(office: Office, args: Args) -> Any:
+    """Open a customer on a plan."""
+    _check_name(args["customer"])
+    if office.directory.number(args["customer"]) is not None:
+        raise Refused(f'the customer "{args["customer"]}" exists')
+    number = office.open_customer(args["customer"], args["plan"])
+    return {"customer": args["customer"], "plan": office.books.state.customers[number].plan}
+
+
+def customers_move(office: Office, args: Args) -> Any:
+    """Put a customer on another plan."""
+    office.move_customer(args["customer"], args["plan"])
+    return {"customer": args["customer"], "plan": args["plan"]}
+
+
+def customers_list(office: Office, _: Args) -> Any:
+    """List customers with their plans."""
+    return [
+        {"customer": office.directory.name(number), "plan": each.plan, "since": _iso(each.since_t)}
+        for number, each in sorted(office.books.state.customers.items())
+    ]
+
+
+def credits_grant(office: Office, args: Args) -> Any:
+    """Give a customer credits."""
+    _check_name(args["customer"])
+    if args["credits_milli"] <= 0:
+        raise Refused("a grant must be more than 0 credits")
+    expires = None if args["expires_s"] is None else time.time_ns() + args["expires_s"] * NS
+    id_ = office.grant(args["customer"], args["credits_milli"], paid_nusd=args["paid_nusd"], expires_t=expires)
+    return {"grant": id_, **credits_balance(office, {"customer": args["customer"]})}
+
+
+def credits_balance(office: Office, args: Args) -> Any:
+    """Say what a customer has, in credits."""
+    number = office.number(args["customer"])
+    office.tick()
+    balance = questions.credit_balance(office.books.store.db, number)
+    return {name: _credits(milli) for name, milli in balance.items()}
+
+
+def report_margin(office: Office, args: Args) -> Any:
+    """Report cost, revenue, margin and savings by customer, from the rollup only."""
+    office.tick()
+    with questions.snapshot(office.books.store.db) as db:
+        rows = questions.margin_by_customer(db, since_day=args.get("since") or "")
+    customers = [{"customer": office.directory.name(row.customer or 0)} | _margin(row) for row in rows]
+    return {"customers": customers, "total": _margin(questions.total(rows))}
+
+
+def _margin(row: MarginRow) -> dict[str, Any]:
+    # With no revenue a margin is not 0 % but not applicable: the loss in dollars says it.
+    share = None if row.revenue_nusd == 0 else round(row.margin_nusd / row.revenue_nusd, 6)
+    return {"requests": row.requests, "cost_nusd": row.cost_nusd, "revenue_nusd": row.revenue_nusd,
+            "margin_nusd": row.margin_nusd, "margin": share, "savings_nusd": row.savings_nusd}  # fmt: skip
+
+
+def ledger_verify(office: Office, _: Args) -> Any:
+    """Check the books against themselves and the journals."""
+    office.tick()
+    db, state = office.books.store.db, office.books.state
+    with questions.snapshot(db):
+        found = verify.violations(db, state)
+        transactions = db.execute("SELECT COUNT(*) FROM txns").fetchone()[0]
+        imbalance = verify.imbalance_nusd(db)
+    found += list(books.verify_journals(office.settings.server.data_dir))
+    found += [f"hold of {x} is older than its deadline" for x in office.stale_holds(time.time_ns() - 60 * NS)]
+    return {"ok": not found and imbalance == 0, "transactions": transactions, "imbalance_nusd": imbalance,
+            "open_holds": len(state.holds), "violations": found}  # fmt: skip
+
+
+def ledger_reconcile(office: Office, args: Args) -> Any:
+    """Compare cost lines with a provider's own account."""
+    office.fold_all()
+    path = Path(args["export"])
+    if not path.exists():
+        raise Refused(f"{path} does not exist; name the provider's account with --export")
+    lines = [Booked(*row) for row in questions.cost_lines(office.books.store.db)]
+    return _reconciliation(reconcile(lines, _billed(path)))
+
+
+def _billed(path: Path) -> list[Billed]:
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            entry = orjson.loads(line)
+            found.append(Billed(entry["call_id"], entry["model"], Fraction(entry["amount_usd"])))
+        except (orjson.JSONDecodeError, KeyError, ValueError, TypeError):
+            raise Refused(f"{path.name}:{number} is no invoice line (call_id, model, amount_usd)") from None
+    return found
+
+
+def _reconciliation(result: Reconciliation) -> dict[str, Any]:
+    return {
+        "ok": result.agrees,
+        "explained_share": float(result.explained_share),
+        "difference_nusd": float(result.difference_nusd),
+        "rounding_bound_nusd": float(result.rounding_bound_nusd),
+        "booked_nusd": result.booked_nusd,
+        "billed_nusd": float(result.billed_nusd),
+        "postings": result.postings,
+        "lines": [
+            {"model": each.model, "reason": each.reason, "calls": each.calls, "booked_nusd": each.booked_nusd,
+             "billed_nusd": float(each.billed_nusd)}
+            for each in result.differences
+        ],
+    }  # fmt: skip
+
+
+def explain_charge(office: Office, args: Args) -> Any:
+    """Return one charge with cost lines and decision record."""
+    office.fold_all()
+    found = questions.charge(office.books.store.db, args["id"])
+    if found is None:
+        raise UnknownName(f'there is no charge "{args["id"]}"')
+    for line in found["cost_lines"]:
+        line["usage"] = None if line["usage"] is None else orjson.loads(line["usage"])
+    number = found.pop("customer")
+    return found | {
+        "customer": office.directory.name(number),
+        "at": _iso(found["t"]),
+        "decision": orjson.loads(found["decision"]),
+    }
+
+
+def _check_name(name: str) -> None:
+    if not is_name(name):
+        raise Refused("a customer's name must be 1 to 128 printable characters")
+
+
+def _credits(milli: int) -> int | float:
+    whole, rest = divmod(milli, 1000)
+    return whole if rest == 0 else milli / 1000
+
+
+def _iso(t: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t // NS))
+
+
+COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
+    "keys.create": keys_create,
+    "keys.list": keys_list,
+    "keys.revoke": keys_revoke,
+    "customers.create": customers_create,
+    "customers.move": customers_move,
+    "customers.list": customers_list,
+    "credits.grant": credits_grant,
+    "credits.balance": credits_balance,
+    "report.margin": report_margin,
+    "ledger.verify": ledger_verify,
+    "ledger.reconcile": ledger_reconcile,
+    "explain.charge": explain_charge,
+}
+
+
+def perform(office: Office, name: str, args: Args) -> dict[str, Any]:
+    """Run one command; the answer is ``{"result": …}`` or ``{"refused": sentence}``."""
+    command = COMMANDS.get(name)
+    if command is None:
+        return {"refused": f"the server knows no command {name}; is it of another version?"}
+    try:
+        return {"result": command(office, args)}
+    except (Refused, UnknownName) as error:
+        return {"refused": str(error)}

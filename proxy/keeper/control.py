@@ -1,0 +1,98 @@
+"""How a command reaches the keeper: over `control.sock` while a server runs, else by taking the folder's lock itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from proxy.keeper.commands import perform
+from proxy.keeper.office import Lock, LockHeld, Office, dead_journals
+from proxy.settings import Settings
+
+SOCKET_NAME = "control.sock"
+WAIT_S = 10.0
+"""How long a command waits for another that holds the lock."""
+ANSWER_S = 120.0
+"""Verifying a large ledger is the longest."""
+
+
+class NotReachable(Exception):
+    """A server holds the folder and does not answer. Exit code 3."""
+
+
+def socket_address(data_dir: Path) -> tuple[str, int]:
+    """Return an address for the socket and the descriptor it goes through, to be closed by the caller.
+
+    A socket's path may have 107 bytes and a data folder's path may be longer; through /proc it is always short.
+    """
+    folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return f"/proc/self/fd/{folder}/{SOCKET_NAME}", folder
+
+
+def ask(settings: Settings, command: str, args: dict[str, Any]) -> dict[str, Any]:
+    """Have a command performed, by the running server or here.
+
+    Raises:
+        NotReachable: a server runs and does not answer.
+    """
+    data_dir = settings.server.data_dir
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        answer = _ask_server(data_dir, command, args)
+        if answer is not None:
+            return answer
+        try:
+            return _ask_here(settings, command, args)
+        except LockHeld:
+            # A server that is starting or ending, or another command: one of the two ways opens soon.
+            if time.monotonic() >= deadline:
+                raise NotReachable("the data folder is in use and its server does not answer") from None
+            time.sleep(0.05)
+
+
+def _ask_server(data_dir: Path, command: str, args: dict[str, Any]) -> dict[str, Any] | None:
+    if not (data_dir / SOCKET_NAME).exists():
+        return None
+    address, folder = socket_address(data_dir)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        try:
+            line.settimeout(ANSWER_S)
+            line.connect(address)
+        except OSError:
+            return None
+        finally:
+            os.close(folder)
+        return _converse(line, command, args)
+
+
+def _converse(line: socket.socket, command: str, args: dict[str, Any]) -> dict[str, Any]:
+    try:
+        line.sendall(orjson.dumps({"command": command, "args": args}) + b"\n")
+        with line.makefile("rb") as answers:
+            answer = answers.readline()
+    except OSError as error:
+        raise NotReachable(f"the server did not answer: {error.strerror}") from error
+    if not answer.endswith(b"\n"):
+        raise NotReachable("the server hung up")
+    found = orjson.loads(answer)
+    assert isinstance(found, dict)
+    return found
+
+
+def _ask_here(settings: Settings, command: str, args: dict[str, Any]) -> dict[str, Any]:
+    lock = Lock(settings.server.data_dir)
+    try:
+        lock.acquire(0)
+        office = Office(settings)
+        try:
+            office.recover(dead_journals(office.books.folder, wait_s=0))
+            return perform(office, command, args)
+        finally:
+            office.close()
+    finally:
+        lock.release()

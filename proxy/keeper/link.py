@@ -1,0 +1,126 @@
+"""A worker's line to the keeper: asks for leases and customers, hears of changes, and knows when the keeper is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from proxy.admission import FILL_DEADLINE_S, KeeperAway, Lease, Wallets
+from proxy.identity import Identity
+from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
+
+
+class KeeperLink:
+    """The keeper, as a worker sees it: `Lender` for admission, `Keeper` for the exchange."""
+
+    def __init__(self, frames: Frames, identity: Identity) -> None:
+        self._frames, self._identity = frames, identity
+        self.wallets = Wallets(self)
+        self.is_ready = False
+        """Whether the keeper said that all parts answer."""
+        self.is_gone = False
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._numbers = count(1)
+
+    @classmethod
+    async def open(cls, fd: int, identity: Identity) -> KeeperLink:
+        """Take over the socket the keeper handed down."""
+        line = socket.socket(fileno=fd)
+        reader, writer = await asyncio.open_unix_connection(sock=line, limit=LINE_BYTES_MAX)
+        return cls(Frames(reader, writer), identity)
+
+    def hello(self, journal: str) -> None:
+        """Tell the keeper who we are; it answers with everything we must know."""
+        self._frames.send({"hello": journal})
+
+    async def listen(self, on_gone: Callable[[], None]) -> None:
+        """Follow the keeper's messages until it is gone."""
+        async for message in self._frames.receive():
+            self._hear(message)
+        self.is_gone, self.is_ready = True, False
+        for waiting in self._answers.values():
+            if not waiting.done():
+                waiting.set_exception(KeeperAway())
+        on_gone()
+
+    def _hear(self, message: Message) -> None:
+        if "answer" in message:
+            answer = message["answer"]
+            if isinstance(answer, dict) and "milli" in answer:
+                # Added here and now, also when the asker has given up: what the keeper lent must not be lost, and a recall
+                # in the next message must find it.
+                self.wallets.add(answer["customer"], Lease(answer["milli"], answer["expires"]))
+            waiting = self._answers.pop(message["id"], None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(answer)
+        elif "recall" in message:
+            milli = self.wallets.surrender(message["customer"])
+            self._frames.send({"returned": message["recall"], "customer": message["customer"], "milli": milli})
+        elif "changes" in message:
+            self._learn(message)
+        elif "ready" in message:
+            self.is_ready = bool(message["ready"])
+
+    def _learn(self, message: Message) -> None:
+        returned = [each for change in message["changes"] if (each := self._apply(change)) is not None]
+        self._frames.send({"ack": message["number"], "leases": returned})
+
+    def _apply(self, change: Message) -> tuple[int, int] | None:
+        """Take in one change; return (customer, credits) when it makes us give a lease back."""
+        if "name" in change:
+            self._identity.put_customer(change["customer"], change["name"], change["plan"])
+        elif "digest" in change:
+            self._identity.put_key(change["key"], change["digest"], change["customer"], change["scopes"])
+            return None
+        elif "revoked" in change:
+            self._identity.drop_key(change["revoked"])
+            return None
+        # A new plan or a new grant: what we hold of the customer goes back, and the next request asks anew.
+        customer = change["granted"] if "granted" in change else change["customer"]
+        return customer, self.wallets.surrender(customer)
+
+    # ---- what the exchange asks -------------------------------------------------------------------------------------
+
+    async def lease(self, customer: int, need_milli: int, returned_milli: int) -> bool:
+        """Ask for credits, which are in the wallet when this returns; False when the customer has less than needed.
+
+        Raises:
+            KeeperAway: no answer in time.
+        """
+        answer = await self._ask({"ask": "lease", "customer": customer, "need": need_milli, "returned": returned_milli})
+        return answer is not None
+
+    async def open_customer(self, name: str) -> None:
+        """See to it that a customer exists; the change is applied here before this returns.
+
+        Raises:
+            KeeperAway: no answer in time.
+        """
+        await self._ask({"ask": "customer", "name": name})
+
+    async def _ask(self, question: Message) -> Any:
+        if self.is_gone:
+            raise KeeperAway
+        number = next(self._numbers)
+        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._answers[number] = waiting
+        self._frames.send(question | {"id": number})
+        try:
+            async with asyncio.timeout(FILL_DEADLINE_S):
+                return await waiting
+        except TimeoutError:
+            raise KeeperAway from None
+        finally:
+            self._answers.pop(number, None)
+
+    def report(self, refusals: dict[str, int]) -> None:
+        """Tell the keeper of refusals since the last report."""
+        if refusals:
+            self._frames.send({"refused": refusals})
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._frames.close()

@@ -1,0 +1,332 @@
+"""The keeper's work, without sockets or processes: customers, keys, grants, folding, recovery.
+
+Whoever holds the folder's lock may open an office. Every change is journalled, applied and committed; `take_changes`
+returns what workers must hear of.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import proxy
+from margin import records
+from margin.journal import Position
+from margin.ledger import books
+from margin.ledger.books import Books
+from margin.money import usd_to_nusd
+from margin.sellbook import SellBook
+from proxy import identity
+from proxy.keeper import recovery
+from proxy.keeper.directory import Directory
+from proxy.keeper.lending import Lending
+from proxy.settings import Settings
+
+NS = 1_000_000_000
+TICK_GRACE_NS = NS
+"""A tick stands a second in the past: what a worker journalled before that moment has been folded by then."""
+REAP_AFTER_NS = 30 * NS
+"""Past its deadline an exchange is left alone this long: its worker's last record may be on its way."""
+
+Change = dict[str, Any]
+
+
+class LockHeld(Exception):
+    """Another process keeps this folder."""
+
+
+class UnknownName(Exception):
+    """No customer, key or plan of that name; the text says which."""
+
+
+class Lock:
+    """`flock` on `keeper.lock`: whoever holds it is the keeper. The kernel lets go of it when its process dies."""
+
+    def __init__(self, data_dir: Path) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(data_dir / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def acquire(self, wait_s: float) -> None:
+        """Take the lock, trying for `wait_s`.
+
+        Raises:
+            LockHeld: somebody else has it.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise LockHeld("another process keeps this data folder") from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def release(self) -> None:
+        """Let go."""
+        os.close(self._fd)
+
+
+class Office:
+    """Everything the keeper does to the books."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        data_dir = settings.server.data_dir
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self.books = Books(data_dir, version=proxy.__version__)
+        self.directory = Directory(data_dir / "directory.sqlite")
+        self.lending = Lending()
+        self.on_record: Callable[[dict[str, Any]], None] = lambda _: None
+        """Called for each record of a worker as it is folded: what metrics are made of."""
+        self._changes: list[Change] = []
+        self._finished: set[str] = set()
+        self._adopt_sellbook(settings.sellbook)
+        self._open_sandbox_customers()
+
+    def close(self) -> None:
+        """Commit and close."""
+        self.books.close()
+        self.directory.close()
+
+    def take_changes(self) -> list[Change]:
+        """Return the changes made since the last call, for the workers."""
+        taken, self._changes = self._changes, []
+        return taken
+
+    # ---- customers, keys, grants ------------------------------------------------------------------------------------
+
+    def _adopt_sellbook(self, book: SellBook) -> None:
+        if self.books.state.sellbook_version == book.version:
+            return
+        plans = {
+            name: {
+                "version": plan.version,
+                "fee": 0 if plan.fee_nusd_month is None else plan.fee_nusd_month,
+                "included": plan.credits.included_milli,
+                "enforce": plan.credits.enforce,
+                "price": plan.credits.price_nusd_per_credit,
+                "overage": plan.credits.overage_nusd_per_credit,
+            }
+            for name, plan in book.plans.items()
+        }
+        self.fold_all()
+        self._do(records.sellbook(t=time.time_ns(), version=book.version, default=book.default, plans=plans))
+
+    def _open_sandbox_customers(self) -> None:
+        sandbox = self.settings.sandbox
+        if sandbox is None:
+            return
+        for name, wanted in sandbox.customers.items():
+            if self.directory.number(name) is None:
+                self.open_customer(name, wanted.plan)
+                if wanted.grant_credits:
+                    paid = usd_to_nusd(wanted.paid_usd)
+                    self.grant(name, int(wanted.grant_credits * 1000), paid_nusd=paid, expires_t=None)
+
+    def _do(self, record: dict[str, Any]) -> None:
+        self.books.record(record)
+        self.books.commit()
+
+    def open_customer(self, name: str, plan: str | None = None) -> int:
+        """Return a customer's number, opening it on `plan` (default: the sell book's) at first use.
+
+        Raises:
+            UnknownName: no such plan.
+        """
+        wanted = self.settings.sellbook.default if plan is None else plan
+        self._check_plan(wanted)
+        number = self.directory.number(name)
+        if number is None:
+            number = 1 + max([0, *self.directory.numbers(), *self.books.state.customers])
+            self.directory.add(number, name)
+        if number not in self.books.state.customers:
+            self._do(records.customer(t=time.time_ns(), customer=number, plan=wanted))
+            self._changes.append(self._customer_change(number))
+        return number
+
+    def move_customer(self, name: str, plan: str) -> None:
+        """Put a customer on another plan, from now on."""
+        self._check_plan(plan)
+        number = self.number(name)
+        self.fold_all()
+        self._do(records.moved(t=time.time_ns(), customer=number, plan=plan))
+        self._changes.append(self._customer_change(number))
+
+    def _check_plan(self, plan: str) -> None:
+        plans = self.settings.sellbook.plans
+        if plan not in plans:
+            raise UnknownName(f'there is no plan "{plan}"; plans are: {", ".join(sorted(plans))}')
+
+    def number(self, name: str) -> int:
+        """Return a known customer's number.
+
+        Raises:
+            UnknownName: it is not known.
+        """
+        found = self.directory.number(name)
+        if found is None:
+            raise UnknownName(f'there is no customer "{name}"')
+        return found
+
+    def create_key(self, customer: str, scopes: list[str]) -> dict[str, Any]:
+        """Create a key; only now is the key itself known."""
+        number = self.open_customer(customer)
+        id_, key, digest = identity.new_key()
+        self._do(records.key(t=time.time_ns(), id=id_, digest=digest, customer=number, scopes=scopes))
+        self._changes.append({"key": id_, "digest": digest, "customer": number, "scopes": scopes})
+        return {"key": key, "id": id_, "customer": customer, "scopes": scopes}
+
+    def revoke_key(self, id_: str) -> None:
+        """End a key.
+
+        Raises:
+            UnknownName: there is no live key of that id.
+        """
+        found = self.books.state.keys.get(id_)
+        if found is None or found.revoked_t is not None:
+            raise UnknownName(f'there is no live key "{id_}"')
+        self._do(records.key_revoked(t=time.time_ns(), id=id_))
+        self._changes.append({"revoked": id_})
+
+    def is_key(self, key: str) -> bool:
+        """Tell whether a key is live."""
+        digest = identity.digest(key.encode())
+        return any(each.digest == digest and each.revoked_t is None for each in self.books.state.keys.values())
+
+    def grant(self, customer: str, credits_milli: int, *, paid_nusd: int, expires_t: int | None) -> str:
+        """Give credits; return the grant's id. A customer that is not known is opened."""
+        number = self.open_customer(customer)
+        id_ = f"grant_{os.urandom(6).hex()}"
+        self._do(
+            records.grant(
+                t=time.time_ns(),
+                id=id_,
+                customer=number,
+                credits_milli=credits_milli,
+                paid_nusd=paid_nusd,
+                expires_t=expires_t,
+            )
+        )
+        self._changes.append({"granted": number})
+        return id_
+
+    def _customer_change(self, number: int) -> Change:
+        return {
+            "customer": number,
+            "name": self.directory.name(number),
+            "plan": self.books.state.customers[number].plan,
+        }
+
+    def everything(self) -> list[Change]:
+        """Return all customers and live keys as changes: what a new worker must know."""
+        state = self.books.state
+        found = [self._customer_change(number) for number in state.customers]
+        for key in state.keys.values():
+            if key.revoked_t is None:
+                found.append(
+                    {"key": key.id, "digest": key.digest, "customer": key.customer, "scopes": list(key.scopes)}
+                )
+        return found
+
+    # ---- folding ----------------------------------------------------------------------------------------------------
+
+    def fold_all(self) -> int:
+        """Fold everything the workers have journalled; return how many records that were."""
+        folded = 0
+        for path in self._unfolded():
+            while count := self._fold_batch(path):
+                folded += count
+        return folded
+
+    def fold_some(self) -> int:
+        """Fold at most one batch of each journal, so that the loop is not held up."""
+        return sum(self._fold_batch(path) for path in self._unfolded())
+
+    def _unfolded(self) -> list[Path]:
+        known = self.books.state.journals
+        return [
+            path
+            for path in books.worker_journals(self.books.folder)
+            if path.name not in self._finished and path.stat().st_size > known.get(path.name, Position()).offset
+        ]
+
+    def _fold_batch(self, path: Path) -> int:
+        folded = self.books.fold_worker(path)
+        for record in folded:
+            self.lending.observe(path.name, record)
+            self.on_record(record)
+        if folded:
+            self.books.commit()
+        return len(folded)
+
+    def tick(self) -> None:
+        """Let time pass in the books: fees accrue, grants end."""
+        now = time.time_ns()
+        self.fold_all()
+        self._do(records.tick(t=now - TICK_GRACE_NS))
+
+    def recover(self, journals: set[str]) -> int:
+        """Close what the dead workers behind `journals` left open; return how many exchanges that were."""
+        self.fold_all()
+        orphans = [hold for hold in self.books.state.holds.values() if hold.journal in journals]
+        for hold in orphans:
+            self.books.record(recovery.close(hold, time.time_ns()))
+        for name in journals:
+            self.lending.forget(name)
+            self._finished.add(name)
+        self.books.commit()
+        return len(orphans)
+
+    def reap(self) -> int:
+        """Close holds past their deadline, as recovery would; return how many. Their worker lives and lost track of them."""
+        stale = self.stale_holds(time.time_ns() - REAP_AFTER_NS)
+        for x in stale:
+            self.books.record(recovery.close(self.books.state.holds[x], time.time_ns()))
+        self.books.commit()
+        return len(stale)
+
+    def lag_s(self) -> float:
+        """Return how long the oldest journalled record has waited to be folded; 0 when none waits."""
+        waiting = [path.stat().st_mtime for path in self._unfolded()]
+        return time.time() - min(waiting) if waiting else 0
+
+    def stale_holds(self, t: int) -> list[str]:
+        """Return open holds past their deadline: a bug, or a worker that hangs."""
+        return [hold.x for hold in self.books.state.holds.values() if hold.deadline_t < t]
+
+
+def dead_journals(folder: Path, *, wait_s: float) -> set[str]:
+    """Return the worker journals whose writer is gone, waiting up to `wait_s` for writers that still live.
+
+    A worker holds a lock on its journal as long as it lives. One whose keeper died stops by itself within seconds.
+    """
+    deadline = time.monotonic() + wait_s
+    waiting = set(books.worker_journals(folder))
+    dead: set[str] = set()
+    while waiting:
+        gone = {path for path in waiting if not _is_locked(path)}
+        dead |= {path.name for path in gone}
+        waiting -= gone
+        if waiting and time.monotonic() >= deadline:
+            break
+        if waiting:
+            time.sleep(0.05)
+    return dead
+
+
+def _is_locked(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)

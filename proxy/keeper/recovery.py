@@ -1,0 +1,42 @@
+"""What a dead worker left open is settled or voided from its journal.
+
+Held and never called: voided. Called and no byte of an answer seen: voided for the customer, and what its input may cost
+goes to suspense. Bytes seen: settled from the last checkpoint, marked *recovered*. Source: the crash table of the
+reliability notes; the same distinction as in `proxy.life`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from margin import records
+from margin.ledger.state import Hold
+
+
+def close(hold: Hold, t: int) -> dict[str, Any]:
+    """Return the record that closes an orphaned hold."""
+    if hold.call is None:
+        return records.void(x=hold.x, t=t, why="recovered_unsent", attempts=[])
+    if hold.mark is None:
+        cost = hold.call["inc"]
+        line = _line(hold.call, {"input": hold.call["in"]}, cost, kind="failed")
+        return records.void(x=hold.x, t=t, why="recovered_unanswered", attempts=[line])
+    usage = {"input": hold.call["in"], "output": hold.mark["out"]}
+    line = _line(hold.call, usage, hold.mark["cost"], kind="estimated")
+    decision = {"recovered": True, "charge_tier": hold.charge_tier, "served_tier": hold.served_tier}
+    return records.settled(
+        x=hold.x,
+        t=t,
+        outcome="recovered",
+        credits_milli=hold.held_milli,
+        attempts=[line],
+        baseline_nusd=None,
+        decision=decision,
+    )
+
+
+def _line(call: dict[str, Any], usage: dict[str, int], cost: int | None, *, kind: records.CostKind) -> dict[str, Any]:
+    return records.attempt(
+        n=call["n"], provider=call["p"], deployment=call["d"], model=call["m"], card=call["card"], kind=kind,
+        usage=usage, cost_nusd=cost, call_id=None, status=None,
+    )  # fmt: skip

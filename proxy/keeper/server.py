@@ -1,0 +1,290 @@
+"""The living keeper: starts the workers, feeds the ledger from their journals, lends credits, answers commands and scrapes.
+
+One loop, one thread: nothing here races. Folding works in batches of some 30 ms, so a lease request never waits longer
+behind one. The keeper is the last to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from margin.ledger import questions
+from proxy.keeper.commands import perform
+from proxy.keeper.control import SOCKET_NAME, socket_address
+from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
+from proxy.keeper.listener import MetricsListener
+from proxy.keeper.office import TICK_GRACE_NS, Office
+from proxy.keeper.workers import Worker
+from proxy.settings import Settings
+from proxy.telemetry.metrics import Books, Metrics
+
+FOLD_S = 0.1
+"""The ledger lags the journals by this and the folding itself; the promise is a quarter of a second."""
+TICK_S = 60.0
+"""Fees accrue at least this often; reads accrue them too."""
+STOP_S = 8.0
+"""What workers get to end; with the rest of an orderly end this stays under ten seconds."""
+RESTART_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Waits before a worker that died is started again; the last repeats."""
+
+
+class StartFailed(Exception):
+    """The server cannot start; the text is one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """The bound ports."""
+
+    api: socket.socket
+    metrics: socket.socket
+
+
+class KeeperServer:
+    """Everything that runs in the keeper's process."""
+
+    def __init__(self, settings: Settings, office: Office, sockets: Sockets, worker_argv: list[str]) -> None:
+        self.settings, self.office, self._sockets, self._argv = settings, office, sockets, worker_argv
+        self._workers: set[Worker] = set()
+        self._stopping = asyncio.Event()
+        self._everyone_up = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ticked_s = 0.0
+        self.metrics = Metrics(Books(self._totals, self._credits, self._gauges, settings.routing.baseline))
+        office.on_record = self.metrics.settled
+        self._listener = MetricsListener(self._render)
+        self._restarts = 0
+        self.failure: BaseException | None = None
+        """What ended the server, when it was not asked to end."""
+
+    # ---- life -------------------------------------------------------------------------------------------------------
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve until `stop`; then end the workers, fold what they wrote, and return."""
+        control = await self._open_control()
+        await self._listener.open(self._sockets.metrics)
+        for _ in range(self.settings.server.workers):
+            self._start(self._keep_worker(), "worker")
+        self._start(self._feed(), "feed")
+        try:
+            await self._wait_ready()
+            if not self._stopping.is_set():
+                on_ready()
+            await self._stopping.wait()
+        finally:
+            await self._end(control)
+
+    def stop(self) -> None:
+        """Begin the end."""
+        self._stopping.set()
+
+    def _start(self, work: Any, name: str) -> None:
+        task = asyncio.ensure_future(work)
+        task.set_name(name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None and self.failure is None:
+            # The books must not go on without one of their parts: end in order, and say why.
+            self.failure = task.exception()
+            self._stopping.set()
+
+    async def _wait_ready(self) -> None:
+        up = asyncio.ensure_future(self._everyone_up.wait())
+        stop = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({up, stop}, return_when=asyncio.FIRST_COMPLETED)
+        for each in (up, stop):
+            each.cancel()
+
+    async def _end(self, control: asyncio.Server) -> None:
+        self._stopping.set()
+        control.close()
+        for worker in list(self._workers):
+            worker.terminate()
+        deadline = time.monotonic() + STOP_S
+        while self._workers and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for worker in list(self._workers):
+            worker.kill()
+            await worker.dead()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.office.recover({worker.journal for worker in self._workers if worker.journal is not None})
+        await self._listener.close()
+        with contextlib.suppress(FileNotFoundError):
+            (self.settings.server.data_dir / SOCKET_NAME).unlink()
+
+    # ---- workers ----------------------------------------------------------------------------------------------------
+
+    async def _keep_worker(self) -> None:
+        """Run one worker, and another when it dies, until the end."""
+        while not self._stopping.is_set():
+            worker = await Worker.spawn(self._argv, self._sockets.api)
+            self._workers.add(worker)
+            await self._follow(worker)
+            worker.lost()
+            if not self._stopping.is_set():
+                # Its line is gone; it must be dead before its leases and open exchanges are anyone else's.
+                worker.kill()
+            await worker.dead()
+            if worker.journal is not None:
+                self.office.recover({worker.journal})
+            self._workers.discard(worker)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        if self._stopping.is_set():
+            return
+        wait = RESTART_S[min(self._restarts, len(RESTART_S) - 1)]
+        self._restarts += 1
+        await asyncio.sleep(wait)
+
+    async def _follow(self, worker: Worker) -> None:
+        async for message in worker.frames.receive():
+            if "ask" in message:
+                self._start(self._answer(worker, message), f"answer {message['ask']}")
+            else:
+                self._note(worker, message)
+
+    def _note(self, worker: Worker, message: Message) -> None:
+        if "ack" in message:
+            for customer, milli in message["leases"]:
+                self._give_back(worker, customer, milli)
+            worker.acknowledged(message)
+        elif "returned" in message:
+            self._give_back(worker, message["customer"], message["milli"])
+            worker.returned(message)
+        elif "refused" in message:
+            self.metrics.refused(message["refused"])
+        elif "hello" in message:
+            worker.journal = message["hello"]
+            self._start(self._introduce(worker), "introduce")
+
+    def _give_back(self, worker: Worker, customer: int, milli: int) -> None:
+        if worker.journal is not None and milli:
+            self.office.lending.give_back(worker.journal, customer, milli)
+
+    async def _introduce(self, worker: Worker) -> None:
+        """Tell a new worker everything; when all are up, tell all that the house is ready."""
+        # Marked up first: a change made meanwhile must reach it too, and comes after this in its line.
+        worker.is_up = True
+        await worker.tell(self.office.everything())
+        up = [each for each in self._workers if each.is_up]
+        if len(up) == self.settings.server.workers:
+            for each in up:
+                each.frames.send({"ready": True})
+            self._everyone_up.set()
+
+    async def _answer(self, worker: Worker, message: Message) -> None:
+        if message["ask"] == "lease":
+            answer: Any = await self._lease(worker, message)
+        else:
+            self.office.open_customer(message["name"])
+            await self._announce()
+            answer = True
+        worker.frames.send({"id": message["id"], "answer": answer})
+
+    async def _lease(self, worker: Worker, message: Message) -> Message | None:
+        """Lend what is free; when that is too little, call in what other workers hold."""
+        customer, need = message["customer"], message["need"]
+        assert worker.journal is not None
+        self._give_back(worker, customer, message["returned"])
+        if self._free(customer) < need:
+            await self._recall(worker, customer)
+        self.office.fold_all()
+        free = self._free(customer)
+        if free < need:
+            return None
+        amount = free if len(self._workers) == 1 else max(need, free // (2 * len(self._workers)))
+        self.office.lending.lend(worker.journal, customer, amount)
+        expires = self.office.books.state.earliest_expiry_t(customer, time.time_ns())
+        return {"customer": customer, "milli": amount, "expires": expires}
+
+    def _free(self, customer: int) -> int:
+        return self.office.lending.free_milli(self.office.books.state, customer, time.time_ns())
+
+    async def _recall(self, asker: Worker, customer: int) -> None:
+        assert asker.journal is not None
+        holders = self.office.lending.holders(customer, besides=asker.journal)
+        await asyncio.gather(*(each.recall(customer) for each in self._workers if each.journal in holders))
+
+    async def _announce(self) -> None:
+        """Tell all workers of pending changes; return when each has taken them in."""
+        changes = self.office.take_changes()
+        if changes:
+            await asyncio.gather(*(worker.tell(changes) for worker in self._workers if worker.is_up))
+
+    # ---- the ledger -------------------------------------------------------------------------------------------------
+
+    async def _feed(self) -> None:
+        while True:
+            await asyncio.sleep(0 if self.office.fold_some() else FOLD_S)
+            self._tick_if_due()
+
+    def _tick_if_due(self) -> None:
+        now_s = time.monotonic()
+        ending = self.office.books.state.ending
+        is_ending = bool(ending) and ending[0][0] <= time.time_ns() - TICK_GRACE_NS
+        if is_ending or now_s - self._ticked_s > TICK_S:
+            self._ticked_s = now_s
+            self.office.tick()
+            self.office.reap()
+
+    # ---- commands ---------------------------------------------------------------------------------------------------
+
+    async def _open_control(self) -> asyncio.Server:
+        path = self.settings.server.data_dir / SOCKET_NAME
+        path.unlink(missing_ok=True)  # we hold the lock: whoever left it is dead
+        address, folder = socket_address(self.settings.server.data_dir)
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            previous = os.umask(0o177)
+            try:
+                line.bind(address)
+            finally:
+                os.umask(previous)
+        finally:
+            os.close(folder)
+        return await asyncio.start_unix_server(self._converse, sock=line, limit=LINE_BYTES_MAX)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frames = Frames(reader, writer)
+        async for message in frames.receive():
+            answer = perform(self.office, message["command"], message["args"])
+            await self._announce()
+            frames.send(answer)
+            break
+        await frames.close()
+
+    # ---- metrics ----------------------------------------------------------------------------------------------------
+
+    def _render(self) -> bytes:
+        self.office.fold_all()
+        return self.metrics.render()
+
+    def _totals(self, labels: tuple[str, ...], sums: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        return questions.totals(self.office.books.store.db, labels, sums)
+
+    def _credits(self) -> dict[str, int]:
+        return questions.credit_totals(self.office.books.store.db)
+
+    def _gauges(self) -> dict[str, float]:
+        state = self.office.books.state
+        return {
+            "penstock_reservations_open": len(state.holds),
+            "penstock_reserved_credits": sum(hold.held_milli for hold in state.holds.values()) / 1000,
+            "penstock_reservations_stale": len(self.office.stale_holds(time.time_ns())),
+            "penstock_ledger_lag_seconds": self.office.lag_s(),
+            "penstock_workers": sum(worker.is_up for worker in self._workers),
+            "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
+        }

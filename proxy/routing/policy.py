@@ -1,0 +1,232 @@
+"""The route of one request: which tier is charged, which tier serves, which deployments are tried in which order.
+
+Pure: settings, plan, request and judgement in, `Route` out. Order of the decision: what was asked for (a model, a pinned
+tier, or `auto`) → the plan's gate → capability → the YAML's order within the tier, then the tiers above it as fallback.
+A fallback never serves below what was judged or asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from classifiers import Judgement
+from margin.sellbook import Plan
+from proxy.settings import TIERS, Deployment, Settings, Tier
+from proxy.wire.chat import ChatRequest
+from proxy.wire.errors import Forbidden, Malformed, UnknownModel
+
+AUTO = "auto"
+OUTPUT_RESERVE_TOKENS = 1_024
+"""Kept free in a context window for the answer when the caller states no `max_tokens`."""
+BYTES_PER_TOKEN = 4
+"""English prose under cl100k is 4.2 bytes a token; code and other scripts are less. Used for capability, never for money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes, and why in words.
+
+    `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, each with `+gate` when the plan's cap moved it and `+up`
+    when no deployment of the tier could take the request.
+    """
+
+    requested: str
+    charge_tier: Tier
+    served_tier: Tier
+    credits_milli: int
+    deployments: tuple[Deployment, ...]
+    rule: str
+    reasons: tuple[str, ...]
+    baseline: Deployment | None
+    input_estimate: int
+
+
+@dataclass(slots=True)
+class _Trail:
+    """The decision so far: rule tokens and reasons."""
+
+    rule: str
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, token: str, reason: str) -> None:
+        self.rule += f"+{token}"
+        self.reasons.append(reason)
+
+
+def route(settings: Settings, plan: Plan, ask: ChatRequest, judgement: Judgement, hint: Tier | None = None) -> Route:
+    """Return the route of a request.
+
+    Raises:
+        UnknownModel: the name is no model, alias or `auto:TIER`.
+        Forbidden: the plan's gate refuses the tier.
+        Malformed: no deployment can take what the request needs.
+    """
+    target = settings.aliases.get(ask.model, ask.model)
+    if target == AUTO or target.startswith(f"{AUTO}:"):
+        return _by_tier(settings, plan, ask, judgement, _pinned(target, settings), hint)
+    deployment = settings.deployments.get(target)
+    if deployment is None or not deployment.provider.enabled:
+        raise UnknownModel(_unknown(ask.model, settings), param="model")
+    return _by_name(settings, plan, ask, deployment)
+
+
+def _pinned(target: str, settings: Settings) -> Tier | None:
+    if target == AUTO:
+        return None
+    for tier in TIERS:
+        if target == f"{AUTO}:{tier}":
+            return tier
+    raise UnknownModel(_unknown(target, settings), param="model")
+
+
+def _unknown(name: str, settings: Settings) -> str:
+    return f"The model `{name[:80]}` does not exist. Models are: {', '.join(model_names(settings))}."
+
+
+def model_names(settings: Settings) -> list[str]:
+    """Return every name a caller may ask for, in the order shown to them."""
+    named = [name for name, each in settings.deployments.items() if each.provider.enabled]
+    return [AUTO, *(f"{AUTO}:{tier}" for tier in TIERS), *named, *settings.aliases]
+
+
+def _by_tier(  # noqa: PLR0917
+    settings: Settings, plan: Plan, ask: ChatRequest, judgement: Judgement, pinned: Tier | None, hint: Tier | None
+) -> Route:
+    if pinned is not None:
+        tier, trail = pinned, _Trail("pinned", [f"the caller pinned {AUTO}:{pinned}"])
+    elif hint is not None:
+        tier, trail = hint, _Trail("hint", [f"the caller's header asked for {hint}"])
+    else:
+        tier, trail = judgement.tier, _Trail("judged", list(judgement.reasons))
+    served = _gated(plan, tier, trail)
+    charge = served if plan.charge_follows_gate else tier
+    deployments = _able(settings, served, _ceiling_tier(plan), ask, trail)
+    return Route(
+        requested=ask.model,
+        charge_tier=charge,
+        served_tier=_tier_of(settings, deployments[0], served),
+        credits_milli=plan.credits.schedule_milli[charge],
+        deployments=deployments,
+        rule=trail.rule,
+        reasons=tuple(trail.reasons),
+        baseline=_baseline(settings, None),
+        input_estimate=input_estimate(ask),
+    )
+
+
+def _by_name(settings: Settings, plan: Plan, ask: ChatRequest, deployment: Deployment) -> Route:
+    listed = deployment.listed_tier
+    tier: Tier = "complex" if listed is None else listed
+    trail = _Trail("named", [f"the caller named {ask.model}"])
+    served = _gated(plan, tier, trail)
+    if served != tier:
+        deployments = _able(settings, served, served, ask, trail)
+    else:
+        _require(deployment, ask)
+        deployments = (deployment,)
+    charge = served if plan.charge_follows_gate else tier
+    own = deployment.credits_milli if listed is None and served == tier else None
+    return Route(
+        requested=ask.model,
+        charge_tier=charge,
+        served_tier=served,
+        credits_milli=plan.credits.schedule_milli[charge] if own is None else own,
+        deployments=deployments,
+        rule=trail.rule,
+        reasons=tuple(trail.reasons),
+        baseline=_baseline(settings, deployment),
+        input_estimate=input_estimate(ask),
+    )
+
+
+def _ceiling_tier(plan: Plan) -> Tier:
+    return "complex" if plan.max_tier is None else plan.max_tier
+
+
+def _gated(plan: Plan, tier: Tier, trail: _Trail) -> Tier:
+    """Return the tier the plan lets through."""
+    cap = _ceiling_tier(plan)
+    if TIERS.index(tier) <= TIERS.index(cap):
+        return tier
+    if plan.gate_policy == "refuse":
+        raise Forbidden(f"The plan `{plan.name}` reaches up to {cap}; this request needs {tier}.")
+    trail.add("gate", f"the plan {plan.name} reaches up to {cap}, not {tier}")
+    return cap
+
+
+def _able(settings: Settings, lowest: Tier, highest: Tier, ask: ChatRequest, trail: _Trail) -> tuple[Deployment, ...]:
+    """Return the deployments from `lowest` up to `highest` that can take the request, preferred first."""
+    found: list[Deployment] = []
+    lacks: list[str] = []
+    for tier in TIERS[TIERS.index(lowest) : TIERS.index(highest) + 1]:
+        for deployment in settings.tiers[tier]:
+            lack = lacking(deployment, ask)
+            if lack is None and deployment not in found:
+                found.append(deployment)
+            elif lack is not None:
+                lacks.append(f"{deployment.name} {lack}")
+    if not found:
+        raise Malformed(f"No model that this plan reaches can take the request: {'; '.join(lacks)}.", param="model")
+    if found[0] not in settings.tiers[lowest]:
+        trail.add("up", f"no model of the tier {lowest} can take it: {'; '.join(lacks)}")
+    return tuple(found)
+
+
+def lacking(deployment: Deployment, ask: ChatRequest) -> str | None:
+    """Return what a deployment lacks for this request, in words; None when it can take it."""
+    if ask.has_images and not deployment.vision:
+        return "reads no images"
+    if ask.tools and not deployment.tools:
+        return "calls no tools"
+    if ask.wants_schema and not deployment.schema:
+        return "has no JSON schema mode"
+    window = deployment.context_window
+    if window is not None and input_estimate(ask) + _reserve(ask) > window:
+        return f"has a window of {window} tokens"
+    return None
+
+
+def _require(deployment: Deployment, ask: ChatRequest) -> None:
+    lack = lacking(deployment, ask)
+    if lack is not None:
+        raise Malformed(f"The model {deployment.name} {lack}.", param="model")
+
+
+def _reserve(ask: ChatRequest) -> int:
+    return OUTPUT_RESERVE_TOKENS if ask.output_max is None else ask.output_max
+
+
+def input_estimate(ask: ChatRequest) -> int:
+    """Return about how many tokens the input is. An estimate: bills come from the provider's own count."""
+    return ask.body_bytes // BYTES_PER_TOKEN + 1
+
+
+def _tier_of(settings: Settings, deployment: Deployment, lowest: Tier) -> Tier:
+    for tier in TIERS[TIERS.index(lowest) :]:
+        if deployment in settings.tiers[tier]:
+            return tier
+    return lowest
+
+
+def _baseline(settings: Settings, requested: Deployment | None) -> Deployment | None:
+    """Return what would have served without us: the model asked for, or for `auto` the first of complex."""
+    named = settings.routing.baseline
+    if named in settings.deployments:
+        return settings.deployments[named]
+    if named == "requested" and requested is not None:
+        return requested
+    return settings.tiers["complex"][0]
+
+
+def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int) -> int | None:
+    """Return the most the request can cost at a deployment: at most one token per byte in, the stated or known limit out.
+
+    None when the deployment's price or its output limit is not known.
+    """
+    if deployment.free:
+        return 0
+    output_max = ask.output_max if ask.output_max is not None else deployment.output_max
+    if deployment.prices is None or output_max is None:
+        return None
+    card = deployment.prices.at(at_s)
+    return card.ceiling_nusd(input_tokens_max=ask.body_bytes, output_tokens_max=output_max * ask.choices)

@@ -1,0 +1,181 @@
+"""Deployments, tiers and aliases: what a request may name, and what `auto` chooses among."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from margin.card import Card
+from margin.costbook import CostBook, PriceHistory
+from margin.sellbook import TIERS, Tier
+from proxy.settings.findings import Findings
+from proxy.settings.problems import Steps
+from proxy.settings.shape import ModelShape, PriceShape, TiersShape
+from proxy.settings.values import Deployment, Provider
+
+AUTO: Final = ("auto", *(f"auto:{tier}" for tier in TIERS))
+"""The names that the router answers to; no model or alias may take one."""
+
+_LENDERS: Final[Mapping[Tier, tuple[Tier, ...]]] = {
+    "simple": ("medium", "complex"),
+    "medium": ("complex", "simple"),
+    "complex": ("medium", "simple"),
+}
+"""Whom an empty tier borrows from: the next one up, and where there is none, the next one down."""
+
+
+def deployments(
+    shapes: Mapping[str, ModelShape],
+    tiers: TiersShape,
+    providers: Mapping[str, Provider],
+    costbook: CostBook,
+    findings: Findings,
+) -> dict[str, Deployment]:
+    """Return every model whose provider exists, each with its prices."""
+    listed = _listed_tiers(tiers)
+    found: dict[str, Deployment] = {}
+    for name, shape in shapes.items():
+        steps: Steps = ("models", name)
+        if name in AUTO:
+            findings.wrong(steps, "is a name that the router answers to; give it another")
+        if shape.provider not in providers:
+            way = (*steps, "provider")
+            findings.unknown(way, shape.provider, "provider", list(providers))
+            continue
+        prices = _prices(name, shape, costbook, findings)
+        found[name] = _deployment(name, shape, providers[shape.provider], prices, listed.get(name))
+    return found
+
+
+def _listed_tiers(tiers: TiersShape) -> dict[str, Tier]:
+    """Return the highest tier that lists each model."""
+    return {name: tier for tier in TIERS for name in getattr(tiers, tier)}
+
+
+def _deployment(
+    name: str,
+    shape: ModelShape,
+    provider: Provider,
+    prices: PriceHistory | None,
+    listed_tier: Tier | None,
+) -> Deployment:
+    known_window = None if prices is None else prices.context_window
+    known_output = None if prices is None else prices.output_max
+    return Deployment(
+        name=name,
+        provider=provider,
+        model=name if shape.model is None else shape.model,
+        prices=prices,
+        free=shape.free,
+        context_window=known_window if shape.context_window is None else shape.context_window,
+        output_max=known_output if shape.output_max is None else shape.output_max,
+        vision=shape.capabilities.vision,
+        tools=shape.capabilities.tools,
+        schema=shape.capabilities.json_schema,
+        credits_milli=None if shape.credits is None else int(shape.credits * 1000),
+        listed_tier=listed_tier,
+    )
+
+
+def _prices(name: str, shape: ModelShape, costbook: CostBook, findings: Findings) -> PriceHistory | None:
+    steps: Steps = ("models", name)
+    if shape.free:
+        if shape.price is not None:
+            findings.wrong((*steps, "price"), "contradicts free: true; keep one of them")
+        return None
+    if shape.price is not None:
+        return PriceHistory.fixed(_card(shape.price))
+    model = name if shape.model is None else shape.model
+    history = costbook.find(model, shape.provider)
+    if history is None:
+        findings.wrong(
+            steps,
+            f'has no price: the cost book does not know "{model}" of {shape.provider}; '
+            "state price: {input: …, output: …} or free: true",
+        )
+    return history
+
+
+def _card(price: PriceShape) -> Card:
+    return Card.of(
+        input=price.input,
+        output=price.output,
+        cache_read=price.cache_read,
+        cache_write=price.cache_write,
+        cache_write_1h=price.cache_write_1h,
+    )
+
+
+def check_tiers(tiers: TiersShape, shapes: Mapping[str, ModelShape], findings: Findings) -> None:
+    """Check what the tiers list, and that every model has something to charge."""
+    for tier in TIERS:
+        _check_list(tier, getattr(tiers, tier), shapes, findings)
+    if not any(getattr(tiers, tier) for tier in TIERS):
+        findings.wrong(("tiers",), "name no model at all; auto has nowhere to go")
+    listed = _listed_tiers(tiers)
+    for name, shape in shapes.items():
+        if name not in listed and shape.credits is None:
+            findings.warn(
+                ("models", name),
+                f"{name} is in no tier and states no credits, so naming it charges complex",
+            )
+
+
+def _check_list(tier: Tier, names: list[str], shapes: Mapping[str, ModelShape], findings: Findings) -> None:
+    for index, name in enumerate(names):
+        steps: Steps = ("tiers", tier, index)
+        if name not in shapes:
+            findings.unknown(steps, name, "model", list(shapes))
+            continue
+        if name in names[:index]:
+            findings.wrong(steps, f'"{name}" is listed twice in this tier')
+        price = shapes[name].price
+        if price is not None and price.output is None:
+            way = ("models", name, "price")
+            findings.wrong(way, f"needs output, as the tier {tier} lists it")
+
+
+def routable(
+    tiers: TiersShape, found: Mapping[str, Deployment], findings: Findings
+) -> dict[Tier, tuple[Deployment, ...]]:
+    """Return the enabled deployments of each tier; an empty tier borrows, with one warning.
+
+    With nothing enabled at all there is nobody to borrow from: the tiers stay as written, so that
+    commands which call nobody can still show them.
+    """
+    written: dict[Tier, tuple[Deployment, ...]] = {
+        tier: tuple(found[name] for name in getattr(tiers, tier) if name in found) for tier in TIERS
+    }
+    enabled: dict[Tier, tuple[Deployment, ...]] = {
+        tier: tuple(one for one in written[tier] if one.provider.enabled) for tier in TIERS
+    }
+    if not any(enabled.values()):
+        return written
+    return {tier: enabled[tier] or _borrowed(tier, enabled, findings) for tier in TIERS}
+
+
+def _borrowed(tier: Tier, enabled: Mapping[Tier, tuple[Deployment, ...]], findings: Findings) -> tuple[Deployment, ...]:
+    lender = next(other for other in _LENDERS[tier] if enabled[other])
+    direction = "up" if TIERS.index(lender) > TIERS.index(tier) else "down"
+    findings.warn(
+        ("tiers", tier),
+        f"tier {tier} has no enabled model and borrows those of {lender}, the next one {direction}",
+    )
+    return enabled[lender]
+
+
+def check_aliases(aliases: Mapping[str, str], shapes: Mapping[str, ModelShape], findings: Findings) -> None:
+    """Check that each alias is a new name for something that exists."""
+    for alias, target in aliases.items():
+        steps: Steps = ("aliases", alias)
+        if alias in shapes:
+            findings.wrong(steps, f'"{alias}" is the name of a model already')
+        if alias in AUTO:
+            findings.wrong(steps, f'"{alias}" is a name that the router answers to')
+        if target not in shapes and target not in AUTO:
+            findings.unknown(steps, target, "model", [*shapes, *AUTO])
+
+
+def check_baseline(baseline: str, shapes: Mapping[str, ModelShape], findings: Findings) -> None:
+    """Check that savings are measured against something that exists."""
+    known = ["requested", "frontier", *shapes]
+    if baseline not in known:
+        findings.unknown(("routing", "baseline"), baseline, "baseline", known)

@@ -1,0 +1,78 @@
+"""The YAML of a sell book: every key, its type, its default and what it means."""
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field
+
+from margin.sellbook import (
+    OPEN,
+    SCHEDULE_MILLI,
+    CreditMode,
+    Enforcement,
+    GatePolicy,
+    Tier,
+)
+from proxy.settings.fields import Credits, Flag, Name, Section, Share, Usd
+
+
+def _shipped(tier: Tier) -> Decimal:
+    return Decimal(SCHEDULE_MILLI[tier]) / 1000
+
+
+class FeeShape(Section):
+    """What a customer pays for being one."""
+
+    amount: Usd = Field(description="US dollars.")
+    per: Literal["month"] = Field("month", description="The period, in UTC.")
+
+
+class ScheduleShape(Section):
+    """Credits that a request is charged, by its charge tier."""
+
+    simple: Credits = Field(_shipped("simple"), description="For a simple request.")
+    medium: Credits = Field(_shipped("medium"), description="For a medium one.")
+    complex: Credits = Field(_shipped("complex"), description="For a complex one.")
+
+
+class CreditsShape(Section):
+    """How credits are counted and sold."""
+
+    mode: CreditMode = Field(
+        "entitlement",
+        description="entitlement: the fee pays for them; prepaid: they are bought, and are revenue when burnt.",
+    )
+    schedule: ScheduleShape = Field(
+        default_factory=ScheduleShape, description="Credits that a request is charged, by tier."
+    )
+    included: Credits = Field(Decimal(0), description="Credits that each period's fee includes.")
+    enforce: Enforcement = Field(
+        "none", description="none counts only; soft serves past the balance; hard refuses (402)."
+    )
+    price: Usd | None = Field(None, description="US dollars per prepaid credit.")
+    overage: Usd | None = Field(None, description="US dollars per credit beyond the balance.")
+
+
+class GatesShape(Section):
+    """What a plan may use."""
+
+    max_tier: Tier | None = Field(None, description="The highest tier; null for all.")
+    policy: GatePolicy = Field("down", description="down serves a dearer request at max_tier; refuse answers 403.")
+    charge_follows_gate: Flag = Field(default=True, description="Whether a request served lower is also charged lower.")
+
+
+class PlanShape(Section):
+    """What one kind of customer pays and may use."""
+
+    description: str = Field("", max_length=4096, description="A sentence for people; no term.")
+    fee: FeeShape | None = Field(None, description="What a customer pays for being one.")
+    credits: CreditsShape = Field(default_factory=CreditsShape, description="How credits are counted and sold.")
+    gates: GatesShape = Field(default_factory=GatesShape, description="What a plan may use.")
+    target_margin: Share | None = Field(None, description="The gross margin aimed at, 0..1.")
+
+
+class PlansShape(Section):
+    """The sell book of Penstock."""
+
+    default: Name = Field(OPEN, description="The plan of a customer that has none.")
+    plans: dict[Name, PlanShape] = Field(min_length=1, description="The plans, by name.")

@@ -1,0 +1,72 @@
+"""The sell book's YAML → its values; the terms themselves are checked where the values are made."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from margin.money import usd_to_nusd
+from margin.sellbook import TIERS, CreditTerms, Plan, PlanError, SellBook
+from proxy.settings import document as yaml_document
+from proxy.settings import reading
+from proxy.settings.findings import Findings
+from proxy.settings.plan_shape import CreditsShape, PlanShape, PlansShape
+from proxy.settings.problems import Steps
+
+Read = tuple[SellBook, PlansShape, Findings]
+
+
+def read(path: Path, environ: Mapping[str, str]) -> Read:
+    """Read a sell book from its YAML.
+
+    Raises:
+        SettingsError: The file cannot be read, or what it says cannot be.
+    """
+    document, problems = yaml_document.read(path, environ)
+    shape, more = reading.validated(PlansShape, document)
+    unset = reading.unset_variables(document, allowed=reading.NOWHERE)
+    findings = Findings(document, reading.merged(unset, problems, more))
+    plans = {} if shape is None else _plans(shape, findings)
+    if shape is not None and shape.default not in shape.plans:
+        findings.unknown(("default",), shape.default, "plan", list(shape.plans))
+    findings.stop()
+    assert shape is not None, "a shape that is refused leaves a problem"
+    return SellBook(plans=plans, default=shape.default), shape, findings
+
+
+def _plans(shape: PlansShape, findings: Findings) -> dict[str, Plan]:
+    plans: dict[str, Plan] = {}
+    for name, terms in shape.plans.items():
+        try:
+            plans[name] = _plan(name, terms)
+        except PlanError as error:
+            way: Steps = ("plans", name, *error.field.split("."))
+            findings.wrong(way, error.sentence)
+    return plans
+
+
+def _plan(name: str, shape: PlanShape) -> Plan:
+    return Plan(
+        name=name,
+        fee_nusd_month=None if shape.fee is None else usd_to_nusd(shape.fee.amount),
+        credits=_credit_terms(shape.credits),
+        max_tier=shape.gates.max_tier,
+        gate_policy=shape.gates.policy,
+        charge_follows_gate=shape.gates.charge_follows_gate,
+        target_margin=shape.target_margin,
+        description=shape.description,
+    )
+
+
+def _credit_terms(shape: CreditsShape) -> CreditTerms:
+    return CreditTerms(
+        mode=shape.mode,
+        schedule_milli={tier: _milli(getattr(shape.schedule, tier)) for tier in TIERS},
+        included_milli=_milli(shape.included),
+        enforce=shape.enforce,
+        price_nusd_per_credit=None if shape.price is None else usd_to_nusd(shape.price),
+        overage_nusd_per_credit=None if shape.overage is None else usd_to_nusd(shape.overage),
+    )
+
+
+def _milli(credits_count: Decimal) -> int:
+    return int(credits_count * 1000)  # exact: the shape takes at most three decimals

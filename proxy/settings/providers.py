@@ -1,0 +1,104 @@
+"""Where calls may go: addresses, keys, and which of them are usable."""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from proxy.settings.findings import Findings
+from proxy.settings.problems import Steps
+from proxy.settings.shape import DIALECTS_BUILT, DIALECTS_KNOWN, ProviderShape, TimeoutsShape
+from proxy.settings.values import Provider, Secret, Timeouts
+
+SIMULATOR: Final = "simulator"
+"""The one base URL that is a word: whoever loads the configuration knows where it listens."""
+
+OUR_KEYS: Final = "sk-penstock-"
+
+_NOWHERE: Final = "http://simulator.invalid"  # RFC 2606: never resolves
+
+
+def providers(
+    shapes: Mapping[str, ProviderShape], simulator_url: str | None, findings: Findings
+) -> dict[str, Provider]:
+    """Return every provider; those without a usable key are disabled, with one warning each."""
+    return {name: _provider(name, shape, simulator_url, findings) for name, shape in shapes.items()}
+
+
+def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findings: Findings) -> Provider:
+    steps: Steps = ("providers", name)
+    _check_dialect((*steps, "dialect"), shape.dialect, findings)
+    simulated = shape.base_url == SIMULATOR
+    if not simulated:
+        _check_url((*steps, "base_url"), shape.base_url, findings)
+    key, enabled = _key(name, shape, findings)
+    return Provider(
+        name=name,
+        dialect="openai",
+        base_url=_simulator(simulator_url) if simulated else shape.base_url.rstrip("/"),
+        api_key=key,
+        enabled=enabled,
+        timeouts=_timeouts(shape.timeouts),
+        simulated=simulated,
+    )
+
+
+def _simulator(url: str | None) -> str:
+    return f"{(_NOWHERE if url is None else url).rstrip('/')}/v1"
+
+
+def _check_dialect(steps: Steps, dialect: str, findings: Findings) -> None:
+    if dialect in DIALECTS_BUILT:
+        return
+    if dialect in DIALECTS_KNOWN:
+        built = ", ".join(DIALECTS_BUILT)
+        findings.wrong(steps, f"dialect {dialect} is not built yet; built are: {built}")
+    else:
+        findings.unknown(steps, dialect, "dialect", DIALECTS_BUILT)
+
+
+def _check_url(steps: Steps, url: str, findings: Findings) -> None:
+    """The URL itself is not repeated in a message: people put keys into URLs."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    else:
+        if parts.username is not None or parts.query or parts.fragment:
+            findings.wrong(steps, "must end with its path; a key belongs under api_key")
+            return
+    if not usable or not _plain(url):
+        findings.wrong(steps, "must be an http:// or https:// address, such as https://api.openai.com/v1")
+
+
+def _key(name: str, shape: ProviderShape, findings: Findings) -> tuple[Secret | None, bool]:
+    steps: Steps = ("providers", name, "api_key")
+    variable = findings.document.unset.get(steps)
+    text = None if shape.api_key is None else shape.api_key.strip()
+    if variable is not None or text == "":
+        reason = "its key is empty" if variable is None else f"{variable} is unset"
+        findings.warn(steps, f"provider {name} is disabled: {reason}")
+        return None, False
+    if text is None:
+        return None, True
+    if text.startswith(OUR_KEYS):
+        said = f"a key that starts with {OUR_KEYS} is one of ours and counts as unset"
+        findings.warn(steps, f"provider {name} is disabled: {said}")
+        return None, False
+    if not _plain(text):
+        findings.wrong(steps, "must be printable ASCII without spaces, as it goes into a header")
+    return Secret(text), True
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _timeouts(shape: TimeoutsShape) -> Timeouts:
+    return Timeouts(
+        connect_s=shape.connect,
+        first_byte_s=shape.first_byte,
+        idle_s=shape.idle,
+        total_s=shape.total,
+        pool_s=shape.pool,
+    )

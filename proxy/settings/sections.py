@@ -1,0 +1,102 @@
+"""The smaller sections of the YAML → their values."""
+
+from pathlib import Path
+from types import MappingProxyType
+
+from margin.sellbook import SellBook
+from proxy.settings.findings import Findings
+from proxy.settings.shape import (
+    CachingShape,
+    LimitsShape,
+    RoutingShape,
+    SandboxShape,
+    ServerShape,
+    StoreShape,
+)
+from proxy.settings.values import (
+    Caching,
+    KeyLimits,
+    Routing,
+    Sandbox,
+    SandboxCustomer,
+    Server,
+    Store,
+)
+
+
+def server_of(shape: ServerShape, findings: Findings) -> Server:
+    """Return where and how to listen; the folder resolves against the working directory."""
+    if shape.port == shape.metrics_port != 0:  # 0 is any free port, so two of them differ
+        findings.wrong(("server", "metrics_port"), "is the same as server.port; each needs its own")
+    return Server(
+        host=shape.host,
+        port=shape.port,
+        metrics_port=shape.metrics_port,
+        workers=shape.workers,
+        data_dir=Path(shape.data_dir).absolute(),
+        body_bytes_max=shape.body_bytes_max,
+        exchanges_max=shape.exchanges_max,
+        drain_s=shape.drain,
+        shutdown_s=shape.shutdown,
+        sync=shape.sync,
+        sync_interval_ms=round(shape.sync_interval * 1000),
+    )
+
+
+def routing_of(shape: RoutingShape, findings: Findings) -> Routing:
+    """Return how `auto` chooses; a target has no effect until thresholds are solved from it."""
+    if shape.target is not None:
+        steps = ("routing", "target")
+        findings.warn(steps, "routing.target has no effect yet: the shipped cut points apply")
+    return Routing(
+        baseline=shape.baseline,
+        sessions_idle_s=shape.sessions.idle,
+        margin_floor=shape.margin_floor,
+        mode=shape.mode,
+        target_quality=None if shape.target is None else shape.target.quality,
+    )
+
+
+def caching_of(shape: CachingShape) -> Caching:
+    """Return what may be answered from memory."""
+    return Caching(
+        responses=shape.responses.enabled,
+        ttl_s=shape.responses.ttl,
+        bytes_max=shape.responses.max_bytes,
+        scope=shape.responses.scope,
+        semantic=shape.responses.semantic.enabled,
+        prompts=shape.prompts.mode,
+    )
+
+
+def key_limits_of(shape: LimitsShape) -> KeyLimits:
+    """Return what a key may use unless it says otherwise."""
+    credits_count, period = shape.key_defaults.budget
+    return KeyLimits(
+        budget_milli=int(credits_count * 1000),  # exact: a budget takes at most three decimals
+        budget_per=period,
+        concurrency=shape.key_defaults.concurrency,
+    )
+
+
+def store_of(shape: StoreShape) -> Store:
+    """Return where the books lie."""
+    return Store(ledger=shape.ledger, shared=shape.shared)
+
+
+def sandbox_of(shape: SandboxShape | None, sellbook: SellBook, findings: Findings) -> Sandbox | None:
+    """Return what a sandbox starts with, its customers on plans that exist."""
+    if shape is None:
+        return None
+    for name, customer in shape.customers.items():
+        if customer.plan not in sellbook.plans:
+            steps = ("sandbox", "customers", name, "plan")
+            findings.unknown(steps, customer.plan, "plan", list(sellbook.plans))
+    return Sandbox(
+        MappingProxyType(
+            {
+                name: SandboxCustomer(customer.plan, customer.grant, customer.paid)
+                for name, customer in shape.customers.items()
+            }
+        )
+    )

@@ -1,0 +1,84 @@
+"""A whole configuration, checked and explained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from margin.costbook import CostBook
+from margin.sellbook import SellBook, Tier
+from proxy.settings.values import (
+    Caching,
+    Deployment,
+    KeyLimits,
+    Provider,
+    Routing,
+    Sandbox,
+    Server,
+    Store,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole configuration, checked.
+
+    Args:
+        path: The file it was read from.
+        version: `cfg_` and 12 hex digits of a digest of what it says, plans included, secrets not.
+        server: Where and how the proxy listens.
+        providers: Where calls may go, by name; the disabled ones too.
+        deployments: The models, by our name; those of disabled providers too.
+        tiers: The enabled deployments of each tier in order of preference, after an empty tier
+            borrowed its neighbour's. With nothing enabled at all they are as written.
+        aliases: Names that stand for a model, `auto` or `auto:TIER`.
+        routing: How `auto` chooses.
+        caching: What may be answered from memory.
+        key_limits: What a key may use unless it says otherwise.
+        sellbook: What customers pay.
+        costbook: What providers bill.
+        store: Where the books lie.
+        sandbox: What a sandbox starts with; `None` in a configuration for production.
+        warnings: One sentence each.
+        origins: Where each value came from, by dotted path: `file:line`, `default` or
+            `environment NAME`. Terms of plans lie under `sellbook.`.
+    """
+
+    path: Path
+    version: str
+    server: Server
+    providers: Mapping[str, Provider]
+    deployments: Mapping[str, Deployment]
+    tiers: Mapping[Tier, tuple[Deployment, ...]]
+    aliases: Mapping[str, str]
+    routing: Routing
+    caching: Caching
+    key_limits: KeyLimits
+    sellbook: SellBook
+    costbook: CostBook = field(repr=False)
+    store: Store
+    sandbox: Sandbox | None
+    warnings: tuple[str, ...]
+    origins: Mapping[str, str] = field(repr=False)
+
+    @property
+    def servable(self) -> bool:
+        """Whether any tier has a deployment whose provider is enabled."""
+        return any(deployment.provider.enabled for tier in self.tiers.values() for deployment in tier)
+
+    @property
+    def wants_simulator(self) -> bool:
+        """Whether an enabled provider is the simulator."""
+        return any(provider.enabled and provider.simulated for provider in self.providers.values())
+
+
+def startup_errors(settings: Settings) -> tuple[str, ...]:
+    """Say why `serve` cannot start, one sentence each; nothing when it can.
+
+    Every other command works without a provider, so these are no problems of the configuration.
+    """
+    if settings.servable:
+        return ()
+    where = f"({', '.join(settings.providers)}; {settings.path})"
+    if any(provider.enabled for provider in settings.providers.values()):
+        return (f"no tier has a model whose provider is enabled {where}",)
+    return (f"no provider is enabled: set the key of one {where}, or serve a simulator's answers",)

@@ -1,0 +1,300 @@
+"""The YAML of a configuration: every key, its type, its default and what it means.
+
+Defaults are those of the values in `proxy.settings.values`, so that they are written once.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field
+
+from proxy.settings.fields import (
+    Budget,
+    Credits,
+    Duration,
+    Flag,
+    Name,
+    Port,
+    Rate,
+    Section,
+    Share,
+    Size,
+    Text,
+    Usd,
+    Whole,
+)
+from proxy.settings.units import UnitError
+from proxy.settings.values import Caching, KeyLimits, Routing, Server, Store, Timeouts
+
+DIALECTS_BUILT: Final = ("openai",)
+DIALECTS_KNOWN: Final = ("openai", "anthropic", "gemini", "litellm")
+
+PLANS_FILE: Final = "plans.yaml"
+
+_SERVER = Server()
+_TIMEOUTS = Timeouts()
+_ROUTING = Routing()
+_CACHING = Caching()
+_LIMITS = KeyLimits()
+_STORE = Store()
+
+
+class ServerShape(Section):
+    """Where and how the proxy listens."""
+
+    host: Text = Field(_SERVER.host, description="The address that both ports are bound to.")
+    port: Port = Field(_SERVER.port, description="The port of the API. PORT overrides it.")
+    metrics_port: Port = Field(_SERVER.metrics_port, description="The port of /metrics. METRICS_PORT overrides it.")
+    workers: Whole = Field(_SERVER.workers, ge=1, le=256, description="Processes that share the port.")
+    data_dir: Text = Field(
+        "./data",
+        description="The folder of journals, ledger and keys, against the working directory. "
+        "PENSTOCK_DATA_DIR overrides it.",
+    )
+    body_bytes_max: Size = Field(_SERVER.body_bytes_max, description="The largest request body that is read.")
+    exchanges_max: Whole = Field(_SERVER.exchanges_max, ge=1, description="Requests that one worker has open at once.")
+    drain: Duration = Field(_SERVER.drain_s, description="How long an answer is read on after its client has left.")
+    shutdown: Duration = Field(
+        _SERVER.shutdown_s, le=10, description="How long open requests may finish after SIGTERM."
+    )
+    sync: Literal["interval", "always"] = Field(
+        _SERVER.sync,
+        description="interval flushes journals to disk by timer; always, before each answer ends.",
+    )
+    sync_interval: Duration = Field(_SERVER.sync_interval_ms / 1000, ge=0.001, le=60, description="The timer's period.")
+
+
+class TimeoutsShape(Section):
+    """How long each wait for a provider may take."""
+
+    connect: Duration = Field(_TIMEOUTS.connect_s, gt=0, description="Until the connection stands, TLS included.")
+    first_byte: Duration = Field(
+        _TIMEOUTS.first_byte_s,
+        gt=0,
+        description="From the request's last byte to the answer's first.",
+    )
+    idle: Duration = Field(_TIMEOUTS.idle_s, gt=0, description="Between two pieces of an answer.")
+    total: Duration = Field(_TIMEOUTS.total_s, gt=0, description="For the whole call.")
+    pool: Duration = Field(_TIMEOUTS.pool_s, gt=0, description="For a free connection.")
+
+
+class ProviderShape(Section):
+    """A place where calls may go."""
+
+    dialect: Text = Field(description="The wire format it speaks.", json_schema_extra={"enum": [*DIALECTS_BUILT]})
+    base_url: Text = Field(
+        description="What paths such as /chat/completions are appended to; "
+        "`simulator` is a simulated provider that costs nothing."
+    )
+    api_key: str | None = Field(
+        None,
+        max_length=4096,
+        repr=False,
+        description="The credential. With an unset ${VARIABLE} the provider is disabled; "
+        "without this key none is sent.",
+    )
+    timeouts: TimeoutsShape = Field(default_factory=TimeoutsShape, description="How long each wait may take.")
+
+
+class PriceShape(Section):
+    """What the provider bills, in US dollars per million tokens."""
+
+    input: Rate = Field(description="Fresh input tokens.")
+    cache_read: Rate | None = Field(
+        None, description="Input tokens read from the prompt cache; unset, they cost as input."
+    )
+    cache_write: Rate | None = Field(
+        None, description="Input tokens written to it for 5 minutes; unset, they cost as input."
+    )
+    cache_write_1h: Rate | None = Field(
+        None, description="Input tokens written to it for an hour; unset, as for 5 minutes."
+    )
+    output: Rate | None = Field(None, description="Output tokens; only a model without output may leave it out.")
+
+
+class CapabilitiesShape(Section):
+    """What a model can do; a request that needs more goes elsewhere."""
+
+    vision: Flag = Field(default=True, description="It takes images.")
+    tools: Flag = Field(default=True, description="It calls tools.")
+    json_schema: Flag = Field(default=True, alias="schema", description="It keeps to a JSON schema.")
+
+
+class ModelShape(Section):
+    """A deployment: a model at a provider, under our name."""
+
+    provider: Name = Field(description="The name of one of `providers`.")
+    model: Text | None = Field(None, description="The provider's name for it; unset, the same as ours.")
+    price: PriceShape | None = Field(None, description="What the provider bills; unset, the cost book says.")
+    free: Flag = Field(default=False, description="The provider bills nothing for it.")
+    context_window: Whole | None = Field(
+        None, ge=1, description="Most input tokens of a request; unset, the cost book says."
+    )
+    output_max: Whole | None = Field(
+        None, ge=1, description="Most output tokens of a request; unset, the cost book says."
+    )
+    capabilities: CapabilitiesShape = Field(default_factory=CapabilitiesShape, description="What it can do.")
+    credits: Credits | None = Field(None, description="Credits charged when it is named and no tier lists it.")
+
+
+class TiersShape(Section):
+    """The models of each tier, the preferred first."""
+
+    simple: list[Name] = Field([], description="Lookups, classification, short rewrites.")
+    medium: list[Name] = Field([], description="Summaries, drafting, everyday code.")
+    complex: list[Name] = Field([], description="Long reasoning, hard code, agents.")
+
+
+class SessionsShape(Section):
+    """How long a conversation keeps its model."""
+
+    idle: Duration = Field(_ROUTING.sessions_idle_s, description="Without a request for so long, it may change.")
+
+
+class TargetShape(Section):
+    """A business target for `auto`; thresholds are solved from it."""
+
+    quality: Share = Field(description="The share of frontier quality to keep, 0..1.")
+
+
+class RoutingShape(Section):
+    """How `auto` chooses."""
+
+    baseline: Name = Field(
+        _ROUTING.baseline,
+        description="What savings are measured against: requested, frontier, or a model.",
+    )
+    sessions: SessionsShape = Field(
+        default_factory=SessionsShape, description="How long a conversation keeps its model."
+    )
+    margin_floor: Share | None = Field(
+        None, description="The gross margin, 0..1, below which the guard acts; null for none."
+    )
+    mode: Literal["enforce", "observe"] = Field(
+        _ROUTING.mode,
+        description="enforce routes; observe only records what it would have done.",
+    )
+    target: TargetShape | None = Field(None, description="A target instead of the shipped cut points.")
+
+
+class SemanticShape(Section):
+    """Answers to requests that mean the same."""
+
+    enabled: Flag = Field(_CACHING.semantic, description="Whether they are looked for.")
+
+
+class ResponsesShape(Section):
+    """Answers to requests that are the same."""
+
+    enabled: Flag = Field(_CACHING.responses, description="Whether exact repeats are answered.")
+    ttl: Duration = Field(_CACHING.ttl_s, description="How long an answer may be repeated.")
+    max_bytes: Size = Field(_CACHING.bytes_max, description="The cache's size per worker.")
+    scope: Literal["customer"] = Field(_CACHING.scope, description="Who shares answers.")
+    semantic: SemanticShape = Field(
+        default_factory=SemanticShape, description="Answers to requests that mean the same."
+    )
+
+
+def _off(value: Any) -> Any:
+    """YAML 1.1 reads the word off as false."""
+    return "off" if value is False else value
+
+
+class PromptsShape(Section):
+    """The prompt caches of providers."""
+
+    mode: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = Field(
+        _CACHING.prompts,
+        description="auto marks what providers may cache; off leaves requests as they are.",
+    )
+
+
+class CachingShape(Section):
+    """What may be answered from memory."""
+
+    responses: ResponsesShape = Field(
+        default_factory=ResponsesShape, description="Answers to requests that are the same."
+    )
+    prompts: PromptsShape = Field(default_factory=PromptsShape, description="The prompt caches of providers.")
+
+
+def _built(only: str, later: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value.startswith(f"{later}://"):
+            raise UnitError(f"{later} is not built yet; built are: {only}")
+        return value
+
+    return BeforeValidator(check)
+
+
+class StoreShape(Section):
+    """Where the books lie."""
+
+    ledger: Annotated[Literal["sqlite"], _built("sqlite", "postgresql")] = Field(
+        _STORE.ledger, description="Where the ledger lies."
+    )
+    shared: Annotated[Literal["memory"], _built("memory", "redis")] = Field(
+        _STORE.shared, description="Where what several machines must agree on lies."
+    )
+
+
+class KeyDefaultsShape(Section):
+    """What a key may use when it states no limits of its own."""
+
+    budget: Budget = Field(
+        (Decimal(_LIMITS.budget_milli) / 1000, _LIMITS.budget_per),
+        description="Credits per hour, day or month, in UTC.",
+    )
+    concurrency: Whole = Field(_LIMITS.concurrency, ge=1, description="Requests open at once.")
+
+
+class LimitsShape(Section):
+    """What may be used at most."""
+
+    key_defaults: KeyDefaultsShape = Field(
+        default_factory=KeyDefaultsShape, description="For keys without limits of their own."
+    )
+
+
+class SandboxCustomerShape(Section):
+    """A customer that a sandbox makes at its first start."""
+
+    plan: Name = Field(description="The name of its plan.")
+    grant: Credits = Field(Decimal(0), description="Credits granted once.")
+    paid: Usd = Field(Decimal(0), description="Dollars paid for the grant; 0 makes it promotional.")
+
+
+class SandboxShape(Section):
+    """What a sandbox starts with."""
+
+    customers: dict[Name, SandboxCustomerShape] = Field(
+        default_factory=dict, description="The customers it makes, by name."
+    )
+
+
+class SettingsShape(Section):
+    """The configuration of Penstock."""
+
+    server: ServerShape = Field(default_factory=ServerShape, description="Where and how the proxy listens.")
+    providers: dict[Name, ProviderShape] = Field(
+        min_length=1,
+        description="Where calls may go, by a name of yours; nothing in a request adds to it.",
+    )
+    models: dict[Name, ModelShape] = Field(min_length=1, description="Deployments: our name, and what it stands for.")
+    tiers: TiersShape = Field(description="The models of each tier, the preferred first.")
+    aliases: dict[Name, Name] = Field(
+        default_factory=dict,
+        description="Names that clients may use for a model, `auto` or `auto:TIER`.",
+    )
+    routing: RoutingShape = Field(default_factory=RoutingShape, description="How `auto` chooses.")
+    caching: CachingShape = Field(default_factory=CachingShape, description="What may be answered from memory.")
+    limits: LimitsShape = Field(default_factory=LimitsShape, description="What may be used at most.")
+    plans: Text | None = Field(
+        PLANS_FILE,
+        description="The sell book's file, against this file's folder; without one, plan `open`.",
+    )
+    prices: Text | None = Field(
+        None, description="The cost book's file, against this file's folder; unset, the shipped."
+    )
+    store: StoreShape = Field(default_factory=StoreShape, description="Where the books lie.")
+    sandbox: SandboxShape | None = Field(None, description="What a sandbox starts with; leave it out in production.")

@@ -1,0 +1,227 @@
+"""What a configuration means: frozen values, in the units that the rest of the product counts in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from margin.costbook import PriceHistory
+from margin.sellbook import Tier
+
+_MIB = 1 << 20
+
+
+class Secret:
+    """A text that shows itself only when asked to, so that no log or error can."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text, for the one place that sends it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "•••"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where and how the proxy listens.
+
+    Args:
+        host: The address that both ports are bound to.
+        port: The port of the API.
+        metrics_port: The port of `/metrics`.
+        workers: Processes that share the port.
+        data_dir: The absolute folder of journals, ledger and keys.
+        body_bytes_max: The largest request body that is read.
+        exchanges_max: Requests that one worker has open at once.
+        drain_s: How long an answer is read on after its client has left.
+        shutdown_s: How long open requests may finish after SIGTERM.
+        sync: `interval` flushes journals by timer, `always` before each answer ends.
+        sync_interval_ms: The timer's period.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    metrics_port: int = 9464
+    workers: int = 1
+    data_dir: Path = Path("data")
+    body_bytes_max: int = 16 * _MIB
+    exchanges_max: int = 4096
+    drain_s: float = 30.0
+    shutdown_s: float = 6.0
+    sync: Literal["interval", "always"] = "interval"
+    sync_interval_ms: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each wait for a provider may take, in seconds.
+
+    Args:
+        connect_s: Until the connection stands, TLS included.
+        first_byte_s: From the request's last byte to the answer's first.
+        idle_s: Between two pieces of an answer.
+        total_s: For the whole call.
+        pool_s: For a free connection.
+    """
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    idle_s: float = 60.0
+    total_s: float = 600.0
+    pool_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A place where calls may go.
+
+    Args:
+        name: The operator's name for it.
+        dialect: The wire format it speaks.
+        base_url: What paths such as `/chat/completions` are appended to; no slash at its end.
+        api_key: The credential; `None` when it needs none, or when it is disabled for lack of one.
+        enabled: Whether calls may go there; false when its key is unset.
+        timeouts: How long each wait may take.
+        simulated: Whether the YAML says `base_url: simulator`.
+    """
+
+    name: str
+    dialect: Literal["openai"]
+    base_url: str
+    api_key: Secret | None
+    enabled: bool
+    timeouts: Timeouts = Timeouts()
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A model at a provider, under the name that customers use.
+
+    Args:
+        name: Our name.
+        provider: Where it runs.
+        model: The provider's name.
+        prices: What the provider bills, by date; `None` only when it is free.
+        free: Whether the provider bills nothing for it.
+        context_window: Most input tokens of a request; `None` when unknown.
+        output_max: Most output tokens of a request; `None` when unknown.
+        vision: Whether it takes images.
+        tools: Whether it calls tools.
+        schema: Whether it keeps to a JSON schema.
+        credits_milli: Milli-credits it charges when named and in no tier; `None` when not stated.
+        listed_tier: The highest tier whose list names it, as written, before any borrowing;
+            `None` when none does. A request that names the model charges this tier.
+    """
+
+    name: str
+    provider: Provider
+    model: str
+    prices: PriceHistory | None = field(repr=False)
+    free: bool = False
+    context_window: int | None = None
+    output_max: int | None = None
+    vision: bool = True
+    tools: bool = True
+    schema: bool = True
+    credits_milli: int | None = None
+    listed_tier: Tier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How `auto` chooses.
+
+    Args:
+        baseline: What savings are measured against: `requested` (what the client asked for; for
+            `auto` the first of complex), `frontier` (the first of complex) or a deployment's name.
+        sessions_idle_s: How long a conversation keeps its model without a request.
+        margin_floor: The gross margin, 0..1, below which the guard acts; `None` for no guard.
+        mode: `enforce` routes, `observe` only records what it would have done.
+        target_quality: The share of frontier quality to keep, 0..1; `None` for the shipped cuts.
+    """
+
+    baseline: str = "requested"
+    sessions_idle_s: float = 1800.0
+    margin_floor: Decimal | None = None
+    mode: Literal["enforce", "observe"] = "enforce"
+    target_quality: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """What may be answered from memory, and whether prompts are marked for providers' caches.
+
+    Args:
+        responses: Whether exact repeats are answered from the cache.
+        ttl_s: How long an answer may be repeated.
+        bytes_max: The cache's size per worker.
+        scope: Who shares answers: the requests of one customer.
+        semantic: Whether requests of the same meaning are answered too.
+        prompts: `auto` marks what providers may cache; `off` leaves requests as they are.
+    """
+
+    responses: bool = True
+    ttl_s: float = 3600.0
+    bytes_max: int = 256 * _MIB
+    scope: Literal["customer"] = "customer"
+    semantic: bool = False
+    prompts: Literal["auto", "off"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the ledger lies, and where what several machines must agree on."""
+
+    ledger: Literal["sqlite"] = "sqlite"
+    shared: Literal["memory"] = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What a key may use when it states no limits of its own.
+
+    Args:
+        budget_milli: Milli-credits per period.
+        budget_per: The period, in UTC.
+        concurrency: Requests open at once.
+    """
+
+    budget_milli: int = 1_000_000
+    budget_per: Literal["hour", "day", "month"] = "day"
+    concurrency: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxCustomer:
+    """A customer that a sandbox makes at its first start.
+
+    Args:
+        plan: The name of its plan.
+        grant_credits: Credits granted once.
+        paid_usd: What was paid for the grant, in dollars; 0 makes it promotional.
+    """
+
+    plan: str
+    grant_credits: Decimal = Decimal(0)
+    paid_usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a sandbox starts with: its customers, by name."""
+
+    customers: Mapping[str, SandboxCustomer]

@@ -1,0 +1,102 @@
+"""Closes the books of one exchange: one charge, its cost lines, the baseline, and the record of why it went where it went."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from classifiers import Judgement
+from margin.records import Outcome
+from margin.sellbook import Plan
+from margin.usage import Usage
+from proxy import metering
+from proxy.admission import Ticket
+from proxy.identity import Principal
+from proxy.routing.policy import Route
+from proxy.settings import Deployment, Settings
+from proxy.wire.chat import ChatRequest
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An admitted exchange: everything decided before the call. `started` is a `perf_counter` reading."""
+
+    settings: Settings
+    principal: Principal
+    plan: Plan
+    ask: ChatRequest
+    judgement: Judgement
+    route: Route
+    ticket: Ticket
+    started: float
+    wants_cost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The call that answered: attempt number, deployment, and the seconds it took to the answer's head."""
+
+    n: int
+    deployment: Deployment
+    status: int
+    upstream_s: float
+
+
+def charge_milli(case: Case, outcome: Outcome) -> int:
+    """Return what the customer pays: the price frozen at admission, or nothing when the provider broke the answer off.
+
+    A client that left pays: the provider produced its answer, and bills us for it.
+    """
+    return 0 if outcome in {"error", "cut"} else case.route.credits_milli
+
+
+def settle(
+    case: Case, call: Call, usage: Usage | None, outcome: Outcome, *, call_id: str | None, output_estimate: int, t: int
+) -> int | None:
+    """Journal the one settlement; return the exchange's cost in nano-dollars, None when it is not known."""
+    if usage is None:
+        usage = metering.estimated(case.route.input_estimate, output_estimate)
+    line = metering.attempt(call.n, call.deployment, t // NS, usage=usage, status=call.status, call_id=call_id)
+    case.ticket.attempts.append(line)
+    baseline = _baseline_nusd(case, usage, t // NS)
+    case.ticket.settle(t, outcome, charge_milli(case, outcome), baseline, _decision(case, call, usage))
+    costs = [each["cost"] for each in case.ticket.attempts]
+    return None if None in costs else sum(costs)
+
+
+def _baseline_nusd(case: Case, usage: Usage, at_s: int) -> int | None:
+    """Return what the same tokens would have cost at the baseline's price (the *same-token* figure)."""
+    baseline = case.route.baseline
+    return None if baseline is None else metering.cost_nusd(baseline, usage, at_s)
+
+
+def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
+    judged, route = case.judgement, case.route
+    total_s = time.perf_counter() - case.started
+    return {
+        "config": case.settings.version,
+        "classifier": judged.version,
+        "cost_book": case.settings.costbook.version,
+        "sell_book": case.settings.sellbook.version,
+        "requested": route.requested,
+        "task": judged.task,
+        "tier": judged.tier,
+        "probabilities": [round(each, 4) for each in judged.probabilities],
+        "features": dict(judged.features),
+        "rule": route.rule,
+        "reasons": route.reasons,
+        "candidates": [each.name for each in route.deployments],
+        "baseline": None if route.baseline is None else route.baseline.name,
+        "charge_tier": route.charge_tier,
+        "served_tier": route.served_tier,
+        "cache": "bypass",
+        "stream": case.ask.stream,
+        "usage_source": usage.source,
+        "total_us": round(total_s * 1e6),
+        "head_us": round(call.upstream_s * 1e6),
+        # What the caller waited for us and not for the provider; of a stream, up to its first byte.
+        "overhead_us": round((case.ticket.called_t - case.ticket.held_t) / 1000),
+    }

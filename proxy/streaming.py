@@ -1,0 +1,158 @@
+"""Relays a provider's stream to the caller, meters it as it goes by, and settles it before its last byte.
+
+Whoever leaves first, the bill is settled: a caller that goes is drained within a budget to learn the true usage; a
+provider that breaks off ends in an error event, never in a clean `[DONE]`. Settling is one synchronous append, so that
+no cancellation can come between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import orjson
+
+from margin.journal import JournalBroken
+from margin.records import Outcome
+from proxy import metering
+from proxy.settlement import NS, Call, Case, settle
+from proxy.upstream.client import Answer, Lost
+from proxy.upstream.dialects.openai import ChatStream
+from proxy.wire import headers, sse
+from proxy.wire.errors import ProxyError, UpstreamBroke, UpstreamLate, openai_body
+from proxy.world import World
+
+MARK_NS = 1_000_000_000
+"""A checkpoint a second: what a crash can leave unknown of a running stream."""
+MARK_TOKENS = 256
+"""Or as many tokens, whichever comes first."""
+
+
+class Outlet(Protocol):
+    """Where the bytes go. `send` waits for a slow reader; after the caller left it does nothing."""
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes, waiting while the caller reads slowly."""
+        ...
+
+
+class Relay:
+    """One stream on its way. `run` returns when the books are closed and the last byte was sent."""
+
+    __slots__ = ("_answer", "_call", "_case", "_gone", "_limit", "_marked_t", "_marked_tokens", "_stream", "_world")
+
+    def __init__(self, world: World, case: Case, call: Call, answer: Answer) -> None:
+        self._world, self._case, self._call, self._answer = world, case, call, answer
+        self._stream = ChatStream(usage_asked=case.ask.include_usage)
+        self._gone = False
+        self._limit: asyncio.Timeout | None = None
+        self._marked_t = self._marked_tokens = 0
+
+    def left(self) -> None:
+        """The caller is gone: read on, but no longer than the drain budget."""
+        if self._gone or not self._case.ticket.is_open:
+            return
+        self._gone = True
+        self._case.ticket.draining()
+        if self._limit is not None:
+            until = asyncio.get_running_loop().time() + self._world.settings.server.drain_s
+            self._limit.reschedule(until)
+
+    async def run(self, outlet: Outlet) -> None:
+        """Relay to the end. Cancelled, it goes on without the caller in a task of its own."""
+        try:
+            outcome, error = await self._pump(outlet)
+        except asyncio.CancelledError:
+            self._go_on()
+            raise
+        except BaseException:
+            self._settle("cut")
+            await self._answer.close()
+            raise
+        cost = self._settle(outcome)
+        await self._answer.close()
+        if not self._gone:
+            await outlet.send(self._last_bytes(error, cost))
+
+    def _go_on(self) -> None:
+        """The server cancelled us. Draining needs a task that it does not know; on shutdown there is no time for it."""
+        if self._world.is_closing or not self._case.ticket.is_open:
+            self._settle("client_gone")
+            return
+        self.left()
+        self._world.tasks.start(self._drain(), f"drain {self._case.ticket.x}")
+
+    async def _drain(self) -> None:
+        try:
+            outcome, _ = await self._pump(_Nowhere())
+        except asyncio.CancelledError:
+            outcome = "client_gone"
+        self._settle(outcome)
+        await self._answer.close()
+
+    async def _pump(self, outlet: Outlet) -> tuple[Outcome, ProxyError | None]:
+        """Move bytes until the provider's end; say how it ended."""
+        budget_s = (
+            self._world.settings.server.drain_s if self._gone else self._call.deployment.provider.timeouts.total_s
+        )
+        try:
+            async with asyncio.timeout(budget_s) as self._limit:
+                async for data in self._answer.parts():
+                    await self._pass_on(data, outlet)
+                    if self._stream.finished or self._stream.error:
+                        break
+        except Lost as lost:
+            return self._ended(UpstreamBroke(f"The provider's stream broke off ({lost.phase})."))
+        except TimeoutError:
+            return self._ended(UpstreamLate("The provider's stream took too long."))
+        except sse.EventTooLarge:
+            return self._ended(UpstreamBroke("The provider sent an event that is too large."))
+        if self._stream.finished:
+            return ("client_gone" if self._gone else "ok"), None
+        return self._ended(UpstreamBroke("The provider's stream ended with an error or before its end."))
+
+    def _ended(self, error: ProxyError) -> tuple[Outcome, ProxyError]:
+        return ("client_gone" if self._gone else "cut"), error
+
+    async def _pass_on(self, data: bytes, outlet: Outlet) -> None:
+        block = self._stream.feed(data)
+        if not block:
+            return
+        self._mark()
+        if not self._gone:
+            await outlet.send(block)
+
+    def _mark(self) -> None:
+        """Journal a checkpoint at the first byte, and then by time or tokens."""
+        tokens, t = self._stream.events, self._world.now()
+        if self._marked_t and t - self._marked_t < MARK_NS and tokens - self._marked_tokens < MARK_TOKENS:
+            return
+        self._marked_t, self._marked_tokens = t, tokens
+        estimate = self._stream.output_estimate
+        usage = metering.estimated(self._case.route.input_estimate, estimate)
+        self._case.ticket.mark(t, estimate, metering.cost_nusd(self._call.deployment, usage, t // NS))
+
+    def _settle(self, outcome: Outcome) -> int | None:
+        if not self._case.ticket.is_open:
+            return None
+        try:
+            return settle(self._case, self._call, self._stream.usage, outcome, call_id=self._stream.call_id,
+                          output_estimate=self._stream.output_estimate, t=self._world.now())  # fmt: skip
+        except JournalBroken:
+            # Nothing more can be written; the keeper will settle from the last checkpoint. Readiness is off by now.
+            return None
+
+    def _last_bytes(self, error: ProxyError | None, cost_nusd: int | None) -> bytes:
+        if error is not None:
+            return sse.event(orjson.dumps(openai_body(error)))
+        comment = b""
+        if self._case.wants_cost and cost_nusd is not None:
+            comment = sse.comment(f"x-penstock-cost-usd {headers.usd(cost_nusd).decode()}")
+        return comment + sse.event(sse.DONE)
+
+
+class _Nowhere:
+    """An outlet for a caller that left."""
+
+    async def send(self, data: bytes) -> None:
+        """Drop the bytes."""

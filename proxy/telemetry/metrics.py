@@ -1,0 +1,206 @@
+"""The metrics, all of them, with closed label sets. No metric carries both plan and model.
+
+Money, credits, tokens and request counts are read from the ledger's rollup at each scrape, so a counter here *is* the
+ledger, also after a restart. Latencies are observed as exchanges are folded, and refusals as workers report them: those
+start at zero with the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# From half a millisecond (a cache hit) to ten minutes (a long reasoning stream).
+DURATION_BUCKETS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+# What we add ourselves: tens of microseconds, unless something is wrong.
+OVERHEAD_BUCKETS = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5)
+# The brief's bands of dollars per request are the edges.
+COST_BUCKETS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1)
+
+NUSD = 1e9
+COST_KINDS = ("model", "estimated", "failed")
+REVENUE_KINDS = {"credits": "credits", "usage": "usage", "subscription": "fee", "breakage": "breakage"}
+TOKEN_BUCKETS = ("input", "cache_read", "cache_write", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What the collector asks the ledger, as functions: sums of the rollup by labels, balances, and gauges."""
+
+    totals: Callable[[tuple[str, ...], tuple[str, ...]], list[tuple[Any, ...]]]
+    credits_milli: Callable[[], dict[str, int]]
+    gauges: Callable[[], dict[str, float]]
+    baseline: str
+
+
+_GAUGES = {
+    "penstock_reservations_open": "Exchanges whose hold is open.",
+    "penstock_reserved_credits": "Credits put aside by open holds.",
+    "penstock_reservations_stale": "Open holds past their deadline; should be 0.",
+    "penstock_ledger_lag_seconds": "Age of the oldest journalled record that is not folded yet.",
+    "penstock_workers": "Worker processes that answer.",
+    "penstock_ledger_refused_records": "Journal records without effect; should be 0.",
+}
+
+
+class Metrics:
+    """The registry, and the few instruments that are fed as things happen."""
+
+    def __init__(self, books: Books) -> None:
+        # Series that only say when a series began double the exposition and nobody asks for them.
+        disable_created_metrics()
+        self.registry = CollectorRegistry()
+        self._duration = Histogram(
+            "penstock_request_duration_seconds", "Whole exchanges, by charge tier.", ("tier",),
+            buckets=DURATION_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self._overhead = Histogram(
+            "penstock_overhead_seconds", "What a caller waited for the proxy and not for the provider.",
+            buckets=OVERHEAD_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self._head = Histogram(
+            "penstock_ttft_seconds", "From the call to the first byte of the provider's answer.",
+            buckets=DURATION_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self._cost = Histogram(
+            "penstock_cost_per_request_usd", "Cost of one exchange, by charge tier.", ("tier",),
+            buckets=COST_BUCKETS, registry=self.registry,
+        )  # fmt: skip
+        self._refused = Counter(
+            "penstock_refused", "Requests refused before they reached the books.", ("reason",), registry=self.registry
+        )
+        self.registry.register(_LedgerCollector(books))
+
+    def settled(self, record: dict[str, Any]) -> None:
+        """Observe one folded record; only settlements of live exchanges have timings."""
+        decision = record.get("dec")
+        if record["k"] != "settled" or decision is None or "total_us" not in decision:
+            return
+        tier = decision["charge_tier"]
+        self._duration.labels(tier).observe(decision["total_us"] / 1e6)
+        self._overhead.observe(decision["overhead_us"] / 1e6)
+        self._head.observe(decision["head_us"] / 1e6)
+        costs = [each["cost"] for each in record["a"]]
+        if costs and None not in costs:
+            self._cost.labels(tier).observe(sum(costs) / NUSD)
+
+    def refused(self, counts: dict[str, int]) -> None:
+        """Add refusals a worker reports."""
+        for reason, count in counts.items():
+            self._refused.labels(reason).inc(count)
+
+    def render(self) -> bytes:
+        """Return the exposition text."""
+        return generate_latest(self.registry)
+
+
+class _LedgerCollector(Collector):
+    """Counters that are the ledger's sums."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    def describe(self) -> Iterable[Metric]:
+        # Nothing is asked of the ledger at registration.
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._requests()
+        yield from self._costs()
+        yield from self._revenue()
+        yield from self._savings()
+        yield from self._credits()
+        for name, value in self._books.gauges().items():
+            yield GaugeMetricFamily(name, _GAUGES[name], value=value)
+
+    def _requests(self) -> Iterator[Metric]:
+        yield self._counter(
+            "penstock_requests", "Exchanges called, by plan, charge tier and outcome.",
+            {"plan": "plan", "tier": "charge_tier", "outcome": "outcome"}, "requests", 1,
+        )  # fmt: skip
+        yield self._counter(
+            "penstock_provider_requests", "Exchanges called, by who served and outcome.",
+            {"provider": "provider", "model": "model", "outcome": "outcome"}, "requests", 1,
+        )  # fmt: skip
+        yield self._counter(
+            "penstock_unpriced_requests", "Exchanges whose cost or baseline is not known.",
+            {"provider": "provider", "model": "model"}, "unpriced", 1,
+        )  # fmt: skip
+        tokens = CounterMetricFamily("penstock_tokens", "Tokens, by model and bucket.", labels=("model", "bucket"))
+        for model, *sums in self._books.totals(("model",), TOKEN_BUCKETS):
+            for bucket, count in zip(TOKEN_BUCKETS, sums, strict=True):
+                if count:
+                    tokens.add_metric((model, bucket), count)
+        yield tokens
+
+    def _costs(self) -> Iterator[Metric]:
+        columns = tuple(f"cost_{kind}_nusd" for kind in COST_KINDS)
+        sides = {
+            "penstock_cogs_usd": ("Cost, by plan, charge tier and kind.", ("plan", "tier"), ("plan", "charge_tier")),
+            "penstock_provider_cogs_usd": (
+                "Cost, by who billed it and kind.",
+                ("provider", "model"),
+                ("provider", "model"),
+            ),
+        }
+        for name, (text, labels, grouped) in sides.items():
+            family = CounterMetricFamily(name, text, labels=(*labels, "kind"))
+            for one, other, *sums in self._books.totals(grouped, columns):
+                for kind, nusd in zip(COST_KINDS, sums, strict=True):
+                    if nusd or (kind == "model" and other):
+                        family.add_metric((one, other, kind), nusd / NUSD)
+            yield family
+
+    def _revenue(self) -> Iterator[Metric]:
+        columns = tuple(f"revenue_{column}_nusd" for column in REVENUE_KINDS.values())
+        family = CounterMetricFamily(
+            "penstock_revenue_recognized_usd", "Revenue, by plan and kind.", labels=("plan", "kind")
+        )
+        for plan, *sums in self._books.totals(("plan",), columns):
+            for kind, nusd in zip(REVENUE_KINDS, sums, strict=True):
+                family.add_metric((plan, kind), nusd / NUSD)
+        yield family
+
+    def _savings(self) -> Iterator[Metric]:
+        columns = ("baseline_nusd", "saving_routing_nusd", "saving_negative_nusd")
+        sums = self._books.totals(("1",), columns)
+        baseline, net, negative = sums[0][1:] if sums else (0, 0, 0)
+        family = CounterMetricFamily(
+            "penstock_baseline_usd", "What the baseline would have cost.", labels=("baseline",)
+        )
+        family.add_metric((self._books.baseline,), baseline / NUSD)
+        yield family
+        for name, text, nusd in (
+            ("penstock_savings_usd", "Savings against the baseline, where positive.", net + negative),
+            (
+                "penstock_savings_negative_usd",
+                "Losses against the baseline, where the actual bill was higher.",
+                negative,
+            ),
+        ):
+            family = CounterMetricFamily(name, text, labels=("lever", "attribution", "basis"))
+            family.add_metric(("routing", "gateway", "same_token"), nusd / NUSD)
+            yield family
+
+    def _credits(self) -> Iterator[Metric]:
+        yield self._counter(
+            "penstock_credits_consumed", "Credits charged, by plan and charge tier.",
+            {"plan": "plan", "tier": "charge_tier"}, "credits_milli", 1000,
+        )  # fmt: skip
+        milli = self._books.credits_milli()
+        for name, text in (("granted", "Credits given."), ("expired", "Credits that ended unused.")):
+            yield CounterMetricFamily(f"penstock_credits_{name}", text, value=milli[name] / 1000)
+
+    def _counter(self, name: str, text: str, labels: dict[str, str], column: str, unit: int) -> Metric:
+        family = CounterMetricFamily(name, text, labels=tuple(labels))
+        for *values, total in self._books.totals(tuple(labels.values()), (column,)):
+            if total:
+                family.add_metric(values, total / unit)
+        return family

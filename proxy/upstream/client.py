@@ -1,0 +1,142 @@
+"""Sends one request to one deployment and hands back its answer, with a deadline on every wait.
+
+Spoken to httpx's transport interface directly: its client object on top costs more than the rest of the exchange. Errors
+say what is known of the bill: `Unsent` was never with the provider; after `Lost` nobody can know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+
+from proxy.settings import Deployment, Provider, Timeouts
+from proxy.upstream.dialects import openai
+
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+"""A plain answer. A hundred thousand tokens are half a megabyte; images as base64 are the large ones."""
+ERROR_BYTES_MAX = 256 * 1024
+
+
+class CallFailed(Exception):
+    """A call that brought no answer. `phase` is a closed word: connect, first_byte, idle, total, cut, too_large."""
+
+    def __init__(self, phase: str, *, late: bool) -> None:
+        super().__init__(phase)
+        self.phase, self.late = phase, late
+
+
+class Unsent(CallFailed):
+    """The provider never had the request: it costs nothing."""
+
+
+class Lost(CallFailed):
+    """The provider had the request and may bill for it."""
+
+
+class Answer:
+    """A provider's answer whose head has arrived."""
+
+    __slots__ = ("_response", "status", "timeouts")
+
+    def __init__(self, response: httpx.Response, timeouts: Timeouts) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.timeouts = timeouts
+
+    def header(self, name: str) -> bytes | None:
+        """Return a header's value."""
+        value = self._response.headers.get(name)
+        return None if value is None else value.encode("latin-1")
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the provider says it streams."""
+        return (self.header("content-type") or b"").startswith(b"text/event-stream")
+
+    async def read(self, bytes_max: int = ANSWER_BYTES_MAX) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            Lost: it broke off, came too slowly, or is larger than `bytes_max`.
+        """
+        parts, size = [], 0
+        async for part in self.parts():
+            parts.append(part)
+            size += len(part)
+            if size > bytes_max:
+                await self.close()
+                raise Lost("too_large", late=False)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield the body's bytes as they arrive.
+
+        Raises:
+            Lost: the connection broke, or nothing came for the idle deadline.
+        """
+        stream = self._response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        try:
+            async for part in stream:
+                yield part
+        except httpx.TimeoutException:
+            raise Lost("idle", late=True) from None
+        except httpx.TransportError:
+            raise Lost("cut", late=False) from None
+
+    async def close(self) -> None:
+        """Give the connection back, or close it when the body was not read to its end."""
+        await self._response.aclose()
+
+
+class Upstream:
+    """The one door to providers."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self._doors: dict[str, tuple[httpx.URL, list[tuple[bytes, bytes]], dict[str, object]]] = {}
+
+    async def call(self, deployment: Deployment, body: bytes) -> Answer:
+        """Send `body` and return the answer once its head is here.
+
+        Raises:
+            Unsent: no connection in time.
+            Lost: no answer in time, or the connection broke.
+        """
+        provider = deployment.provider
+        url, headers, extensions = self._door(provider)
+        request = httpx.Request("POST", url, headers=headers, content=body, extensions=extensions)
+        try:
+            response = await self._transport.handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Unsent("connect", late=isinstance(error, httpx.TimeoutException)) from None
+        except httpx.TimeoutException:
+            raise Lost("first_byte", late=True) from None
+        except httpx.TransportError:
+            raise Lost("cut", late=False) from None
+        return Answer(response, provider.timeouts)
+
+    def _door(self, provider: Provider) -> tuple[httpx.URL, list[tuple[bytes, bytes]], dict[str, object]]:
+        found = self._doors.get(provider.name)
+        if found is None:
+            key = None if provider.api_key is None else provider.api_key.reveal()
+            found = (httpx.URL(provider.base_url + openai.CHAT_PATH), openai.request_headers(key), _deadlines(provider))
+            self._doors[provider.name] = found
+        return found
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+
+def _deadlines(provider: Provider) -> dict[str, object]:
+    limits = provider.timeouts
+    waits = {"connect": limits.connect_s, "read": limits.idle_s, "write": limits.idle_s, "pool": limits.pool_s}
+    return {"timeout": waits, "first_byte_timeout": limits.first_byte_s}
+
+
+def deadline(timeouts: Timeouts) -> asyncio.Timeout:
+    """Return the whole call's deadline, as a context."""
+    return asyncio.timeout(timeouts.total_s)

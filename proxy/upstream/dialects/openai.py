@@ -1,0 +1,211 @@
+"""OpenAI's wire format, and everything compatible with it.
+
+Same family on both sides: the request is re-serialised field for field, answer bytes pass untouched. Read are only usage,
+the call's id and, in streams, the end. Source of the usage fields: OpenAI's API reference, "The chat completion object".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from margin.usage import Usage, UsageError
+from proxy.wire import sse
+from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
+
+CHAT_PATH = "/chat/completions"
+MESSAGE_MAX = 2_000
+"""Characters of a provider's error message that are passed on."""
+
+_CALLER_STATUSES = frozenset({400, 409, 413, 415, 422})
+"""What a provider says of the request itself. 401, 403 and 404 speak of our key and our configuration."""
+
+
+def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:
+    """Return the headers of every call. Nothing of the caller's headers goes upstream."""
+    found = [
+        (b"content-type", b"application/json"),
+        (b"accept", b"application/json, text/event-stream"),
+        (b"accept-encoding", b"identity"),
+        (b"user-agent", b"penstock"),
+    ]
+    if api_key is not None:
+        found.append((b"authorization", b"Bearer " + api_key.encode()))
+    return found
+
+
+def read_usage(reported: Any) -> Usage | None:
+    """Return disjoint buckets from a usage object; None when there is none.
+
+    Raises:
+        UsageError: the numbers contradict each other or are no counts.
+    """
+    if not isinstance(reported, dict):
+        return None
+    total_in, total_out = reported.get("prompt_tokens"), reported.get("completion_tokens", 0)
+    if total_in is None:
+        return None
+    inside, outside = _details(reported, "prompt_tokens_details"), _details(reported, "completion_tokens_details")
+    return Usage.nested(
+        input_total=total_in,
+        cache_read=_count(inside, "cached_tokens"),
+        cache_write_5m=_count(inside, "cache_write_tokens"),
+        audio_in=_count(inside, "audio_tokens"),
+        output_total=total_out,
+        reasoning=_count(outside, "reasoning_tokens"),
+        audio_out=_count(outside, "audio_tokens"),
+    )
+
+
+def _details(reported: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = reported.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _count(details: Mapping[str, Any], name: str) -> int:
+    # Absent or null in details means the provider does not count this apart: it is inside the total.
+    found = details.get(name)
+    if found is None:
+        return 0
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise UsageError(f"{name} is {type(found).__name__}, not a count")
+    return found
+
+
+def read_answer(body: bytes) -> tuple[str | None, Usage | None]:
+    """Return a plain answer's call id and usage.
+
+    Raises:
+        UpstreamBroke: not an answer.
+        UsageError: usage that contradicts itself.
+    """
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise UpstreamBroke("The provider's answer is not JSON.") from None
+    if not isinstance(answer, dict) or "choices" not in answer:
+        raise UpstreamBroke("The provider's answer has no choices.")
+    return _text(answer.get("id")), read_usage(answer.get("usage"))
+
+
+def _text(value: Any) -> str | None:
+    return value[:256] if isinstance(value, str) else None
+
+
+def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyError:
+    """Return our error for a provider's refusal. Only its error object's own fields are passed on, bounded."""
+    if status in _CALLER_STATUSES:
+        fields = _error_fields(body)
+        message = _text_of(fields.get("message")) or "The provider refused the request."
+        return Refused(status, message, param=_text(fields.get("param")), code=_text(fields.get("code")))
+    if status == 429:
+        busy = UpstreamBusy("The provider is over its rate limit.")
+        busy.retry_after_s = _seconds(retry_after)
+        return busy
+    return UpstreamFailed(f"The provider answered with status {status}.")
+
+
+def _error_fields(body: bytes) -> Mapping[str, Any]:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    found = answer.get("error") if isinstance(answer, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _text_of(value: Any) -> str | None:
+    return value[:MESSAGE_MAX] if isinstance(value, str) else None
+
+
+def _seconds(retry_after: bytes | None) -> int | None:
+    return int(retry_after) if retry_after is not None and retry_after.isdigit() and len(retry_after) < 6 else None
+
+
+class ChatStream:
+    """Watches a chat stream go by: relays its bytes, and decodes only the events that matter to the books.
+
+    A caller who did not ask for usage gets neither the usage chunk nor the `"usage":null` that asking for it adds.
+    `"usage"` in quotes cannot stand inside a JSON string (the quotes would be escaped), so a search for it is exact.
+    """
+
+    __slots__ = ("_asked", "_framer", "call_id", "error", "events", "finished", "relayed_bytes", "usage", "usage_error")
+
+    def __init__(self, *, usage_asked: bool) -> None:
+        self._asked = usage_asked
+        self._framer = sse.Framer()
+        self.call_id: str | None = None
+        self.usage: Usage | None = None
+        self.usage_error: UsageError | None = None
+        self.finished = False
+        """Whether the provider's `[DONE]` was seen: only then is the answer whole."""
+        self.error = False
+        """Whether the provider reported an error inside the stream."""
+        self.events = 0
+        self.relayed_bytes = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may go to the caller of what just arrived; `[DONE]` is held back for the exchange to send."""
+        block = self._framer.feed(data)
+        if not block:
+            return b""
+        if self.call_id is None:
+            self._read_first(block)
+        if not self._asked and b'"usage":null' in block:
+            block = block.replace(b',"usage":null', b"")
+        if b'"usage"' in block or b"[DONE]" in block or b'"error"' in block:
+            block = self._read_events(block)
+        self.events += block.count(b"data:")
+        self.relayed_bytes += len(block)
+        return block
+
+    @property
+    def output_estimate(self) -> int:
+        """About how many tokens were relayed: providers send about one per event; larger events are counted by size."""
+        # 150 bytes is what the frame around a delta weighs in OpenAI's format.
+        return max(self.events, (self.relayed_bytes - 150 * self.events) // 4)
+
+    def _read_first(self, block: bytes) -> None:
+        found = _object(sse.split(block)[0])
+        self.call_id = None if found is None else _text(found.get("id"))
+
+    def _read_events(self, block: bytes) -> bytes:
+        return b"".join(event for event in sse.split(block) if self._keeps(event))
+
+    def _keeps(self, event: bytes) -> bool:
+        """Read one event; tell whether it goes to the caller as it is."""
+        data = sse.payload(event)
+        if data is not None and data.strip() == sse.DONE:
+            self.finished = True
+            return False
+        found = _object(event)
+        if found is None:
+            return True
+        if found.get("error") is not None:
+            self.error = True
+            return False
+        return self._keeps_usage(found)
+
+    def _keeps_usage(self, found: Mapping[str, Any]) -> bool:
+        reported = found.get("usage")
+        if reported is None:
+            return True
+        try:
+            self.usage = read_usage(reported)
+        except UsageError as error:
+            self.usage_error = error
+        return self._asked or bool(found.get("choices"))
+
+
+def _object(event: bytes) -> dict[str, Any] | None:
+    data = sse.payload(event)
+    if data is None:
+        return None
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # Lone surrogates and the like: bytes that we need not understand pass through.
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,177 @@
+"""A chat-completions request: the few fields we read, typed and checked; everything else kept by value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from proxy.wire.errors import Malformed
+from proxy.wire.strict import read_object
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+TEXT_MAX = 256
+"""Characters of a model name or an identity field: OpenAI's own limits are 64; longer ones only bloat records."""
+MESSAGES_MAX = 20_000
+TOKENS_MAX = 10_000_000
+"""A bound on `max_tokens`, far above any model's window, so that ceilings stay small integers."""
+CHOICES_MAX = 128
+"""OpenAI's own bound on `n`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What we read of a request. `fields` is the whole object as it was sent; it is never changed in place."""
+
+    fields: Mapping[str, Any]
+    body_bytes: int
+    model: str
+    messages: list[dict[str, Any]]
+    stream: bool
+    include_usage: bool
+    output_max: int | None
+    choices: int
+    tools: int
+    wants_schema: bool
+    has_images: bool
+    has_audio: bool
+
+    def body_for(self, model: str) -> bytes:
+        """Serialise what was judged, for the provider's `model`; a stream is asked to report its usage."""
+        changed: dict[str, Any] = {**self.fields, "model": model}
+        if self.stream and not self.include_usage:
+            options = self.fields.get("stream_options")
+            changed["stream_options"] = {**options, "include_usage": True} if options else {"include_usage": True}
+        return orjson.dumps(changed)
+
+
+def read(body: bytes) -> ChatRequest:
+    """Read a request.
+
+    Raises:
+        Malformed: with `param` naming the field.
+    """
+    fields = read_object(body)
+    messages = _messages(fields)
+    stream = _boolean(fields, "stream")
+    parts = _part_types(messages)
+    return ChatRequest(
+        fields=fields,
+        body_bytes=len(body),
+        model=_model(fields),
+        messages=messages,
+        stream=stream,
+        include_usage=_include_usage(fields, stream),
+        output_max=_output_max(fields),
+        choices=_integer(fields, "n", low=1, high=CHOICES_MAX, default=1),
+        tools=len(_list(fields, "tools")) + len(_list(fields, "functions")),
+        wants_schema=_wants_schema(fields),
+        has_images="image_url" in parts,
+        has_audio="input_audio" in parts,
+    )
+
+
+def _model(fields: Mapping[str, Any]) -> str:
+    model = fields.get("model")
+    if not isinstance(model, str) or not model:
+        raise Malformed("`model` must be a non-empty string; `auto` lets the proxy choose.", param="model")
+    if len(model) > TEXT_MAX:
+        raise Malformed(f"`model` is longer than {TEXT_MAX} characters.", param="model")
+    return model
+
+
+def _messages(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    messages = fields.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Malformed("`messages` must be a non-empty array.", param="messages")
+    if len(messages) > MESSAGES_MAX:
+        raise Malformed(f"`messages` holds more than {MESSAGES_MAX} messages.", param="messages")
+    for index, message in enumerate(messages):
+        _check_message(message, index)
+    return messages
+
+
+def _check_message(message: Any, index: int) -> None:
+    if not isinstance(message, dict):
+        raise Malformed(f"`messages[{index}]` must be an object.", param=f"messages[{index}]")
+    role = message.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        allowed = ", ".join(sorted(ROLES))
+        raise Malformed(f"`messages[{index}].role` must be one of: {allowed}.", param=f"messages[{index}].role")
+    content = message.get("content")
+    if content is not None and not isinstance(content, str | list):
+        where = f"messages[{index}].content"
+        raise Malformed(f"`{where}` must be a string, an array of parts, or null.", param=where)
+    if isinstance(content, list):
+        _check_parts(content, f"messages[{index}].content")
+    elif content is None and role in {"user", "system", "developer"}:
+        where = f"messages[{index}].content"
+        raise Malformed(f"`{where}` is missing.", param=where)
+
+
+def _check_parts(parts: list[Any], where: str) -> None:
+    for index, part in enumerate(parts):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise Malformed(f"`{where}[{index}]` must be an object with a `type`.", param=f"{where}[{index}]")
+
+
+def _part_types(messages: list[dict[str, Any]]) -> set[str]:
+    return {
+        part["type"] for message in messages if isinstance(message.get("content"), list) for part in message["content"]
+    }
+
+
+def _include_usage(fields: Mapping[str, Any], stream: bool) -> bool:  # noqa: FBT001 - two facts of one request
+    options = fields.get("stream_options")
+    if options is None:
+        return False
+    if not stream:
+        raise Malformed("`stream_options` needs `stream: true`.", param="stream_options")
+    if not isinstance(options, dict):
+        raise Malformed("`stream_options` must be an object.", param="stream_options")
+    return _boolean(options, "include_usage", where="stream_options.include_usage")
+
+
+def _output_max(fields: Mapping[str, Any]) -> int | None:
+    name = "max_completion_tokens" if fields.get("max_completion_tokens") is not None else "max_tokens"
+    if fields.get(name) is None:
+        return None
+    return _integer(fields, name, low=1, high=TOKENS_MAX, default=1)
+
+
+def _wants_schema(fields: Mapping[str, Any]) -> bool:
+    wanted = fields.get("response_format")
+    if wanted is None:
+        return False
+    if not isinstance(wanted, dict):
+        raise Malformed("`response_format` must be an object.", param="response_format")
+    return wanted.get("type") in {"json_schema", "json_object"}
+
+
+def _boolean(fields: Mapping[str, Any], name: str, *, where: str | None = None) -> bool:
+    value = fields.get(name)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise Malformed(f"`{where or name}` must be true or false.", param=where or name)
+    return value
+
+
+def _integer(fields: Mapping[str, Any], name: str, *, low: int, high: int, default: int) -> int:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise Malformed(f"`{name}` must be an integer from {low} to {high}.", param=name)
+    return value
+
+
+def _list(fields: Mapping[str, Any], name: str) -> list[Any]:
+    value = fields.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Malformed(f"`{name}` must be an array.", param=name)
+    return value

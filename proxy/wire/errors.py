@@ -1,0 +1,176 @@
+"""Every error a caller can get.
+
+The tree says whose doing it is::
+
+    ProxyError
+    ├─ Rejected               the caller's doing
+    │  ├─ Malformed      400  not JSON, not the shape, beyond a limit of ours
+    │  ├─ Unauthenticated 401 no key, unknown key, revoked key
+    │  ├─ OutOfCredit    402  told not to retry
+    │  ├─ Forbidden      403  a scope or a plan's gate
+    │  ├─ UnknownModel   404
+    │  ├─ TooLarge       413
+    │  └─ Refused        4xx  the provider refused the request itself, mapped field by field
+    ├─ UpstreamFailed         the provider's doing
+    │  ├─ UpstreamBusy   429  its rate limit, after every deployment was tried
+    │  ├─ UpstreamBroke  502  it answered nonsense, or not at all
+    │  └─ UpstreamLate   504  a deadline of ours ran out
+    ├─ NotServed         501  an endpoint that is not built
+    └─ Unavailable       503  our own doing: shutting down, the keeper or the disk is away, too many at once
+
+Steps raise the narrowest; `openai_body` is the only renderer. Texts are ours: a foreign exception's text may hold a
+secret and never reaches a caller.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ProxyError(Exception):
+    """An error with everything its answer needs. `code` and `type` are OpenAI's words."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+    should_retry: bool | None = None
+    reason = "error"
+    """A closed word for metrics."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s: int | None = None
+        if code is not None:
+            self.code = code
+
+
+class Rejected(ProxyError):
+    """The caller's doing."""
+
+    status = 400
+    type = "invalid_request_error"
+    reason = "malformed"
+
+
+class Malformed(Rejected):
+    """Not JSON, not the shape, or beyond a limit; `param` names the field."""
+
+
+class Unauthenticated(Rejected):
+    """No key, an unknown key or a revoked one: all look alike."""
+
+    status = 401
+    code = "invalid_api_key"
+    reason = "unauthenticated"
+
+
+class OutOfCredit(Rejected):
+    """The customer's credits do not cover the request. A retry cannot help."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    should_retry = False
+    reason = "out_of_credit"
+
+
+class Forbidden(Rejected):
+    """The key's scopes or the plan's gates do not allow it."""
+
+    status = 403
+    code = "forbidden"
+    reason = "forbidden"
+
+
+class UnknownModel(Rejected):
+    """No model, alias or tier by that name."""
+
+    status = 404
+    code = "model_not_found"
+    reason = "unknown_model"
+
+
+class TooLarge(Rejected):
+    """The body is over the limit."""
+
+    status = 413
+    code = "request_too_large"
+    reason = "too_large"
+
+
+class Refused(Rejected):
+    """The provider refused the request for what it says; status and fields are mapped from its answer."""
+
+    reason = "refused_by_provider"
+
+    def __init__(self, status: int, message: str, *, param: str | None, code: str | None) -> None:
+        super().__init__(message, param=param, code=code)
+        self.status = status
+
+
+class UpstreamFailed(ProxyError):
+    """The provider's doing."""
+
+    status = 502
+    code = "upstream_error"
+    reason = "upstream_failed"
+
+
+class UpstreamBusy(UpstreamFailed):
+    """Every deployment said it is over its rate limit."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "upstream_rate_limited"
+    reason = "upstream_busy"
+
+
+class UpstreamBroke(UpstreamFailed):
+    """No answer, or one that is not an answer."""
+
+
+class UpstreamLate(UpstreamFailed):
+    """A deadline ran out; `phase` says which."""
+
+    status = 504
+    code = "upstream_timeout"
+    reason = "upstream_late"
+
+
+class NotServed(ProxyError):
+    """An endpoint of the API that is not built here."""
+
+    status = 501
+    type = "invalid_request_error"
+    code = "not_served"
+    should_retry = False
+    reason = "not_served"
+
+
+class Unavailable(ProxyError):
+    """Our own dependency is away, or we are going."""
+
+    status = 503
+    code = "unavailable"
+    reason = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+def openai_body(error: ProxyError) -> dict[str, Any]:
+    """Return OpenAI's error object."""
+    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
+    """Return the headers that tell an SDK whether and when to retry."""
+    found = []
+    if error.retry_after_s is not None:
+        found.append((b"retry-after", b"%d" % error.retry_after_s))
+    if error.should_retry is not None:
+        found.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    return found

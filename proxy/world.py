@@ -1,0 +1,82 @@
+"""Everything an exchange needs of its surroundings, wired once by `proxy.app` and never rebound."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from margin.journal import Journal
+from proxy.admission import Wallets
+from proxy.identity import Identity
+from proxy.settings import Settings
+from proxy.upstream.client import Upstream
+
+
+class Keeper(Protocol):
+    """The keeper, as an exchange sees it."""
+
+    async def open_customer(self, name: str) -> None:
+        """See to it that a customer of that name exists, on the default plan; raises `KeeperAway`."""
+        ...
+
+
+class Tasks:
+    """Work that must go on when its caller left. One place starts it, keeps a reference, and waits for it at the end."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Start work that outlives its caller."""
+        task = asyncio.ensure_future(work)
+        task.set_name(name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait for all work; cancel what is left at the deadline (each settles on its way out)."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+@dataclass(slots=True)
+class World:
+    """One worker's parts."""
+
+    settings: Settings
+    identity: Identity
+    wallets: Wallets
+    journal: Journal
+    upstream: Upstream
+    keeper: Keeper
+    tasks: Tasks = field(default_factory=Tasks)
+    incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
+    exchanges_open: int = 0
+    is_closing: bool = False
+    refusals: dict[str, int] = field(default_factory=dict)
+    """Requests refused before they reached the books, by reason; the keeper exports them."""
+    _count: int = 0
+
+    def new_exchange(self) -> str:
+        """Return a fresh exchange id: unique forever, as the incarnation is random and the count never repeats."""
+        self._count += 1
+        return f"ex_{self.incarnation}{self._count:08x}"
+
+    @staticmethod
+    def now() -> int:
+        """Return nanoseconds since 1970 UTC."""
+        return time.time_ns()
+
+    def refuse(self, reason: str) -> None:
+        """Count a refusal."""
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1

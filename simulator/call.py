@@ -1,0 +1,130 @@
+"""One call under way: what it costs, how far it has come, and its single line on the invoice."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from simulator.invoice import Invoice, Line
+from simulator.models import Model
+from simulator.prices import BilledUsage
+from simulator.prompt_cache import NO_CACHE, CacheUse
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything that the price of a call depends on, but for how far it came.
+
+    Args:
+        call_id: The id the client sees.
+        kind: Which endpoint.
+        model: Who answers.
+        stream: Whether the answer is streamed.
+        prompt_tokens: All prompt tokens.
+        cache: Those of them that the prompt cache read or wrote.
+        output_tokens: Output when everything is produced, reasoning included.
+        reasoning_tokens: The part of it that is reasoning.
+    """
+
+    call_id: str
+    kind: Literal["chat", "embeddings"]
+    model: Model
+    stream: bool
+    prompt_tokens: int
+    cache: CacheUse = NO_CACHE
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def billed(self, produced: int) -> BilledUsage:
+        """Return what is billed after `produced` output tokens; reasoning comes first."""
+        return BilledUsage(
+            input=self.prompt_tokens - self.cache.read - self.cache.written,
+            cache_read=self.cache.read,
+            cache_write=self.cache.written,
+            output=produced,
+            reasoning=min(produced, self.reasoning_tokens),
+        )
+
+    def openai_usage(self) -> dict[str, Any]:
+        """Return the usage of the whole call as OpenAI's chat API reports it."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.output_tokens,
+            "total_tokens": self.prompt_tokens + self.output_tokens,
+            "prompt_tokens_details": {
+                "cached_tokens": self.cache.read,
+                "cache_write_tokens": self.cache.written,
+                "audio_tokens": 0,
+            },
+            "completion_tokens_details": {
+                "reasoning_tokens": self.reasoning_tokens,
+                "audio_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When tokens come.
+
+    Args:
+        start_s: When the call began, on the loop's clock.
+        first_s: Seconds until the first token.
+        gap_s: Seconds between tokens.
+    """
+
+    start_s: float
+    first_s: float
+    gap_s: float
+
+    def due_s(self, produced: int) -> float:
+        """Return when, on the loop's clock, that many tokens are there."""
+        return self.start_s + self.first_s + produced * self.gap_s
+
+    def produced(self, now_s: float, most: int) -> int:
+        """Return how many tokens, of `most`, are there at a time on the loop's clock."""
+        thinking_s = now_s - self.start_s - self.first_s
+        if thinking_s < 0:
+            return 0
+        return most if self.gap_s == 0 else min(int(thinking_s / self.gap_s), most)
+
+
+class Call:
+    """A call and its tab.
+
+    Args:
+        order: What was ordered.
+        pace: When its tokens come.
+        invoice: Where its line goes.
+        factor: What its price is multiplied by; 1 but in tests of wrong invoices.
+    """
+
+    def __init__(self, order: Order, pace: Pace, invoice: Invoice, factor: Fraction) -> None:
+        self.order = order
+        self.pace = pace
+        self.produced = 0
+        self._invoice = invoice
+        self._factor = factor
+        self._settled = False
+
+    def settle(self, *, complete: bool) -> None:
+        """Write the line for what was produced so far; only the first time counts."""
+        if self._settled:
+            return
+        self._settled = True
+        usage = self.order.billed(self.produced)
+        line = Line(
+            call_id=self.order.call_id,
+            kind=self.order.kind,
+            model=self.order.model.name,
+            stream=self.order.stream,
+            complete=complete,
+            usage=usage,
+            amount_usd=self.order.model.price.amount_usd(usage) * self._factor,
+        )
+        self._invoice.append(line)
+
+    def finish(self) -> None:
+        """Take everything as produced."""
+        self.produced = self.order.output_tokens

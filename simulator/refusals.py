@@ -1,0 +1,50 @@
+"""Faults that answer in place of the model; none of them is billed."""
+
+from secrets import token_hex
+from typing import Final
+
+from simulator.connection import Connection
+from simulator.errors import ApiError, injected
+from simulator.faults import Steering
+
+REDIRECTED_PATH: Final = "/_simulator/redirected"
+"""Where `redirect` points: `/_simulator/last` shows whether anybody followed."""
+
+_HTML: Final = b"<!doctype html><html><title>502</title><body>Bad gateway</body></html>"
+
+
+def request_headers(request_id: str | None = None) -> list[tuple[bytes, bytes]]:
+    """Return the headers that every answer of the API carries."""
+    identity = f"req_{token_hex(16)}" if request_id is None else request_id
+    return [(b"x-request-id", identity.encode()), (b"openai-version", b"2020-10-01")]
+
+
+async def refuse(connection: Connection, error: ApiError) -> None:
+    """Send an error."""
+    headers = request_headers()
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", b"%g" % error.retry_after_s))
+    await connection.respond(error.status, error.body(), headers)
+
+
+async def answered_instead(connection: Connection, steering: Steering, *, stream: bool) -> bool:
+    """Answer in place of the model if that was asked.
+
+    Returns:
+        Whether an answer was sent.
+
+    Raises:
+        ApiError: A status was asked for.
+    """
+    if steering.status is not None:
+        raise injected(steering.status, steering.retry_after)
+    if steering.redirect:
+        await connection.respond(307, b"", [(b"location", REDIRECTED_PATH.encode())])
+    elif steering.html:
+        await connection.respond(200, _HTML, [(b"content-type", b"text/html; charset=utf-8")])
+    elif steering.empty:
+        kind = b"text/event-stream; charset=utf-8" if stream else b"application/json"
+        await connection.respond(200, b"", [(b"content-type", kind)])
+    else:
+        return False
+    return True

@@ -1,0 +1,183 @@
+"""What the YAML means: tiers, prices, units, schemas."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from margin.usage import Usage
+from proxy.settings import Settings, Tier, plans_schema, schema, units
+from tests.settings.writing import GOOD, changed, loaded
+
+
+def names(settings: Settings, tier: Tier) -> list[str]:
+    """Return the names of a tier's deployments."""
+    return [deployment.name for deployment in settings.tiers[tier]]
+
+
+def test_tiers_keep_their_order(tmp_path: Path) -> None:
+    """The preferred model comes first."""
+    settings = loaded(tmp_path, changed("[gpt-6-luna]", "[local, gpt-6-luna]"))
+
+    assert names(settings, "simple") == ["local", "gpt-6-luna"]
+    assert settings.warnings == ()
+
+
+@pytest.mark.parametrize("written", ["[]", "[local]"])
+def test_an_empty_tier_borrows_the_next_one_up(tmp_path: Path, written: str) -> None:
+    """Empty as written, or of disabled providers only, it takes the next, with one warning."""
+    address = "base_url: http://127.0.0.1:8000/v1"
+    text = changed(address, f"{address}\n    api_key: ${{HOUSE}}")
+    text = changed("[gpt-6-luna]", written, text)
+
+    settings = loaded(tmp_path, text)
+
+    assert names(settings, "simple") == ["gpt-6.1-sol"]
+    (warning,) = [line for line in settings.warnings if "no enabled model" in line]
+    said = "tier simple has no enabled model and borrows those of medium, the next one up"
+    assert warning.startswith(said)
+
+
+def test_an_empty_complex_tier_borrows_down(tmp_path: Path) -> None:
+    """There is no tier above it, and the warning says so."""
+    settings = loaded(tmp_path, changed("[gpt-6-astra]", "[]"))
+
+    assert names(settings, "complex") == ["gpt-6.1-sol"]
+    assert any("borrows those of medium, the next one down" in line for line in settings.warnings)
+
+
+def test_borrowing_skips_what_is_empty_too(tmp_path: Path) -> None:
+    """Nobody borrows what was borrowed: each empty tier goes to the nearest full one."""
+    text = changed("[gpt-6-luna]", "[]", changed("[gpt-6.1-sol]", "[]"))
+
+    settings = loaded(tmp_path, text)
+
+    assert names(settings, "simple") == names(settings, "medium") == ["gpt-6-astra"]
+
+
+def test_the_charged_tier_is_the_highest_as_written(tmp_path: Path) -> None:
+    """Borrowing moves who serves, never what a named model charges."""
+    text = changed("medium: [gpt-6.1-sol]", "medium: [gpt-6-luna]")
+
+    settings = loaded(tmp_path, text)
+
+    tiers = {name: found.listed_tier for name, found in settings.deployments.items()}
+    assert tiers == {
+        "gpt-6-luna": "medium",
+        "gpt-6.1-sol": None,
+        "gpt-6-astra": "complex",
+        "local": None,
+    }
+
+
+def test_an_unlisted_model_without_credits_is_warned_of(tmp_path: Path) -> None:
+    """It charges the complex tier; one that states its credits does not."""
+    settings = loaded(tmp_path, changed("medium: [gpt-6.1-sol]", "medium: [gpt-6-luna]"))
+
+    (warning,) = settings.warnings
+    said = "gpt-6.1-sol is in no tier and states no credits, so naming it charges complex"
+    assert warning.startswith(said)
+    assert settings.deployments["local"].credits_milli == 500
+
+
+def test_a_stated_price_is_exact(tmp_path: Path) -> None:
+    """0.20 per million is 200 nano-dollars a token, by arithmetic and not by a float."""
+    price = "price: {input: 0.20, cache_read: 0.02, output: 1.00}"
+    settings = loaded(tmp_path, changed("free: true", price))
+
+    history = settings.deployments["local"].prices
+
+    assert history is not None
+    usage = Usage(input=3, cache_read=10, output=2)
+    assert history.at(0).cost_nusd(usage) == 3 * 200 + 10 * 20 + 2 * 1000
+
+
+def test_limits_of_a_model_come_from_the_cost_book_unless_stated(tmp_path: Path) -> None:
+    """A stated context window goes before the book's; a free model has no prices."""
+    line = "gpt-6-luna: {provider: openai}"
+    stated = "gpt-6-luna: {provider: openai, context_window: 1000, capabilities: {schema: false}}"
+    book = loaded(tmp_path).deployments["gpt-6-luna"]
+
+    settings = loaded(tmp_path, changed(line, stated))
+
+    luna = settings.deployments["gpt-6-luna"]
+    assert luna.context_window == 1000
+    assert (luna.vision, luna.tools, luna.schema) == (True, True, False)
+    assert luna.output_max == book.output_max
+    assert settings.deployments["local"].prices is None
+
+
+def test_empty_sections_take_their_defaults(tmp_path: Path) -> None:
+    """`routing:` with nothing after it is as if it were not there."""
+    settings = loaded(tmp_path, GOOD + "routing:\ncaching: {prompts: }\nsandbox:\n")
+
+    assert settings.version == loaded(tmp_path).version
+
+
+@pytest.mark.parametrize(("written", "mode"), [("off", "off"), ("false", "off"), ("auto", "auto")])
+def test_prompts_mode_off_may_be_yaml_s_false(tmp_path: Path, written: str, mode: str) -> None:
+    """YAML 1.1 reads off as false."""
+    settings = loaded(tmp_path, GOOD + f"caching: {{prompts: {{mode: {written}}}}}\n")
+
+    assert settings.caching.prompts == mode
+
+
+def test_key_limits(tmp_path: Path) -> None:
+    """A budget is credits per period."""
+    settings = loaded(tmp_path, GOOD + "limits: {key_defaults: {budget: 2.5/hour}}\n")
+
+    assert settings.key_limits.budget_milli == 2500
+    assert settings.key_limits.budget_per == "hour"
+    assert settings.key_limits.concurrency == 2000
+
+
+def test_a_target_has_no_effect_yet_and_says_so(tmp_path: Path) -> None:
+    """The name is taken, and nobody is left to believe that it works."""
+    settings = loaded(tmp_path, GOOD + "routing: {target: {quality: 0.97}}\n")
+
+    assert settings.routing.target_quality == Decimal("0.97")
+    assert "routing.target has no effect yet" in settings.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "duration_s"),
+    [("250ms", 0.25), ("30s", 30), ("30m", 30 * 60), ("1.5h", 1.5 * 3600), ("30d", 30 * 86_400)],
+)
+def test_durations(text: str, duration_s: float) -> None:
+    """Each unit is read, and written back as something that reads the same."""
+    assert units.seconds(text) == duration_s
+    assert units.seconds(units.duration_text(duration_s)) == duration_s
+
+
+def test_sizes() -> None:
+    """Binary units; a bare whole number is bytes."""
+    assert units.size_bytes("256MiB") == 256 * 2**20
+    assert units.size_bytes(5) == 5
+    assert units.size_text(256 * 2**20) == "256MiB"
+
+
+@pytest.mark.parametrize("text", ["0x10", "1:30", "010", "1e3", ".inf", ".nan", "9" * 25, "."])
+def test_what_nobody_means_as_a_number_stays_text(text: str) -> None:
+    """YAML 1.1 has more numbers than people know."""
+    assert units.exact(text) == text
+
+
+def test_numbers_are_never_floats() -> None:
+    """Whole or decimal, as it was written."""
+    assert units.exact("100_000") == 100_000
+    assert units.exact("0.10") == Decimal("0.10")
+    assert str(units.exact("0.10")) == "0.10"
+
+
+@pytest.mark.parametrize("found", [schema(), plans_schema()], ids=["settings", "plans"])
+def test_every_key_is_described_for_editors(found: dict[str, Any]) -> None:
+    """A key says what it means itself, or the section that it opens does."""
+    sections = [found, *found["$defs"].values()]
+
+    for section in sections:
+        assert section["description"]
+        for name, key in section.get("properties", {}).items():
+            reference = key.get("$ref", "").removeprefix("#/$defs/")
+            told = found["$defs"][reference] if reference else key
+            assert told.get("description"), name
