@@ -60,7 +60,7 @@ Tier = tuple[int, Rates]
 _Row = tuple[int, ...]
 
 
-class UnpricedBucket(ValueError):  # noqa: N818 -- a price that is missing, said in the field's words
+class UnpricedBucket(ValueError):
     """Tokens were used that this card has no price for, such as output of an embedding model."""
 
 

@@ -37,7 +37,7 @@ class CostBookError(ValueError):
     """A price file that cannot be used: names the file, the entry, what was found, what may be."""
 
 
-class NoPrice(LookupError):  # noqa: N818 -- a price that is missing, said in the field's words
+class NoPrice(LookupError):
     """The model had no price yet at that moment."""
 
 

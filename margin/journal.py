@@ -1,13 +1,13 @@
-"""The journal: what happened, in order, written down before it takes effect.
+r"""The journal: what happened, in order, written down before it takes effect.
 
 One record is one line and one ``write()``::
 
-    <crc32, 8 hex> <chain, 32 hex> <JSON>\\n
+    <crc32, 8 hex> <chain, 32 hex> <JSON>\n
 
-*crc32* covers the rest of the line and tells a torn or flipped record; *chain* is BLAKE2b-128 over the previous record's
-chain and this JSON, so records cannot be dropped, swapped or edited unnoticed. A file belongs to one incarnation of one
-process: it is created with ``O_EXCL`` and never reopened for writing. A last line without its newline was torn by a
-crash: it was never acknowledged, and readers stop in front of it.
+*crc32* covers the rest of the line and tells a torn or flipped record; *chain* is BLAKE2b-128 over the previous
+record's chain and this JSON, so records cannot be dropped, swapped or edited unnoticed. A file belongs to one
+incarnation of one process: it is created with ``O_EXCL`` and never reopened for writing. A last line without its
+newline was torn by a crash: it was never acknowledged, and readers stop in front of it.
 
 Promise: a record handed to `append` survives the death of this process; `sync` makes it survive the machine's.
 """

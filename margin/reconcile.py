@@ -1,7 +1,7 @@
 """Reconciles our books against a provider's own account of what it billed, call by call.
 
-Both sides are exact up to our one rounding per posting (half a nano-dollar), so over n postings an honest difference is at
-most n / 2 nano-dollars. Anything beyond that is a wrong price, a lost call or a call that was booked twice.
+Both sides are exact up to our one rounding per posting (half a nano-dollar), so over n postings an honest difference
+is at most n / 2 nano-dollars. Anything beyond that is a wrong price, a lost call or a call that was booked twice.
 """
 
 from __future__ import annotations

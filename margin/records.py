@@ -33,7 +33,7 @@ def opened(*, t: int, role: str, version: str) -> Record:
     return {"k": "opened", "t": t, "role": role, "format": 1, "version": version}
 
 
-def held(  # noqa: PLR0913 - one record, named fields
+def held(
     *, x: str, t: int, customer: int, key: str, plan: str, plan_version: str, charge_tier: str, served_tier: str,
     credits_milli: int, deadline_t: int,
 ) -> Record:  # fmt: skip
@@ -48,7 +48,8 @@ def called(
 ) -> Record:  # fmt: skip
     """The intent to send, written before the first byte goes upstream.
 
-    `input_cost_nusd` is what the input alone is estimated to cost: all that is known if the process dies before an answer.
+    `input_cost_nusd` is what the input alone is estimated to cost: all that is known if the process dies before an
+    answer.
     """
     return {"k": "called", "x": x, "t": t, "n": attempt, "p": provider, "d": deployment, "m": model, "card": card,
             "in": input_estimate, "inc": input_cost_nusd}  # fmt: skip
@@ -59,7 +60,7 @@ def mark(*, x: str, t: int, output_estimate: int, cost_nusd: int | None) -> Reco
     return {"k": "mark", "x": x, "t": t, "out": output_estimate, "cost": cost_nusd}
 
 
-def attempt(  # noqa: PLR0913
+def attempt(
     *, n: int, provider: str, deployment: str, model: str, card: str | None, kind: CostKind,
     usage: dict[str, int] | None, cost_nusd: int | None, call_id: str | None, status: int | None,
 ) -> Record:  # fmt: skip
@@ -118,13 +119,13 @@ def key_revoked(*, t: int, id: str) -> Record:  # noqa: A002
 def grant(
     *,
     t: int,
-    id: str,
+    id: str,  # noqa: A002
     customer: int,
     credits_milli: int,
     paid_nusd: int,
     expires_t: int | None,
     priority: int = 50,
-) -> Record:  # noqa: A002
+) -> Record:
     """Credits are given; `paid_nusd` 0 makes them promotional: burning them is no revenue."""
     return {"k": "grant", "t": t, "id": id, "c": customer, "cr": credits_milli, "paid": paid_nusd, "exp": expires_t,
             "prio": priority}  # fmt: skip

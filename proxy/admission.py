@@ -122,7 +122,7 @@ async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[
                 break
         except KeeperAway:
             raise Unavailable("The credit balance cannot be checked right now.") from None
-    raise OutOfCredit("The credits do not cover this request: it needs {:g}.".format(milli / 1000))
+    raise OutOfCredit(f"The credits do not cover this request: it needs {milli / 1000:g}.")
 
 
 class Ticket:

@@ -2,9 +2,9 @@
 
     authenticate → read → classify → route → admit (hold) → answer → meter → settle → reply
 
-Every step raises only `ProxyError`. What is refused before the hold leaves no trace in the books; after it the ticket is
-settled or voided exactly once, whoever leaves, breaks or dies. A plain answer is settled before it is sent; a stream is
-settled before its last byte is (`proxy.streaming`).
+Every step raises only `ProxyError`. What is refused before the hold leaves no trace in the books; after it the ticket
+is settled or voided exactly once, whoever leaves, breaks or dies. A plain answer is settled before it is sent; a
+stream is settled before its last byte is (`proxy.streaming`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from proxy import identity, metering
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.identity import Principal
 from proxy.routing import policy
-from proxy.routing.policy import Route
 from proxy.settings import TIERS, Deployment, Tier
 from proxy.settlement import NS, Call, Case, settle
 from proxy.streaming import Relay
@@ -28,7 +27,6 @@ from proxy.upstream import client
 from proxy.upstream.client import Answer, CallFailed, Lost, Unsent
 from proxy.upstream.dialects import openai
 from proxy.wire import chat, headers
-from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import (
     Malformed,
     OutOfCredit,
@@ -188,7 +186,7 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment) -> Ans
 
 
 def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:
-    """Note a call without an answer. What was sent may be billed: its input is booked as an estimate, to be reconciled."""
+    """Note a call without an answer. What was sent may be billed: its input is booked as an estimate."""
     usage = metering.estimated(case.route.input_estimate, 0) if isinstance(error, Lost) else None
     at_s = world.now() // NS
     case.ticket.attempts.append(metering.attempt(n, deployment, at_s, usage=usage, failed=True, status=None))

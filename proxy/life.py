@@ -1,7 +1,7 @@
 """The states of one exchange and the allowed moves between them, as data.
 
-*Held* against *called* decides what a crash means: held and never called is voided; called is estimated. The keeper reads
-the same distinction off the journal when a worker died.
+*Held* against *called* decides what a crash means: held and never called is voided; called is estimated. The keeper
+reads the same distinction off the journal when a worker died.
 """
 
 from __future__ import annotations

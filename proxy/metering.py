@@ -39,7 +39,7 @@ def estimated(input_tokens: int, output_tokens: int) -> Usage:
     return Usage(input=input_tokens, output=output_tokens, source="estimated")
 
 
-def attempt(  # noqa: D417 - the fields are the record's
+def attempt(
     n: int,
     deployment: Deployment,
     at_s: int,

@@ -1,4 +1,4 @@
-"""Closes the books of one exchange: one charge, its cost lines, the baseline, and the record of why it went where it went."""
+"""Closes the books of one exchange: one charge, its cost lines, the baseline, and the record of why."""
 
 from __future__ import annotations
 

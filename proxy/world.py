@@ -25,7 +25,7 @@ class Keeper(Protocol):
 
 
 class Tasks:
-    """Work that must go on when its caller left. One place starts it, keeps a reference, and waits for it at the end."""
+    """Work that goes on when its caller left: started here, kept here, waited for here at the end."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()

@@ -1,8 +1,8 @@
 """The fold of one exchange's records: hold, calls and marks, then one settlement or void.
 
 Postings of a settlement: credits go from *held* to *spent* (what was held too much goes back to the same grants, last
-taken first); each burnt grant's cash basis becomes revenue; credits no grant covers are charged at the plan's overage or
-prepaid price; every attempt is a cost line of its own under the one charge.
+taken first); each burnt grant's cash basis becomes revenue; credits no grant covers are charged at the plan's overage
+or prepaid price; every attempt is a cost line of its own under the one charge.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _burn(state: State, hold: Hold, charge_milli: int) -> tuple[int, int]:
 
 
 def _cost(hold: Hold, line: Record, t: int, effects: Effects) -> tuple[Leg, ...]:
-    """Return one attempt's legs, and note its row. An unknown cost has a row and no legs: it is never booked as zero."""
+    """Return one attempt's legs, and note its row. An unknown cost has a row and no legs: never a zero."""
     effects.cost_lines.append(
         (hold.x, line["n"], t, hold.customer, line["p"], line["d"], line["m"], line["kind"], line["id"], line["st"],
          None if line["u"] is None else orjson.dumps(line["u"]).decode(), line["card"], line["cost"])

@@ -1,7 +1,7 @@
 """The fold: one journal record in, postings out. Pure: the same records in the same order give the same books.
 
-A record that makes no sense here (a second settlement, a hold that was never opened) changes nothing and is listed under
-`Effects.refused`; the journals were written by us, so each is a bug or a replay and is counted.
+A record that makes no sense here (a second settlement, a hold that was never opened) changes nothing and is listed
+under `Effects.refused`; the journals were written by us, so each is a bug or a replay and is counted.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _grant(state: State, record: Record, effects: Effects) -> None:
     )
 
 
-def _give(  # noqa: PLR0913, PLR0917 - a grant has that many sides
+def _give(
     state: State,
     id_: str,
     number: int,
@@ -143,7 +143,8 @@ def _accrue(state: State, customer: Customer, t: int, effects: Effects) -> None:
 
 
 def _accrue_within(state: State, customer: Customer, period: Period, until: int, effects: Effects) -> Customer:
-    # The whole segment's share minus what was booked of it: roundings do not pile up, and a full month is the exact fee.
+    # The whole segment's share minus what was booked of it: roundings do not pile up, and a full month is the exact
+    # fee.
     fee = state.terms(customer).fee_nusd_month
     due = round_half_even(fee * (until - customer.segment_t), period.end_t - period.start_t)
     amount = due - customer.accrued_nusd

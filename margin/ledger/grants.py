@@ -1,7 +1,7 @@
 """Grants: parcels of credit with an order in which they burn.
 
-Order, total and deterministic: lower `priority` first, then the earlier expiry (none is last), then the older grant. The
-same order as Stripe's and OpenMeter's credit grants.
+Order, total and deterministic: lower `priority` first, then the earlier expiry (none is last), then the older grant.
+The same order as Stripe's and OpenMeter's credit grants.
 """
 
 from __future__ import annotations

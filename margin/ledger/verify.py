@@ -1,8 +1,9 @@
 """Checks the books against themselves. Each check is a question whose right answer is no rows.
 
-I1 transactions balance · I3 balances are the sums of their entries · I4 one charge per exchange · I6 held = open holds ·
-I7 issued = available + held + spent + expired + overdraft · I16 customers add up to the whole · rollup = entries. The
-numbering is that of the ledger's design notes; the journals' chains are checked by the caller, who knows the files.
+I1 transactions balance · I3 balances are the sums of their entries · I4 one charge per exchange · I6 held = open
+holds · I7 issued = available + held + spent + expired + overdraft · I16 customers add up to the whole · rollup =
+entries. The numbering is that of the ledger's design notes; the journals' chains are checked by the caller, who knows
+the files.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def _disagreeing(db: sqlite3.Connection) -> list[str]:
 
 
 def _credits(db: sqlite3.Connection) -> list[str]:
-    query = """SELECT customer, SUM(balance) FROM accounts WHERE commodity = 'CREDIT' GROUP BY customer HAVING SUM(balance) <> 0"""
+    query = """SELECT customer, SUM(balance) FROM accounts WHERE commodity = 'CREDIT'
+        GROUP BY customer HAVING SUM(balance) <> 0"""
     found = [f"I7: credits of customer {who} are off by {off}" for who, off in db.execute(query)]
     negative = "SELECT customer, balance FROM accounts WHERE name = 'credits.available' AND balance < 0"
     return found + [f"I5: customer {who} has {balance} available" for who, balance in db.execute(negative)]

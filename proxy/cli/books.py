@@ -22,7 +22,7 @@ def report() -> None:
 @report.command()
 @click.option("--since", help="First day to count, in UTC, such as 2026-11-01; everything without it.")
 @common
-def margin(since: str | None, config: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+def margin(since: str | None, config: Path, as_json: bool) -> None:
     """Cost, revenue, margin and savings by customer; the biggest loss first."""
     if since is not None:
         _check_day(since)
@@ -66,7 +66,7 @@ def ledger() -> None:
 
 @ledger.command()
 @common
-def verify(config: Path, as_json: bool) -> None:  # noqa: FBT001
+def verify(config: Path, as_json: bool) -> None:
     """Check the books against themselves and against the journals; exit 1 when anything is off."""
     found = keeper(config, "ledger.verify", {})
     if as_json:
@@ -84,7 +84,7 @@ def verify(config: Path, as_json: bool) -> None:  # noqa: FBT001
     "--export", type=click.Path(path_type=Path), help="The provider's own account; the simulator's without it."
 )
 @common
-def reconcile(export: Path | None, config: Path, as_json: bool) -> None:  # noqa: FBT001
+def reconcile(export: Path | None, config: Path, as_json: bool) -> None:
     """Compare what we booked as cost with what the provider says it billed; exit 1 when they differ beyond rounding."""
     path = load(config, quiet=True).server.data_dir / "simulator" / "invoice.jsonl" if export is None else export
     found = keeper(config, "ledger.reconcile", {"export": str(path.absolute())})

@@ -13,7 +13,7 @@ from proxy.settings import TIERS, Settings, startup_errors
 
 @click.command()
 @common
-def check(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+def check(config: Path, as_json: bool) -> None:
     """Check the configuration and say what it means. Exit 2 when it cannot be used."""
     found = load(config)
     if as_json:

@@ -25,13 +25,13 @@ def credits() -> None:  # noqa: A001 - the command's name
 @click.option("--expires", help="How long they last, such as 30d or 12h; without it they never end.")
 @click.option("--paid", metavar="USD", help="What the customer paid; without it they are promotional and earn nothing.")
 @common
-def grant(  # noqa: PLR0917
+def grant(
     customer: str,
     amount: str,
     expires: str | None,
     paid: str | None,
     config: Path,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
     """Give CUSTOMER an AMOUNT of credits."""
     args = {
@@ -47,7 +47,7 @@ def grant(  # noqa: PLR0917
 @credits.command()
 @click.argument("customer")
 @common
-def balance(customer: str, config: Path, as_json: bool) -> None:  # noqa: FBT001
+def balance(customer: str, config: Path, as_json: bool) -> None:
     """Show what a customer has: available, held, spent, expired."""
     found = keeper(config, "credits.balance", {"customer": customer})
     if as_json:

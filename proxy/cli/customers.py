@@ -19,7 +19,7 @@ def customers() -> None:
 @click.argument("customer")
 @click.option("--plan", help="A plan of the sell book; its default plan unless said otherwise.")
 @common
-def create(customer: str, plan: str | None, config: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+def create(customer: str, plan: str | None, config: Path, as_json: bool) -> None:
     """Open a customer on a plan."""
     made = keeper(config, "customers.create", {"customer": customer, "plan": plan})
     print_json(made) if as_json else click.echo(f"{customer} is on the plan {made['plan']}")
@@ -29,7 +29,7 @@ def create(customer: str, plan: str | None, config: Path, as_json: bool) -> None
 @click.argument("customer")
 @click.argument("plan")
 @common
-def move(customer: str, plan: str, config: Path, as_json: bool) -> None:  # noqa: FBT001
+def move(customer: str, plan: str, config: Path, as_json: bool) -> None:
     """Put a customer on another plan, from now on."""
     made = keeper(config, "customers.move", {"customer": customer, "plan": plan})
     print_json(made) if as_json else click.echo(f"{customer} is on the plan {made['plan']} from now on")
@@ -37,7 +37,7 @@ def move(customer: str, plan: str, config: Path, as_json: bool) -> None:  # noqa
 
 @customers.command("list")
 @common
-def list_(config: Path, as_json: bool) -> None:  # noqa: FBT001
+def list_(config: Path, as_json: bool) -> None:
     """List customers with their plans."""
     found = keeper(config, "customers.list", {})
     if as_json:

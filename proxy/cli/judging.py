@@ -25,7 +25,7 @@ _NS = 1_000_000_000
 
 @click.command()
 @common
-def classify(config: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag; the output is JSONL either way
+def classify(config: Path, as_json: bool) -> None:
     """Judge JSONL from stdin, one {"id", "prompt"} or {"id", "messages"} per line; JSONL to stdout, in order."""
     del config, as_json
     out = sys.stdout.buffer
@@ -59,15 +59,15 @@ def _judged(number: int, line: bytes) -> dict[str, Any]:
 @click.option("--plan", help="The plan to judge under; the sell book's default without it.")
 @click.option("--charge", metavar="ID", help="Explain a booked charge instead: its x-penstock-request-id.")
 @common
-def explain(  # noqa: PLR0917
+def explain(
     request_: str | None,
     model: str,
     plan: str | None,
     charge: str | None,
     config: Path,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
-    """Explain where a request would go and why: a prompt, a file with a request, or a request on stdin. Calls nobody."""
+    """Explain where a request would go and why: a prompt, a file, or a request on stdin. Calls nobody."""
     if charge is not None:
         _explain_charge(charge, config, as_json=as_json)
         return
@@ -149,18 +149,19 @@ def _explain_charge(id_: str, config: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    decision = found["decision"]
-    click.echo(f"{found['x']} · {found['at']} · {found['customer']} on {found['plan']} ({found['plan_version']})")
-    click.echo(
-        f"  charged {found['credits_milli'] / 1000:g} credits as {found['charge_tier']}; earned {format_usd(found['revenue_nusd'])}"
-    )
+    for line in _charge_in_words(found):
+        click.echo(line)
+
+
+def _charge_in_words(found: dict[str, Any]) -> Iterator[str]:
+    decision, credits_ = found["decision"], found["credits_milli"] / 1000
+    yield f"{found['x']} · {found['at']} · {found['customer']} on {found['plan']} ({found['plan_version']})"
+    yield f"  charged {credits_:g} credits as {found['charge_tier']}; earned {format_usd(found['revenue_nusd'])}"
     for line in found["cost_lines"]:
         usage = ", ".join(f"{bucket} {count}" for bucket, count in (line["usage"] or {}).items()) or "no usage"
-        click.echo(
-            f"  call {line['n']}: {line['model']} at {line['provider']}: {usage} → {format_usd(line['cost_nusd'])} ({line['kind']}, {line['card']})"
-        )
-    click.echo(
-        f"  baseline {decision.get('baseline')}: {format_usd(found['baseline_nusd'])}; routing saved {format_usd(found['saving_nusd'])}"
-    )
+        cost = f"{format_usd(line['cost_nusd'])} ({line['kind']}, {line['card']})"
+        yield f"  call {line['n']}: {line['model']} at {line['provider']}: {usage} → {cost}"
+    baseline, saving = format_usd(found["baseline_nusd"]), format_usd(found["saving_nusd"])
+    yield f"  baseline {decision.get('baseline')}: {baseline}; routing saved {saving}"
     for reason in decision.get("reasons", []):
-        click.echo(f"  - {reason}")
+        yield f"  - {reason}"

@@ -19,7 +19,7 @@ def keys() -> None:
 @click.option("--customer", required=True, help="Who pays; opened on the default plan at first use.")
 @click.option("--scope", "scopes", multiple=True, help="serve (default), attribute, outcomes, costs, see-cost, admin.")
 @common
-def create(customer: str, scopes: tuple[str, ...], config: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+def create(customer: str, scopes: tuple[str, ...], config: Path, as_json: bool) -> None:
     """Create a key. It is shown once: only its digest is stored."""
     made = keeper(config, "keys.create", {"customer": customer, "scopes": list(scopes) or ["serve"]})
     if as_json:
@@ -33,7 +33,7 @@ def create(customer: str, scopes: tuple[str, ...], config: Path, as_json: bool) 
 
 @keys.command("list")
 @common
-def list_(config: Path, as_json: bool) -> None:  # noqa: FBT001
+def list_(config: Path, as_json: bool) -> None:
     """List all keys, without their secrets."""
     found = keeper(config, "keys.list", {})
     if as_json:
@@ -48,7 +48,7 @@ def list_(config: Path, as_json: bool) -> None:  # noqa: FBT001
 @keys.command()
 @click.argument("id_", metavar="ID")
 @common
-def revoke(id_: str, config: Path, as_json: bool) -> None:  # noqa: FBT001
+def revoke(id_: str, config: Path, as_json: bool) -> None:
     """Revoke a key by its id (see `penstock keys list`). The next request with it is refused."""
     done = keeper(config, "keys.revoke", {"id": id_})
     if as_json:

@@ -25,7 +25,7 @@ PREDECESSOR_S = 10.0
 @click.command()
 @click.option("--or-sandbox", is_flag=True, help="Without any provider key, serve the sandbox instead of failing.")
 @common
-def serve(or_sandbox: bool, config: Path, as_json: bool) -> None:  # noqa: FBT001 - click's flags
+def serve(or_sandbox: bool, config: Path, as_json: bool) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     del as_json
     settings = load(config)

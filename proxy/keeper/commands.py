@@ -1,5 +1,6 @@
-"""What a command may ask of the keeper, by name. The same functions answer a running server's control socket and a
-command that holds the lock itself.
+"""What a command may ask of the keeper, by name.
+
+The same functions answer a running server's control socket and a command that holds the lock itself.
 
 Reads first fold everything journalled before they were asked. Results are JSON values; amounts are JSON numbers,
 `_nusd` integers, unknown null.

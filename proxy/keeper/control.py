@@ -1,4 +1,4 @@
-"""How a command reaches the keeper: over `control.sock` while a server runs, else by taking the folder's lock itself."""
+"""How a command reaches the keeper: over `control.sock` while a server runs, else by taking the lock itself."""
 
 from __future__ import annotations
 

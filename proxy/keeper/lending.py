@@ -1,8 +1,9 @@
 """Leases: which worker holds how many of a customer's credits.
 
-What is free to lend is what the ledger says is available, minus what workers hold and have not yet journalled. Both sides
-of that come from the same journals, so no credit is lent twice: a hold lowers the ledger's *available* and the worker's
-*outstanding* by the same amount when it is folded. Time alone never ends a lease; a worker gives it back or is dead.
+What is free to lend is what the ledger says is available, minus what workers hold and have not yet journalled. Both
+sides of that come from the same journals, so no credit is lent twice: a hold lowers the ledger's *available* and the
+worker's *outstanding* by the same amount when it is folded. Time alone never ends a lease; a worker gives it back or
+is dead.
 """
 
 from __future__ import annotations

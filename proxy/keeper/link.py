@@ -50,8 +50,8 @@ class KeeperLink:
         if "answer" in message:
             answer = message["answer"]
             if isinstance(answer, dict) and "milli" in answer:
-                # Added here and now, also when the asker has given up: what the keeper lent must not be lost, and a recall
-                # in the next message must find it.
+                # Added here and now, also when the asker has given up: what the keeper lent must not be lost, and a
+                # recall in the next message must find it.
                 self.wallets.add(answer["customer"], Lease(answer["milli"], answer["expires"]))
             waiting = self._answers.pop(message["id"], None)
             if waiting is not None and not waiting.done():

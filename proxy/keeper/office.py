@@ -18,6 +18,7 @@ from margin import records
 from margin.journal import Position
 from margin.ledger import books
 from margin.ledger.books import Books
+from margin.ledger.state import Key
 from margin.money import usd_to_nusd
 from margin.sellbook import SellBook
 from proxy import identity
@@ -179,7 +180,7 @@ class Office:
         number = self.open_customer(customer)
         id_, key, digest = identity.new_key()
         self._do(records.key(t=time.time_ns(), id=id_, digest=digest, customer=number, scopes=scopes))
-        self._changes.append({"key": id_, "digest": digest, "customer": number, "scopes": scopes})
+        self._changes.append(_key_change(self.books.state.keys[id_]))
         return {"key": key, "id": id_, "customer": customer, "scopes": scopes}
 
     def revoke_key(self, id_: str) -> None:
@@ -227,12 +228,8 @@ class Office:
         """Return all customers and live keys as changes: what a new worker must know."""
         state = self.books.state
         found = [self._customer_change(number) for number in state.customers]
-        for key in state.keys.values():
-            if key.revoked_t is None:
-                found.append(
-                    {"key": key.id, "digest": key.digest, "customer": key.customer, "scopes": list(key.scopes)}
-                )
-        return found
+        live = [key for key in state.keys.values() if key.revoked_t is None]
+        return found + [_key_change(key) for key in live]
 
     # ---- folding ----------------------------------------------------------------------------------------------------
 
@@ -284,7 +281,7 @@ class Office:
         return len(orphans)
 
     def reap(self) -> int:
-        """Close holds past their deadline, as recovery would; return how many. Their worker lives and lost track of them."""
+        """Close holds past their deadline, which a living worker lost track of; return how many."""
         stale = self.stale_holds(time.time_ns() - REAP_AFTER_NS)
         for x in stale:
             self.books.record(recovery.close(self.books.state.holds[x], time.time_ns()))
@@ -299,6 +296,10 @@ class Office:
     def stale_holds(self, t: int) -> list[str]:
         """Return open holds past their deadline: a bug, or a worker that hangs."""
         return [hold.x for hold in self.books.state.holds.values() if hold.deadline_t < t]
+
+
+def _key_change(key: Key) -> Change:
+    return {"key": key.id, "digest": key.digest, "customer": key.customer, "scopes": list(key.scopes)}
 
 
 def dead_journals(folder: Path, *, wait_s: float) -> set[str]:

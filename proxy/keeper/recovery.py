@@ -1,8 +1,8 @@
 """What a dead worker left open is settled or voided from its journal.
 
-Held and never called: voided. Called and no byte of an answer seen: voided for the customer, and what its input may cost
-goes to suspense. Bytes seen: settled from the last checkpoint, marked *recovered*. Source: the crash table of the
-reliability notes; the same distinction as in `proxy.life`.
+Held and never called: voided. Called and no byte of an answer seen: voided for the customer, and what its input may
+cost goes to suspense. Bytes seen: settled from the last checkpoint, marked *recovered*. Source: the crash table of
+the reliability notes; the same distinction as in `proxy.life`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The living keeper: starts the workers, feeds the ledger from their journals, lends credits, answers commands and scrapes.
+"""The living keeper: starts workers, feeds the ledger from their journals, lends credits, answers commands.
 
 One loop, one thread: nothing here races. Folding works in batches of some 30 ms, so a lease request never waits longer
 behind one. The keeper is the last to end.

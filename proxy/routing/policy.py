@@ -1,8 +1,8 @@
 """The route of one request: which tier is charged, which tier serves, which deployments are tried in which order.
 
-Pure: settings, plan, request and judgement in, `Route` out. Order of the decision: what was asked for (a model, a pinned
-tier, or `auto`) → the plan's gate → capability → the YAML's order within the tier, then the tiers above it as fallback.
-A fallback never serves below what was judged or asked for.
+Pure: settings, plan, request and judgement in, `Route` out. Order of the decision: what was asked for (a model, a
+pinned tier, or `auto`) → the plan's gate → capability → the YAML's order within the tier, then the tiers above it as
+fallback. A fallback never serves below what was judged or asked for.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ AUTO = "auto"
 OUTPUT_RESERVE_TOKENS = 1_024
 """Kept free in a context window for the answer when the caller states no `max_tokens`."""
 BYTES_PER_TOKEN = 4
-"""English prose under cl100k is 4.2 bytes a token; code and other scripts are less. Used for capability, never for money."""
+"""English prose under cl100k is 4.2 bytes a token; code and other scripts are less. For capability, never money."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where a request goes, and why in words.
 
-    `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, each with `+gate` when the plan's cap moved it and `+up`
-    when no deployment of the tier could take the request.
+    `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, each with `+gate` when the plan's cap
+    moved it and `+up` when no deployment of the tier could take the request.
     """
 
     requested: str
@@ -89,7 +89,7 @@ def model_names(settings: Settings) -> list[str]:
     return [AUTO, *(f"{AUTO}:{tier}" for tier in TIERS), *named, *settings.aliases]
 
 
-def _by_tier(  # noqa: PLR0917
+def _by_tier(
     settings: Settings, plan: Plan, ask: ChatRequest, judgement: Judgement, pinned: Tier | None, hint: Tier | None
 ) -> Route:
     if pinned is not None:
@@ -219,7 +219,7 @@ def _baseline(settings: Settings, requested: Deployment | None) -> Deployment | 
 
 
 def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int) -> int | None:
-    """Return the most the request can cost at a deployment: at most one token per byte in, the stated or known limit out.
+    """Return the most the request can cost: at most one token per byte in, the stated or known limit out.
 
     None when the deployment's price or its output limit is not known.
     """

@@ -62,7 +62,7 @@ def load(path: Path, *, environ: Mapping[str, str], simulator_url: str | None = 
     found = read_providers(shape.providers, simulator_url, findings)
     deployments = models.deployments(shape.models, shape.tiers, found, book, findings)
     models.check_tiers(shape.tiers, shape.models, findings)
-    models.check_aliases(shape.aliases, shape.models, findings)
+    aliases = models.aliases(shape.aliases, shape.models, findings, stated="aliases" in shape.model_fields_set)
     models.check_baseline(shape.routing.baseline, shape.models, findings)
     sandbox = sandbox_of(shape.sandbox, sellbook, findings)
     server = server_of(shape.server, findings)
@@ -76,7 +76,7 @@ def load(path: Path, *, environ: Mapping[str, str], simulator_url: str | None = 
         providers=MappingProxyType(found),
         deployments=MappingProxyType(deployments),
         tiers=MappingProxyType(models.routable(shape.tiers, deployments, findings)),
-        aliases=MappingProxyType(dict(shape.aliases)),
+        aliases=MappingProxyType(aliases),
         routing=routing,
         caching=caching_of(shape.caching),
         key_limits=key_limits_of(shape.limits),

@@ -162,9 +162,13 @@ def _borrowed(tier: Tier, enabled: Mapping[Tier, tuple[Deployment, ...]], findin
     return enabled[lender]
 
 
-def check_aliases(aliases: Mapping[str, str], shapes: Mapping[str, ModelShape], findings: Findings) -> None:
-    """Check that each alias is a new name for something that exists."""
-    for alias, target in aliases.items():
+def aliases(
+    given: Mapping[str, str], shapes: Mapping[str, ModelShape], findings: Findings, *, stated: bool
+) -> dict[str, str]:
+    """Return the aliases, each a new name for something that exists; the shipped ones give way to models."""
+    if not stated:
+        return {alias: target for alias, target in given.items() if alias not in shapes}
+    for alias, target in given.items():
         steps: Steps = ("aliases", alias)
         if alias in shapes:
             findings.wrong(steps, f'"{alias}" is the name of a model already')
@@ -172,6 +176,7 @@ def check_aliases(aliases: Mapping[str, str], shapes: Mapping[str, ModelShape], 
             findings.wrong(steps, f'"{alias}" is a name that the router answers to')
         if target not in shapes and target not in AUTO:
             findings.unknown(steps, target, "model", [*shapes, *AUTO])
+    return dict(given)
 
 
 def check_baseline(baseline: str, shapes: Mapping[str, ModelShape], findings: Findings) -> None:

@@ -26,6 +26,9 @@ from proxy.settings.fields import (
 from proxy.settings.units import UnitError
 from proxy.settings.values import Caching, KeyLimits, Routing, Server, Store, Timeouts
 
+ALIASES: Final = {"gpt-4o": "auto"}
+"""What clients most often have written down; a model of that name takes its place."""
+
 DIALECTS_BUILT: Final = ("openai",)
 DIALECTS_KNOWN: Final = ("openai", "anthropic", "gemini", "litellm")
 
@@ -283,8 +286,8 @@ class SettingsShape(Section):
     models: dict[Name, ModelShape] = Field(min_length=1, description="Deployments: our name, and what it stands for.")
     tiers: TiersShape = Field(description="The models of each tier, the preferred first.")
     aliases: dict[Name, Name] = Field(
-        default_factory=dict,
-        description="Names that clients may use for a model, `auto` or `auto:TIER`.",
+        default_factory=lambda: dict(ALIASES),
+        description="Names that clients may use for a model, `auto` or `auto:TIER`; `{}` for none.",
     )
     routing: RoutingShape = Field(default_factory=RoutingShape, description="How `auto` chooses.")
     caching: CachingShape = Field(default_factory=CachingShape, description="What may be answered from memory.")

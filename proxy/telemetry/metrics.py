@@ -55,7 +55,7 @@ class Metrics:
 
     def __init__(self, books: Books) -> None:
         # Series that only say when a series began double the exposition and nobody asks for them.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._duration = Histogram(
             "penstock_request_duration_seconds", "Whole exchanges, by charge tier.", ("tier",),

@@ -1,7 +1,7 @@
 """Sends one request to one deployment and hands back its answer, with a deadline on every wait.
 
-Spoken to httpx's transport interface directly: its client object on top costs more than the rest of the exchange. Errors
-say what is known of the bill: `Unsent` was never with the provider; after `Lost` nobody can know.
+Spoken to httpx's transport interface directly: its client object on top costs more than the rest of the exchange.
+Errors say what is known of the bill: `Unsent` was never with the provider; after `Lost` nobody can know.
 """
 
 from __future__ import annotations

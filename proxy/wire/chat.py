@@ -123,7 +123,7 @@ def _part_types(messages: list[dict[str, Any]]) -> set[str]:
     }
 
 
-def _include_usage(fields: Mapping[str, Any], stream: bool) -> bool:  # noqa: FBT001 - two facts of one request
+def _include_usage(fields: Mapping[str, Any], stream: bool) -> bool:
     options = fields.get("stream_options")
     if options is None:
         return False

@@ -1,7 +1,7 @@
 """Server-sent events: finds the boundaries in a stream of bytes without touching the bytes.
 
-`Framer` is sans-I/O: feed it what arrived, get back whole events as the bytes they came in. Line ends may be LF, CRLF or
-CR, as the standard allows; an event ends at an empty line. (HTML Standard, section 9.2.)
+`Framer` is sans-I/O: feed it what arrived, get back whole events as the bytes they came in. Line ends may be LF, CRLF
+or CR, as the standard allows; an event ends at an empty line. (HTML Standard, section 9.2.)
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 EVENT_BYTES_MAX = 8 * 1024 * 1024
-"""One event. The largest real ones carry a base64 image or audio chunk; without a bound a stream without line ends fills memory."""
+"""One event. The largest real ones carry base64 media; unbounded, a stream without line ends fills memory."""
 
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
 DONE = b"[DONE]"

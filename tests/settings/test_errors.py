@@ -51,10 +51,6 @@ REFUSED = {
             'did you mean "openai"? dialects are: openai'
         ),
     ),
-    "dialect not built": (
-        changed("    dialect: openai", "    dialect: anthropic"),
-        "penstock.yaml:5: providers.house.dialect: dialect anthropic is not built yet; built are: openai",
-    ),
     "unknown choice": (
         GOOD + "routing: {mode: enforec}\n",
         (

@@ -131,12 +131,15 @@ async def serving(script: Callable[[Peer], Awaitable[None]], tls: ssl.SSLContext
 
 @contextlib.asynccontextmanager
 async def calling(**options) -> AsyncIterator[Transport]:
-    """A transport, closed at the end."""
+    """A transport, closed at the end; an error in one of its callbacks is raised here."""
+    failures: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     transport = Transport(**options)
     try:
         yield transport
     finally:
         await transport.aclose()
+    assert failures == []
 
 
 async def fetch(transport: Transport, url: str, method: str = "GET", **options) -> tuple[int, bytes]:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from proxy.upstream.connection import Connection, Origin, Outgoing, Waits
-from proxy.upstream.transport import BodyTooLarge, Transport
+from proxy.upstream.transport import BodyTooLarge, ResponseBody, Transport
 from tests.upstream.scripted import OK, FakeOwner, FakeSocket, Peer, calling, fetch, on_both_loops, request, serving
 
 CHUNKED = (
@@ -78,6 +78,17 @@ def test_exchanges_share_a_connection(run):
     run(main())
 
 
+def test_an_interim_answer_leaves_no_trace():
+    """Only the final answer's headers are seen; neither earlier ones nor trailers."""
+    headers = [(b"content-length", b"12"), (b"x-empty", b"")]
+
+    async def main() -> None:
+        assert (await answered([INTERIM + MEASURED]))[1] == headers
+        assert (await answered([CHUNKED]))[1] == [(b"transfer-encoding", b"chunked"), (b"x-empty", b"")]
+
+    asyncio.run(main())
+
+
 @on_both_loops
 @pytest.mark.parametrize(
     ("method", "answer", "expected", "idle"),
@@ -138,6 +149,43 @@ def test_a_piece_is_what_one_read_brought():
     _, _, pieces, _ = asyncio.run(answered(reads))
 
     assert pieces == [b"abcd", b"ef"]
+
+
+def test_the_read_deadline_runs_only_while_somebody_reads():
+    """It is set when a reader starts to wait and cleared when a piece comes: dawdling is no stall."""
+
+    class Source:
+        told: list[object] = []  # noqa: RUF012
+
+        @property
+        def alarm(self) -> "Source":
+            return self
+
+        def set(self, delay_s: float | None) -> None:
+            self.told.append(delay_s)
+
+        def clear(self) -> None:
+            self.told.append("off")
+
+        def resume_reading(self) -> None:
+            pass
+
+    async def main() -> None:
+        source = Source()
+        body = ResponseBody(source, 5.0)
+        body.push(b"a")
+        assert await anext(body) == b"a"
+        assert source.told == []
+
+        waiting = asyncio.create_task(anext(body))
+        await asyncio.sleep(0)
+        assert source.told == [5.0]
+        body.push(b"b")
+        assert source.told == [5.0, "off"]
+        assert await waiting == b"b"
+        body.end(None)
+
+    asyncio.run(main())
 
 
 @on_both_loops

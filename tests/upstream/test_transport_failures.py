@@ -9,6 +9,7 @@ import pytest
 
 from proxy.upstream import connection as connection_module
 from proxy.upstream.alarm import Alarm
+from proxy.upstream.answer import AnswerParser
 from proxy.upstream.body import WAITING_BYTES_HIGH
 from proxy.upstream.transport import PoolLimits, StaleConnection
 from tests.upstream.scripted import OK, Peer, calling, fetch, on_both_loops, request, serving, turns, until
@@ -79,6 +80,21 @@ def test_an_answer_that_is_not_sound_http_is_refused(run, answer):
             assert transport.idle == 0
 
     run(main())
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_head_is_measured_even_when_its_body_came_along(over):
+    """64 KiB of names and values are taken, one byte more is not."""
+    value = b"y" * (64 * 1024 - len(b"xcontent-length2") + over)
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: " + value + b"\r\n\r\nok"
+    parser = AnswerParser()
+
+    if over:
+        with pytest.raises(httpx.RemoteProtocolError, match="64 KiB"):
+            parser.feed(answer)
+    else:
+        parser.feed(answer)
+        assert parser.take() == b"ok"
 
 
 @on_both_loops
@@ -378,6 +394,32 @@ def test_a_body_closed_early_closes_its_connection(run):
             assert (transport.active, transport.idle) == (0, 0)
             with pytest.raises(httpx.StreamClosed):
                 await anext(aiter(response.stream))
+
+    run(main())
+
+
+@on_both_loops
+def test_a_reader_cancelled_while_it_waits_closes_the_connection(run):
+    """In the turn of the cancellation the place is free, though the server sends no more."""
+    went = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CUT_LENGTH)
+        await peer.gone()
+        went.set()
+
+    async def main() -> None:
+        async with serving(script) as url, calling() as transport:
+            response = await transport.handle_async_request(request(url))
+            reader = asyncio.create_task(response.stream.read_body(10))
+            await until(lambda: response.stream.waiting_bytes == 0)
+            reader.cancel()
+            await asyncio.wait([reader])
+
+            assert reader.cancelled()
+            assert (transport.active, transport.idle) == (0, 0)
+            await went.wait()
 
     run(main())
 

@@ -3,15 +3,33 @@
 import asyncio
 import contextlib
 import random
+import ssl
 
 import httpx
 import pytest
 
+from proxy.upstream.connection import Connection, Origin, Waits
+from proxy.upstream.pool import Pool
 from proxy.upstream.transport import PoolLimits, StaleConnection
-from tests.upstream.scripted import OK, Peer, calling, fetch, on_both_loops, request, serving, turns, until
+from tests.upstream.scripted import OK, FakeSocket, Peer, calling, fetch, on_both_loops, request, serving, turns, until
 
 TINY_S = 0.05
 ONE = PoolLimits(per_origin_max=1)
+ORIGIN = Origin(is_tls=False, host="h", port=80)
+FOREVER = Waits(None, None, None, None, None)
+
+
+def pool_of_fakes() -> Pool:
+    """A pool of one place, whose connections lead nowhere."""
+
+    async def open_nowhere(origin: Origin, _connect_s: float | None) -> Connection:
+        connection = Connection(pool, origin, 30.0, asyncio.get_running_loop())
+        connection.connection_made(FakeSocket())
+        return connection
+
+    pool = Pool(ONE, ssl.create_default_context())
+    pool._open = open_nowhere
+    return pool
 
 
 @on_both_loops
@@ -184,11 +202,16 @@ def test_a_request_cancelled_at_any_turn_leaves_nothing_behind(run):
 
 
 @on_both_loops
-def test_a_waiter_cancelled_at_any_turn_passes_its_place_on(run):
-    """Also when it was just being handed the connection: the one behind it is served."""
+@pytest.mark.parametrize("ending", [b"", b"connection: close\r\n"], ids=["kept", "closed"])
+def test_a_waiter_cancelled_at_any_turn_passes_its_place_on(run, ending):
+    """Also when it was just being handed the connection, or the place: the one behind it is served."""
+    answer = b"HTTP/1.1 200 OK\r\n" + ending + b"content-length: 2\r\n\r\nok"
 
     async def main() -> None:
-        async with serving(Peer.answer_all) as url, calling(limits=ONE) as transport:
+        async with (
+            serving(lambda peer: peer.answer_all(answer)) as url,
+            calling(limits=ONE) as transport,
+        ):
             for count in range(25):
                 first, second, third = [asyncio.create_task(fetch(transport, url)) for _ in range(3)]
                 await turns(count)
@@ -197,9 +220,52 @@ def test_a_waiter_cancelled_at_any_turn_passes_its_place_on(run):
                 assert await first == (200, b"ok")
                 assert await third == (200, b"ok")
                 await asyncio.wait([second])
-                assert (transport.active, transport.idle, transport.waiting) == (0, 1, 0)
+                assert (transport.active, transport.waiting) == (0, 0)
 
     run(main())
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_what_is_granted_in_the_turn_of_a_cancellation_is_not_lost(is_cancelled, is_kept):
+    """A waiter granted a connection or a place, and cancelled before it knew, hands it back."""
+
+    async def main() -> None:
+        pool = pool_of_fakes()
+        first = await pool.acquire(ORIGIN, FOREVER)
+        waiter = asyncio.create_task(pool.acquire(ORIGIN, FOREVER))
+        await turns(1)
+
+        pool.released(first) if is_kept else first.abort()
+        assert pool.active == 1
+        if is_cancelled:
+            waiter.cancel()
+        await asyncio.wait([waiter])
+
+        assert pool.active == (0 if is_cancelled else 1)
+        assert pool.idle == (1 if is_cancelled and is_kept else 0)
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_ends_on_its_way_to_a_waiter_is_replaced():
+    """The waiter finds it closed and opens another in its place."""
+
+    async def main() -> None:
+        pool = pool_of_fakes()
+        first = await pool.acquire(ORIGIN, FOREVER)
+        waiter = asyncio.create_task(pool.acquire(ORIGIN, FOREVER))
+        await turns(1)
+
+        pool.released(first)
+        first.eof_received()
+        second = await waiter
+
+        assert second is not first
+        assert not second.is_closed
+        assert (pool.active, pool.reused) == (1, 0)
+
+    asyncio.run(main())
 
 
 @on_both_loops

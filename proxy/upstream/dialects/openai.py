@@ -1,7 +1,8 @@
 """OpenAI's wire format, and everything compatible with it.
 
-Same family on both sides: the request is re-serialised field for field, answer bytes pass untouched. Read are only usage,
-the call's id and, in streams, the end. Source of the usage fields: OpenAI's API reference, "The chat completion object".
+Same family on both sides: the request is re-serialised field for field, answer bytes pass untouched. Read are only
+usage, the call's id and, in streams, the end. Source of the usage fields: OpenAI's API reference, "The chat
+completion object".
 """
 
 from __future__ import annotations
