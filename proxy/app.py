@@ -36,6 +36,8 @@ REPORT_S = 0.5
 """How often refusals are reported to the keeper."""
 DRAIN_AT_END_S = 1.0
 """What streams whose caller left get when the process ends; they were drained up to here already."""
+CUT_BEFORE_S = 1
+"""Streams still running this long before the grace ends are cut, so that their error event gets out."""
 ORPHANED_S = 4
 """A worker without a keeper closes within five seconds."""
 
@@ -86,7 +88,7 @@ class WorkerProcess:
         self.world = World(settings, identity, link.wallets, journal, upstream, link)
         config = uvicorn.Config(
             build(self.world, self.is_ready), loop="uvloop", http="httptools", lifespan="off", access_log=False,
-            log_level="warning", server_header=False, timeout_keep_alive=75, backlog=4096, ws="none",
+            log_level="warning", server_header=False, timeout_keep_alive=75, backlog=4096, ws="none", proxy_headers=False,
             timeout_graceful_shutdown=int(settings.server.shutdown_s),
         )  # fmt: skip
         self.config = config
@@ -97,9 +99,18 @@ class WorkerProcess:
         return self.link.is_ready and not self.world.is_closing and not self.world.journal.is_broken
 
     def stop(self) -> None:
-        """Refuse new exchanges, finish open ones."""
+        """Refuse new exchanges, finish open ones; streams that take too long end with an error event."""
+        if self.world.is_closing:
+            return
         self.world.is_closing = True
+        grace = self.config.timeout_graceful_shutdown
+        assert grace is not None
+        asyncio.get_running_loop().call_later(max(grace - CUT_BEFORE_S, 0), self._cut_streams)
         self.server.stop()
+
+    def _cut_streams(self) -> None:
+        for relay in list(self.world.relays):
+            relay.cut()
 
     def orphaned(self) -> None:
         """The keeper is gone: stop, and sooner."""

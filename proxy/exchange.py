@@ -181,8 +181,8 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment) -> Ans
             input_cost_nusd=metering.cost_nusd(deployment, Usage(input=estimate, source="estimated"), t // NS),
         )
     )  # fmt: skip
-    async with client.deadline(deployment.provider.timeouts):
-        return await world.upstream.call(deployment, case.ask.body_for(deployment.model))
+    # Each phase up to the answer's head has a deadline of its own in the transport.
+    return await world.upstream.call(deployment, case.ask.body_for(deployment.model))
 
 
 def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:

@@ -19,7 +19,7 @@ from proxy.settlement import NS, Call, Case, settle
 from proxy.upstream.client import Answer, Lost
 from proxy.upstream.dialects.openai import ChatStream
 from proxy.wire import headers, sse
-from proxy.wire.errors import ProxyError, UpstreamBroke, UpstreamLate, openai_body
+from proxy.wire.errors import ProxyError, Unavailable, UpstreamBroke, UpstreamLate, openai_body
 from proxy.world import World
 
 MARK_NS = 1_000_000_000
@@ -37,14 +37,28 @@ class Outlet(Protocol):
 
 
 class Relay:
-    """One stream on its way. `run` returns when the books are closed and the last byte was sent."""
+    """One stream on its way. `run` returns when the books are closed and the last byte was sent.
 
-    __slots__ = ("_answer", "_call", "_case", "_gone", "_limit", "_marked_t", "_marked_tokens", "_stream", "_world")
+    The pump runs in a task of ours: a server that cancels its own task when the caller leaves cannot cancel this one.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_call",
+        "_case",
+        "_cut",
+        "_gone",
+        "_limit",
+        "_marked_t",
+        "_marked_tokens",
+        "_stream",
+        "_world",
+    )
 
     def __init__(self, world: World, case: Case, call: Call, answer: Answer) -> None:
         self._world, self._case, self._call, self._answer = world, case, call, answer
         self._stream = ChatStream(usage_asked=case.ask.include_usage)
-        self._gone = False
+        self._gone = self._cut = False
         self._limit: asyncio.Timeout | None = None
         self._marked_t = self._marked_tokens = 0
 
@@ -54,49 +68,43 @@ class Relay:
             return
         self._gone = True
         self._case.ticket.draining()
+        self._end_within(self._world.settings.server.drain_s)
+
+    def cut(self) -> None:
+        """We are shutting down: end the stream now, with an error event."""
+        self._cut = True
+        self._end_within(0)
+
+    def _end_within(self, seconds: float) -> None:
         if self._limit is not None:
-            until = asyncio.get_running_loop().time() + self._world.settings.server.drain_s
-            self._limit.reschedule(until)
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def run(self, outlet: Outlet) -> None:
-        """Relay to the end. Cancelled, it goes on without the caller in a task of its own."""
+        """Relay to the end. Cancelled, it goes on without the caller."""
+        self._world.relays.add(self)
+        pump = self._world.tasks.start(self._run(outlet), f"relay {self._case.ticket.x}")
+        try:
+            await asyncio.shield(pump)
+        except asyncio.CancelledError:
+            self.left()
+            raise
+
+    async def _run(self, outlet: Outlet) -> None:
         try:
             outcome, error = await self._pump(outlet)
-        except asyncio.CancelledError:
-            self._go_on()
-            raise
-        except BaseException:
-            self._settle("cut")
+            cost = self._settle(outcome)
+            if not self._gone:
+                await outlet.send(self._last_bytes(error, cost))
+        finally:
+            # Only a bug or the end of the process comes here with the ticket open.
+            self._settle("client_gone" if self._gone else "cut")
+            self._world.relays.discard(self)
             await self._answer.close()
-            raise
-        cost = self._settle(outcome)
-        await self._answer.close()
-        if not self._gone:
-            await outlet.send(self._last_bytes(error, cost))
-
-    def _go_on(self) -> None:
-        """The server cancelled us. Draining needs a task that it does not know; on shutdown there is no time for it."""
-        if self._world.is_closing or not self._case.ticket.is_open:
-            self._settle("client_gone")
-            return
-        self.left()
-        self._world.tasks.start(self._drain(), f"drain {self._case.ticket.x}")
-
-    async def _drain(self) -> None:
-        try:
-            outcome, _ = await self._pump(_Nowhere())
-        except asyncio.CancelledError:
-            outcome = "client_gone"
-        self._settle(outcome)
-        await self._answer.close()
 
     async def _pump(self, outlet: Outlet) -> tuple[Outcome, ProxyError | None]:
         """Move bytes until the provider's end; say how it ended."""
-        budget_s = (
-            self._world.settings.server.drain_s if self._gone else self._call.deployment.provider.timeouts.total_s
-        )
         try:
-            async with asyncio.timeout(budget_s) as self._limit:
+            async with asyncio.timeout(self._call.deployment.provider.timeouts.total_s) as self._limit:
                 async for data in self._answer.parts():
                     await self._pass_on(data, outlet)
                     if self._stream.finished or self._stream.error:
@@ -104,12 +112,17 @@ class Relay:
         except Lost as lost:
             return self._ended(UpstreamBroke(f"The provider's stream broke off ({lost.phase})."))
         except TimeoutError:
-            return self._ended(UpstreamLate("The provider's stream took too long."))
+            return self._ended(self._too_late())
         except sse.EventTooLarge:
             return self._ended(UpstreamBroke("The provider sent an event that is too large."))
         if self._stream.finished:
             return ("client_gone" if self._gone else "ok"), None
         return self._ended(UpstreamBroke("The provider's stream ended with an error or before its end."))
+
+    def _too_late(self) -> ProxyError:
+        if self._cut:
+            return Unavailable("The server is shutting down.")
+        return UpstreamLate("The provider's stream took too long.")
 
     def _ended(self, error: ProxyError) -> tuple[Outcome, ProxyError]:
         return ("client_gone" if self._gone else "cut"), error
@@ -149,10 +162,3 @@ class Relay:
         if self._case.wants_cost and cost_nusd is not None:
             comment = sse.comment(f"x-penstock-cost-usd {headers.usd(cost_nusd).decode()}")
         return comment + sse.event(sse.DONE)
-
-
-class _Nowhere:
-    """An outlet for a caller that left."""
-
-    async def send(self, data: bytes) -> None:
-        """Drop the bytes."""

@@ -24,18 +24,27 @@ class Keeper(Protocol):
         ...
 
 
+class Stoppable(Protocol):
+    """A stream on its way."""
+
+    def cut(self) -> None:
+        """End it now, with an error event."""
+        ...
+
+
 class Tasks:
     """Work that goes on when its caller left: started here, kept here, waited for here at the end."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start work that outlives its caller."""
         task = asyncio.ensure_future(work)
         task.set_name(name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
     def __len__(self) -> int:
         return len(self._running)
@@ -61,6 +70,8 @@ class World:
     keeper: Keeper
     tasks: Tasks = field(default_factory=Tasks)
     incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
+    relays: set[Stoppable] = field(default_factory=set)
+    """Streams on their way, so that a shutdown can end them with an error event."""
     exchanges_open: int = 0
     is_closing: bool = False
     refusals: dict[str, int] = field(default_factory=dict)

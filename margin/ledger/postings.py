@@ -76,8 +76,8 @@ ROLLUP_SUMS = (
     "cost_estimated_nusd", "cost_failed_nusd", "revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd",
     "revenue_breakage_nusd", "baseline_nusd", "saving_routing_nusd", "saving_negative_nusd", "unpriced",
 )  # fmt: skip
-"""What a rollup row adds up. `saving_routing_nusd` is net, `saving_negative_nusd` the part of it below zero with its sign
-turned, so that both parts can be counters. `unpriced` counts requests whose cost or baseline is not known."""
+"""What a rollup row adds up. `saving_routing_nusd` is net, `saving_negative_nusd` the part below zero, sign turned.
+`unpriced` counts requests whose cost or baseline is not known."""
 
 
 @dataclass(slots=True)
