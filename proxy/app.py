@@ -95,7 +95,7 @@ class WorkerProcess:
         self.server = WorkerServer(config)
 
     def is_ready(self) -> bool:
-        """Whether this worker, the keeper and the metrics listener answer, and the journal can be written."""
+        """Whether this worker, the keeper and its metrics answer, and the journal can be written."""
         return self.link.is_ready and not self.world.is_closing and not self.world.journal.is_broken
 
     def stop(self) -> None:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from classifiers import judge, read_ask
 from margin import records
+from margin.journal import JournalBroken
 from margin.usage import Usage, UsageError
 from proxy import identity, metering
 from proxy.admission import KeeperAway, Ticket, put_aside
@@ -87,6 +89,9 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     except ProxyError as error:
         void(world, ticket, error.reason)
         raise
+    except JournalBroken:
+        # The keeper will find the exchange open when this process ends, and close it.
+        raise Unavailable("The books cannot be written right now.", retry_after_s=5) from None
     except BaseException:
         # Cancelled, or a bug of ours: the ticket is closed all the same.
         void(world, ticket, "aborted")
@@ -221,6 +226,7 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
         raise UpstreamBroke("The provider's answer broke off or is no answer.") from error
     call = Call(call.n, call.deployment, call.status, call.upstream_s + time.perf_counter() - before)
     cost = settle(case, call, usage, "ok", call_id=call_id, output_estimate=len(body) // 4, t=world.now())
+    await world.durable()
     found = [headers.JSON, *_headers(world, case, call)]
     if cost is not None and "see-cost" in case.principal.scopes:
         found.append((b"x-penstock-cost-usd", headers.usd(cost)))
@@ -244,7 +250,8 @@ def streamed(world: World, case: Case, call: Call, answer: Answer) -> Reply:
 def void(world: World, ticket: Ticket, why: str) -> None:
     """Give the hold back, if the ticket is still open."""
     if ticket.is_open:
-        ticket.void(world.now(), why)
+        with suppress(JournalBroken):
+            ticket.void(world.now(), why)
 
 
 def _headers(world: World, case: Case, call: Call) -> Headers:

@@ -93,6 +93,7 @@ class Relay:
         try:
             outcome, error = await self._pump(outlet)
             cost = self._settle(outcome)
+            await self._world.durable()
             if not self._gone:
                 await outlet.send(self._last_bytes(error, cost))
         finally:

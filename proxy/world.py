@@ -88,6 +88,11 @@ class World:
         """Return nanoseconds since 1970 UTC."""
         return time.time_ns()
 
+    async def durable(self) -> None:
+        """With `sync: always`, wait until what was journalled is on the disk; else return at once."""
+        if self.settings.server.sync == "always":
+            await asyncio.get_running_loop().run_in_executor(None, self.journal.sync)
+
     def refuse(self, reason: str) -> None:
         """Count a refusal."""
         self.refusals[reason] = self.refusals.get(reason, 0) + 1
