@@ -1,10 +1,11 @@
-# Every target that needs the environment runs `setup` first; nothing here calls sudo or a system package manager.
-SHELL := /bin/bash
+# Every target sets the environment up first; nothing here calls sudo or a system package manager, and nothing but
+# `setup` needs a network. PORT=, METRICS_PORT= and PENSTOCK_DATA_DIR=, in the environment or on make's command line,
+# override what the configuration says: make hands both on by itself, and sets none of them.
 .DEFAULT_GOAL := help
 VENV := .venv
 UV_VERSION := 0.13.8
 BIN := $(CURDIR)/$(VENV)/bin
-export PENSTOCK_DATA_DIR ?= $(CURDIR)/data
+PYTEST := $(BIN)/pytest -n 2 --dist loadscope
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,13 +15,37 @@ $(BIN)/uv:
 	@python3 -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
+# --inexact: uv itself lies in the environment too, and is no dependency of the product.
 $(VENV)/.synced: pyproject.toml uv.lock | $(BIN)/uv
 	@VIRTUAL_ENV= UV_PYTHON=$(BIN)/python $(BIN)/uv sync --frozen --quiet --inexact
 	@touch $@
 
 setup: $(VENV)/.synced  ## create .venv with the locked dependencies
 
+run: setup  ## serve; without a provider key, from the simulator
+	@exec $(BIN)/penstock serve --or-sandbox
+
+test: setup  ## correctness at small sizes
+	@$(PYTEST) -m 'not full'
+
+test-full: setup  ## the same at the sizes of a release
+	@$(PYTEST)
+
+check: setup  ## format, lint, types, imports, shape
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest tests/house/test_shape.py
+
+conformance: setup  ## the pricing brief's 72 rows: pass, fail or open
+	@$(BIN)/python -m tests.conformance
+
 format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix-only .
 
-.PHONY: help setup format
+clean:  ## remove the environment and every cache; data stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup run test test-full check conformance format clean

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,10 +60,13 @@ class Journal:
         self.chain = GENESIS
         self.is_broken = False
         self._unsynced = False
+        self._syncing = threading.Lock()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
         # Held as long as this process lives: how a new keeper tells a dead writer from a slow one.
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A file's own sync does not promise that its folder knows it.
+        sync_folder(path.parent)
 
     def append(self, record: Record) -> None:
         """Write one record with one ``write()``.
@@ -89,9 +93,19 @@ class Journal:
         self._unsynced = True
 
     def sync(self) -> None:
-        """Make everything appended so far survive the machine; a no-op when nothing is new."""
-        if not self._unsynced or self.is_broken:
-            return
+        """Make everything appended so far survive the machine; a no-op when nothing is new. Any thread may call it.
+
+        Raises:
+            JournalBroken: the disk refused, now or earlier: nothing may be called durable any more.
+        """
+        # Who comes second waits: what it wants durable may be what the first is still syncing.
+        with self._syncing:
+            if self.is_broken:
+                raise JournalBroken(f"{self.path.name} is closed after an earlier disk error")
+            if self._unsynced:
+                self._sync()
+
+    def _sync(self) -> None:
         self._unsynced = False
         try:
             os.fdatasync(self._fd)
@@ -101,14 +115,24 @@ class Journal:
             raise JournalBroken(f"cannot sync {self.path.name}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Sync and close; further appends raise."""
+        """Sync, unless the disk has failed already, and close; further appends raise."""
         if self._fd >= 0:
             try:
-                self.sync()
+                if not self.is_broken:
+                    self.sync()
             finally:
                 self.is_broken = True
                 os.close(self._fd)
                 self._fd = -1
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names of the files in a folder survive the machine."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +163,18 @@ def read(path: Path, start: Position, *, end_offset: int | None = None) -> Itera
         while end_offset is None or offset < end_offset:
             line = file.readline()
             if not line.endswith(b"\n"):
+                _check_torn(path, offset, line)
                 return
             record, chain = _decode(path, offset, line, chain)
             offset += len(line)
             yield Line(record, Position(offset, chain))
+
+
+def _check_torn(path: Path, offset: int, tail: bytes) -> None:
+    # A torn record lacks bytes; one that is whole but for a wrong last byte was not torn.
+    line = tail[:-1] + b"\n"
+    if len(line) > _PREFIX_CHARS and line[:8] == b"%08x" % zlib.crc32(line[9:]):
+        raise JournalCorrupt(path, offset, "the line's end is damaged")
 
 
 def _decode(path: Path, offset: int, line: bytes, chain: str) -> tuple[Record, str]:

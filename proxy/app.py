@@ -24,12 +24,13 @@ from margin.journal import Journal, JournalBroken
 from margin.ledger.books import journal_dir
 from proxy import settings as configuration
 from proxy.api import routes
+from proxy.api.accept import Acceptor
 from proxy.api.hot import Receive, Scope, Send, chat_completions
 from proxy.identity import Identity
 from proxy.keeper.link import KeeperLink
 from proxy.settings import Settings
 from proxy.upstream.client import Upstream
-from proxy.upstream.transport import Transport
+from proxy.upstream.transport import PoolLimits, Transport
 from proxy.world import World
 
 REPORT_S = 0.5
@@ -66,12 +67,30 @@ def open_journal(settings: Settings) -> Journal:
 
 
 class WorkerServer(uvicorn.Server):
-    """uvicorn without its signal handling: the worker ends when `stop` is called, and cleans up after."""
+    """uvicorn without its signal handling and its accepting; it ends when `stop` is called."""
+
+    acceptors: list[Acceptor]
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to us."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start with acceptors of our own."""
+        await super().startup([])
+        self.acceptors = [Acceptor(each, self._protocol) for each in sockets or []]
+
+    def _protocol(self) -> asyncio.Protocol:
+        protocol_class = self.config.http_protocol_class
+        assert not isinstance(protocol_class, str)
+        return protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, then end as uvicorn does."""
+        for each in self.acceptors:
+            each.close()
+        await super().shutdown(sockets)
 
     def stop(self) -> None:
         """Stop accepting and let open requests finish."""
@@ -84,11 +103,12 @@ class WorkerProcess:
     def __init__(self, settings: Settings, link: KeeperLink, identity: Identity) -> None:
         self.link = link
         journal = open_journal(settings)
-        upstream = Upstream(Transport())
+        upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
         self.world = World(settings, identity, link.wallets, journal, upstream, link)
         config = uvicorn.Config(
             build(self.world, self.is_ready), loop="uvloop", http="httptools", lifespan="off", access_log=False,
-            log_level="warning", server_header=False, timeout_keep_alive=75, backlog=4096, ws="none", proxy_headers=False,
+            log_level="warning", server_header=False, timeout_keep_alive=75, backlog=4096, ws="none",
+            proxy_headers=False,
             timeout_graceful_shutdown=int(settings.server.shutdown_s),
         )  # fmt: skip
         self.config = config

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from margin import journal, records
-from margin.journal import Journal, JournalCorrupt, Position
+from margin.journal import Journal, JournalCorrupt, Position, sync_folder
 from margin.ledger import fold
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
@@ -23,6 +23,10 @@ from margin.ledger.store import Reached, Store
 
 BATCH_RECORDS_MAX = 2_000
 """Records folded in one database transaction: some 30 ms, so that a lease request never waits longer behind a batch."""
+
+CATCH_UP_RECORDS = 20_000
+"""Records that opening folds in one database transaction: some tens of megabytes of memory, and a crash repeats less
+than a second's work."""
 
 
 def journal_dir(data_dir: Path) -> Path:
@@ -47,6 +51,7 @@ class Books:
     def __init__(self, data_dir: Path, *, version: str) -> None:
         self.folder = journal_dir(data_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(data_dir)
         self.ledger_path = data_dir / "ledger.sqlite"
         self.effects = Effects()
         self.refolded_why: str | None = None
@@ -99,14 +104,17 @@ class Books:
         """Store everything applied so far in one transaction, after the journal that explains it is on disk."""
         self.journal.sync()
         reached = Reached(self.incarnation, self.journal.offset, self.journal.chain)
+        self.state.put_journal(self.journal.path.name, Position(self.journal.offset, self.journal.chain))
         self.store.write(self.state, self.effects, reached)
         self.effects = Effects()
 
     def close(self) -> None:
-        """Commit and close."""
-        self.commit()
-        self.journal.close()
-        self.store.close()
+        """Commit and close. What a broken disk did not let us commit, the next opening folds from the journals."""
+        try:
+            self.commit()
+        finally:
+            self.store.close()
+            self.journal.close()
 
 
 class LedgerAheadError(Exception):
@@ -123,40 +131,58 @@ def _sync_file(path: Path) -> None:
 
 
 def _catch_up(folder: Path, store: Store) -> State:
-    """Fold what the keeper's journals have beyond what `store` reached; store it; return the state."""
-    state, reached, effects = store.state(), store.reached(), Effects()
-    for incarnation, path in keeper_journals(folder):
-        if incarnation < reached.incarnation:
-            continue
-        start = Position()
-        if incarnation == reached.incarnation:
-            start = Position(reached.offset, reached.chain)
-            if path.stat().st_size < reached.offset:
-                raise LedgerAheadError(f"{path.name} is shorter than what was folded of it")
-        end = start
+    """Fold what the keeper's journals have beyond what `store` reached, batch by batch; return the state."""
+    state, effects, folded = store.state(), Effects(), 0
+    reached = store.reached()
+    for incarnation, path in _unfinished(folder, reached):
+        # An earlier process may have died before it synced this.
+        _sync_file(path)
+        start = Position(reached.offset, reached.chain) if incarnation == reached.incarnation else Position()
         for line in journal.read(path, start):
-            _apply(state, line.record, effects, folder, path.name)
-            end = line.after
-        reached = Reached(incarnation, end.offset, end.chain)
+            folded += _apply(state, line.record, effects, folder, path.name)
+            reached = Reached(incarnation, line.after.offset, line.after.chain)
+            state.put_journal(path.name, line.after)
+            if folded >= CATCH_UP_RECORDS:
+                store.write(state, effects, reached)
+                effects, folded = Effects(), 0
     store.write(state, effects, reached)
     return state
 
 
-def _apply(state: State, record: dict[str, Any], effects: Effects, folder: Path, name: str) -> None:
+def _unfinished(folder: Path, reached: Reached) -> list[tuple[int, Path]]:
+    """Return the keeper's journals from the one that was reached on.
+
+    Raises:
+        LedgerAheadError: it is not there, or ends before what was reached.
+    """
+    known = dict(keeper_journals(folder))
+    if reached.incarnation:
+        last = known.get(reached.incarnation)
+        if last is None or last.stat().st_size < reached.offset:
+            raise LedgerAheadError(f"the keeper's journal {reached.incarnation} lacks bytes that were folded of it")
+    return [(incarnation, path) for incarnation, path in known.items() if incarnation >= reached.incarnation]
+
+
+def _apply(state: State, record: dict[str, Any], effects: Effects, folder: Path, name: str) -> int:
+    """Apply a record of the keeper's, or those that its *fold* pulls in; return how many."""
     if record["k"] != "fold":
         fold.apply(state, record, effects, journal=name)
-        return
+        return 1
     path = folder / record["j"]
-    start = state.journals.get(record["j"], Position())
+    start = end = state.journals.get(record["j"], Position())
     if start.offset != record["from"]:
-        raise JournalCorrupt(path, start.offset, f"fold order says {record['from']}")
-    end = start
+        raise JournalCorrupt(path, start.offset, f"the keeper folded on from byte {record['from']}")
+    if not path.exists() or path.stat().st_size < record["to"]:
+        # It was on disk when the keeper wrote that it folds it: folding less would be another history.
+        raise JournalCorrupt(path, start.offset, f"the keeper folded it up to byte {record['to']}, which is missing")
+    count = 0
     for line in journal.read(path, start, end_offset=record["to"]):
         fold.apply(state, line.record, effects, journal=path.name)
-        end = line.after
+        end, count = line.after, count + 1
     if end.offset != record["to"]:
-        raise LedgerAheadError(f"{path.name} ends before byte {record['to']}")
+        raise JournalCorrupt(path, end.offset, f"no record ends at byte {record['to']}, up to which the keeper folded")
     state.put_journal(path.name, end)
+    return count
 
 
 def rebuild(data_dir: Path, into: Path) -> Store:
@@ -166,12 +192,26 @@ def rebuild(data_dir: Path, into: Path) -> Store:
     return store
 
 
-def verify_journals(data_dir: Path) -> Iterator[str]:
-    """Read every journal from its first byte; yield what is wrong with each, in words. A torn tail is not wrong."""
+def verify_journals(data_dir: Path, folded: Mapping[str, Position]) -> Iterator[str]:
+    """Read every journal from its first byte; yield what is wrong with each, in words. A torn tail is not wrong.
+
+    Args:
+        data_dir: The folder whose journals are read.
+        folded: How far each file is folded (`State.journals`): one that does not lead there was cut, replaced or
+            removed.
+    """
     folder = journal_dir(data_dir)
-    for path in [path for _, path in keeper_journals(folder)] + worker_journals(folder):
+    paths = [path for _, path in keeper_journals(folder)] + worker_journals(folder)
+    for path in paths:
+        expected = folded.get(path.name, Position())
+        is_there = expected == Position()
         try:
-            for _ in journal.read(path, Position()):
-                pass
+            for line in journal.read(path, Position()):
+                is_there = is_there or line.after == expected
         except JournalCorrupt as error:
             yield f"journal {error}"
+            continue
+        if not is_there:
+            yield f"journal {path.name} has no record that ends at byte {expected.offset}, up to which it was folded"
+    for name in sorted(set(folded) - {path.name for path in paths}):
+        yield f"journal {name} is missing"

@@ -27,19 +27,29 @@ COST_ACCOUNTS = {"model": "cogs.model", "estimated": "cogs.estimated", "failed":
 
 def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     x, number, milli, t = record["x"], record["c"], record["cr"], record["t"]
-    if x in state.holds:
-        effects.refused.append((x, "held twice"))
+    why = _senseless_hold(state, record, effects)
+    if why is not None:
+        effects.refused.append((x, why))
         return
     parts = allocate(state.live_grants(number), milli, t)
     for name, taken in parts:
         state.put_grant(state.grants[name].hold(taken))
     hold = Hold(x, journal, number, record["key"], record["plan"], record["pv"], record["tier"], record["served"], t,
-                record["dl"], milli, tuple(parts))  # fmt: skip
+                record["dl"], milli, tuple(parts), state.terms_of(record["plan"]).uncovered_nusd_per_credit)  # fmt: skip
     state.put_hold(hold)
     covered = milli - hold.uncovered_milli
     effects.post(f"hold:{x}", "hold", t,
                  *pair(number, CREDIT, covered, to="credits.held", from_="credits.available"),
                  *pair(number, CREDIT, hold.uncovered_milli, to="credits.held", from_="credits.overdraft"))  # fmt: skip
+
+
+def _senseless_hold(state: State, record: Record, effects: Effects) -> str | None:
+    x = record["x"]
+    if x in state.holds or x in effects.names or state.history.has_exchange(x):
+        return "held twice"
+    if record["c"] not in state.customers:
+        return f"held for customer {record['c']}, who does not exist"
+    return "held less than nothing" if record["cr"] < 0 else None
 
 
 def _called(state: State, record: Record, effects: Effects, _: str) -> None:
@@ -63,20 +73,25 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
     if hold is None:
         effects.refused.append((record["x"], "voided without a hold"))
         return
-    legs = _return(state, hold, hold.held_milli, record["t"])
+    effects.names.add(hold.x)
+    legs = _return(state, hold, hold.held_milli)
     for line in record["a"]:
         legs += _cost(hold, line, record["t"], effects)
     effects.post(f"close:{hold.x}", "void", record["t"], *legs)
 
 
 def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
-    hold = state.pop_hold(record["x"])
+    hold, charge, t = state.holds.get(record["x"]), record["cr"], record["t"]
     if hold is None:
         effects.refused.append((record["x"], "settled without a hold"))
         return
-    charge, t = record["cr"], record["t"]
-    assert 0 <= charge <= hold.held_milli, "a charge beyond its hold is journalled as a hold of its own"
-    legs = _return(state, hold, hold.held_milli - charge, t)
+    if not 0 <= charge <= hold.held_milli:
+        # It stays open, and the reaper closes it: a charge nobody held is never taken.
+        effects.refused.append((record["x"], f"charges {charge} of {hold.held_milli} held"))
+        return
+    state.pop_hold(hold.x)
+    effects.names.add(hold.x)
+    legs = _return(state, hold, hold.held_milli - charge)
     legs += pair(hold.customer, CREDIT, charge, to="credits.spent", from_="credits.held")
     revenue_credits, revenue_usage = _burn(state, hold, charge)
     legs += pair(hold.customer, USD, revenue_credits, to="deferred.credits", from_="rev.credits")
@@ -87,7 +102,7 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     _book(hold, record, revenue_credits, revenue_usage, effects)
 
 
-def _return(state: State, hold: Hold, milli: int, t: int) -> tuple[Leg, ...]:
+def _return(state: State, hold: Hold, milli: int) -> tuple[Leg, ...]:
     """Give `milli` held credits back: uncovered ones first, then to the grants, last taken first."""
     uncovered = min(milli, hold.uncovered_milli)
     legs = pair(hold.customer, CREDIT, uncovered, to="credits.overdraft", from_="credits.held")
@@ -96,16 +111,9 @@ def _return(state: State, hold: Hold, milli: int, t: int) -> tuple[Leg, ...]:
     for name, taken in reversed(hold.parts):
         returned = min(back, taken)
         if returned:
-            _release(state, name, returned, t)
+            state.put_grant(state.grants[name].release(returned))
         back -= returned
     return legs
-
-
-def _release(state: State, name: str, milli: int, t: int) -> None:
-    grant = state.grants[name].release(milli)
-    state.put_grant(grant)
-    if grant.expires_t <= t:
-        state.await_end(grant)
 
 
 def _burn(state: State, hold: Hold, charge_milli: int) -> tuple[int, int]:
@@ -118,9 +126,7 @@ def _burn(state: State, hold: Hold, charge_milli: int) -> tuple[int, int]:
             state.put_grant(grant)
             carried += cash
         left -= spent
-    customer = state.customers[hold.customer]
-    price = state.terms(replace(customer, plan=hold.plan)).uncovered_nusd_per_credit
-    return carried, round_half_even(price * left, 1000)
+    return carried, round_half_even(hold.uncovered_nusd_per_credit * left, 1000)
 
 
 def _cost(hold: Hold, line: Record, t: int, effects: Effects) -> tuple[Leg, ...]:

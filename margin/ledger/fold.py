@@ -40,8 +40,8 @@ def _sellbook(state: State, record: Record, effects: Effects) -> None:
     state.plans = {name: Terms.read(name, terms) for name, terms in record["plans"].items()}
     state.default_plan, state.sellbook_version = record["default"], record["version"]
     state.changed.add(("plans", ""))
-    for customer in list(state.customers.values()):
-        _begin_segment(state, customer, customer.plan, record["t"], effects)
+    for number in sorted(state.customers):
+        _begin_segment(state, state.customers[number], state.customers[number].plan, record["t"], effects)
 
 
 def _customer(state: State, record: Record, effects: Effects) -> None:
@@ -54,15 +54,20 @@ def _customer(state: State, record: Record, effects: Effects) -> None:
 
 
 def _moved(state: State, record: Record, effects: Effects) -> None:
-    customer = state.customers[record["c"]]
+    customer = state.customers.get(record["c"])
+    if customer is None:
+        effects.refused.append((str(record["c"]), "moved, and does not exist"))
+        return
     _accrue(state, customer, record["t"], effects)
     _begin_segment(state, state.customers[customer.number], record["plan"], record["t"], effects)
 
 
 def _begin_segment(state: State, customer: Customer, plan: str, t: int, effects: Effects) -> None:
-    begun = replace(customer, plan=plan, segment_t=t, accrued_to_t=t, accrued_nusd=0)
+    # A clock that was set back does not make a customer pay for the same time twice.
+    begin_t = max(t, customer.accrued_to_t)
+    begun = replace(customer, plan=plan, segment_t=begin_t, accrued_to_t=begin_t, accrued_nusd=0)
     state.put_customer(begun)
-    _include(state, begun, t, effects)
+    _include(state, begun, begin_t, effects)
 
 
 def _key(state: State, record: Record, _: Effects) -> None:
@@ -79,6 +84,10 @@ def _key_revoked(state: State, record: Record, effects: Effects) -> None:
 
 def _grant(state: State, record: Record, effects: Effects) -> None:
     expires = NEVER_T if record["exp"] is None else record["exp"]
+    why = _senseless_grant(state, record, effects)
+    if why is not None:
+        effects.refused.append((record["id"], why))
+        return
     _give(
         state,
         record["id"],
@@ -90,6 +99,15 @@ def _grant(state: State, record: Record, effects: Effects) -> None:
         record["t"],
         effects,
     )
+
+
+def _senseless_grant(state: State, record: Record, effects: Effects) -> str | None:
+    key = f"grant:{record['id']}"
+    if key in effects.names or state.history.has_txn(key):
+        return "granted twice"
+    if record["c"] not in state.customers:
+        return f"granted to customer {record['c']}, who does not exist"
+    return None if record["cr"] > 0 else "a grant of nothing"
 
 
 def _give(
@@ -160,13 +178,15 @@ def _accrue_within(state: State, customer: Customer, period: Period, until: int,
 def _include(state: State, customer: Customer, t: int, effects: Effects) -> Customer:
     """Give the period's included credits, whole, once per plan and period; they end with the period."""
     terms, period = state.terms(customer), Period.of(t)
-    given = f"{customer.plan}/{period.name}"
-    if terms.included_milli == 0 or customer.included_period == given:
+    given = customer.included_period.split("\n")
+    if given[0] != period.name:
+        given = [period.name]
+    if terms.included_milli == 0 or customer.plan in given[1:]:
         return customer
     # Included credits burn before bought ones (priority 10 against 50): they end first.
-    id_ = f"included:{customer.number}:{given}"
+    id_ = f"included:{customer.number}:{customer.plan}/{period.name}"
     _give(state, id_, customer.number, terms.included_milli, 0, period.end_t, 10, t, effects)
-    after = replace(customer, included_period=given)
+    after = replace(customer, included_period="\n".join([*given, customer.plan]))
     state.put_customer(after)
     return after
 

@@ -88,6 +88,8 @@ class Effects:
     charges: list[tuple[Any, ...]] = field(default_factory=list)
     cost_lines: list[tuple[Any, ...]] = field(default_factory=list)
     rollup: dict[RollupKey, dict[str, int]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    """Keys of the transactions and names of the exchanges in here."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     """(exchange, why) of records that had no effect, such as a second settlement. Counted, never silent."""
 
@@ -95,6 +97,7 @@ class Effects:
         """Add a transaction unless it moves nothing."""
         if legs:
             self.txns.append(Txn(key, kind, t, legs))
+            self.names.add(key)
 
     def add(self, key: RollupKey, **sums: int) -> None:
         """Add to one rollup row."""

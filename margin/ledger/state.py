@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, Protocol
 
 from margin.journal import Position
 from margin.ledger.grants import NEVER_T, Grant
@@ -26,7 +26,8 @@ class Customer:
     accrued_to_t: int
     accrued_nusd: int
     included_period: str
-    """The period whose included credits were given, so that they are given once."""
+    """The period whose included credits were given, and the plans they were given under, so that each gives once. One
+    per line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Hold:
     held_milli: int
     parts: tuple[tuple[str, int], ...]
     """(grant, credits), in burn order; their sum may be less than `held_milli` where the plan does not enforce."""
+    uncovered_nusd_per_credit: int
+    """What a credit without a grant costs, frozen when it was held."""
     call: dict[str, Any] | None = None
     """The last *called* record, or None: nothing was sent, so a crash voids."""
     mark: dict[str, Any] | None = None
@@ -67,6 +70,30 @@ class Hold:
     def uncovered_milli(self) -> int:
         """Held credits that no grant stands behind."""
         return self.held_milli - sum(milli for _, milli in self.parts)
+
+
+class History(Protocol):
+    """What the books know beyond the fold's memory: the names that were used. None is ever used twice."""
+
+    def has_txn(self, key: str) -> bool:
+        """Tell whether a transaction of this key was booked."""
+        ...
+
+    def has_exchange(self, x: str) -> bool:
+        """Tell whether an exchange has left a trace: a hold, a charge or a cost line."""
+        ...
+
+
+class NoHistory:
+    """Nothing was booked before."""
+
+    def has_txn(self, key: str) -> bool:  # noqa: ARG002, PLR6301 - the interface's
+        """Tell that nothing was."""
+        return False
+
+    def has_exchange(self, x: str) -> bool:  # noqa: ARG002, PLR6301 - the interface's
+        """Tell that none has."""
+        return False
 
 
 @dataclass(slots=True)
@@ -82,16 +109,24 @@ class State:
     grants_of: dict[int, list[str]] = field(default_factory=dict)
     holds: dict[str, Hold] = field(default_factory=dict)
     journals: dict[str, Position] = field(default_factory=dict)
-    """How far each worker's journal is folded."""
+    """How far each journal is folded, the keeper's own among them."""
     grant_seq: int = 0
     periodic: set[int] = field(default_factory=set)
     ending: list[tuple[int, str]] = field(default_factory=list)
     """Heap of (expiry, grant), so that a tick looks only at grants that ended."""
+    ended: set[str] = field(default_factory=set)
+    """Grants that a tick ended and a hold keeps alive: what is released to them must end again."""
     changed: set[tuple[str, Any]] = field(default_factory=set)
+    history: History = field(default_factory=NoHistory)
+    """What earlier batches booked."""
 
     def terms(self, customer: Customer) -> Terms:
-        """Return the terms a customer is on; a plan that was removed falls back to the default plan."""
-        found = self.plans.get(customer.plan)
+        """Return the terms a customer is on."""
+        return self.terms_of(customer.plan)
+
+    def terms_of(self, plan: str) -> Terms:
+        """Return a plan's terms; a plan that was removed falls back to the default plan."""
+        found = self.plans.get(plan)
         return found if found is not None else self.plans[self.default_plan]
 
     def put_customer(self, customer: Customer) -> None:
@@ -112,30 +147,35 @@ class State:
         listed = self.grants_of.setdefault(grant.customer, [])
         if grant.left_milli == 0 and grant.held_milli == 0:
             self.grants.pop(grant.id, None)
+            self.ended.discard(grant.id)
             if grant.id in listed:
                 listed.remove(grant.id)
             return
         if grant.id not in self.grants:
             listed.append(grant.id)
-            self.await_end(grant)
+            self._await_end(grant)
+        elif grant.id in self.ended and grant.left_milli:
+            self.ended.remove(grant.id)
+            self._await_end(grant)
         self.grants[grant.id] = grant
 
-    def await_end(self, grant: Grant) -> None:
+    def _await_end(self, grant: Grant) -> None:
         """See to it that a tick at or after the grant's expiry looks at it."""
         if grant.expires_t < NEVER_T:
             heappush(self.ending, (grant.expires_t, grant.id))
 
     def pop_ended(self, t: int) -> list[Grant]:
-        """Return the grants whose expiry is at or before `t`, each once, in order of expiry."""
-        ended: dict[str, Grant] = {}
+        """Return the grants whose expiry is at or before `t`, in order of expiry."""
+        found = []
         while self.ending and self.ending[0][0] <= t:
             _, name = heappop(self.ending)
             if name in self.grants:
-                ended[name] = self.grants[name]
-        return list(ended.values())
+                self.ended.add(name)
+                found.append(self.grants[name])
+        return found
 
     def put_journal(self, name: str, position: Position) -> None:
-        """Note how far a worker's journal is folded."""
+        """Note how far a journal is folded."""
         self.journals[name] = position
         self.changed.add(("journal", name))
 

@@ -25,6 +25,10 @@ FORMAT = "1"
 _ROLLUP_KEY = ("day", "customer", "plan", "charge_tier", "served_tier", "provider", "model", "outcome")
 
 
+_TRACES = """SELECT EXISTS (SELECT 1 FROM txns WHERE key = ?) OR EXISTS (SELECT 1 FROM charges WHERE x = ?)
+    OR EXISTS (SELECT 1 FROM cost_lines WHERE x = ?)"""
+
+
 class LedgerFormat(Exception):
     """The file was written by another format of the ledger, or is no ledger."""
 
@@ -56,14 +60,17 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.db = connect(path)
+        try:
+            self.db = connect(path)
+        except sqlite3.DatabaseError as error:
+            raise LedgerFormat(f"{path} is not a ledger: {error}") from error
         self._create()
-        self._accounts: dict[tuple[int, str, str], int] = {
-            (customer, name, commodity): number
-            for number, customer, name, commodity in self.db.execute(
-                "SELECT id, customer, name, commodity FROM accounts"
-            )
-        }
+        self._accounts: dict[tuple[int, str, str], int] = {}
+        self._read_accounts()
+
+    def _read_accounts(self) -> None:
+        rows = self.db.execute("SELECT id, customer, name, commodity FROM accounts")
+        self._accounts = {(customer, name, commodity): number for number, customer, name, commodity in rows}
 
     def close(self) -> None:
         """Close the file."""
@@ -103,7 +110,9 @@ class Store:
             self._set_meta("reached", orjson.dumps(asdict(reached)).decode())
             self.db.execute("COMMIT")
         except BaseException:
-            self.db.execute("ROLLBACK")
+            if self.db.in_transaction:  # on some errors SQLite has rolled back by itself
+                self.db.execute("ROLLBACK")
+            self._read_accounts()  # those that the batch opened are gone
             raise
         state.changed.clear()
 
@@ -188,6 +197,16 @@ class Store:
             content = orjson.dumps(_plain(hold)).decode()
             self.db.execute("INSERT OR REPLACE INTO holds VALUES (?, ?)", (name, content))
 
+    # ---- what was used ----------------------------------------------------------------------------------------------
+
+    def has_txn(self, key: str) -> bool:
+        """Tell whether a transaction of this key was stored."""
+        return bool(self.db.execute("SELECT EXISTS (SELECT 1 FROM txns WHERE key = ?)", (key,)).fetchone()[0])
+
+    def has_exchange(self, x: str) -> bool:
+        """Tell whether an exchange has left a trace: a hold, a charge or a cost line."""
+        return bool(self.db.execute(_TRACES, (f"hold:{x}", x, x)).fetchone()[0])
+
     # ---- reading back ------------------------------------------------------------------------------------------------
 
     def reached(self) -> Reached:
@@ -197,7 +216,7 @@ class Store:
 
     def state(self) -> State:
         """Return the fold's memory as of the last batch."""
-        state = State()
+        state = State(history=self)
         self._read_plans(state)
         for row in self.db.execute("SELECT * FROM customers"):
             state.put_customer(Customer(*row))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 NS = 1_000_000_000
@@ -62,4 +63,9 @@ class Period:
 
 def day(t: int) -> str:
     """Return the UTC day of a moment, ``2026-11-20``."""
-    return datetime.fromtimestamp(t // NS, UTC).strftime("%Y-%m-%d")
+    return _day(t // (86_400 * NS))
+
+
+@lru_cache(maxsize=4)
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * 86_400, UTC).strftime("%Y-%m-%d")

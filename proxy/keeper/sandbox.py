@@ -1,4 +1,8 @@
-"""What `serve` adds when it runs against the simulator: the simulator's process, and a key to start with."""
+"""What `serve` adds when it runs against the simulator: the simulator's process, and a key to start with.
+
+`PENSTOCK_SIMULATOR_SPEED` says how many times as fast as life the simulator answers: 1 without it, 0 does not wait at
+all. Where it listens stands in `<data dir>/simulator/url`, for whoever wants to look inside or steer it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from proxy.keeper.office import Office
 
 CUSTOMER = "sandbox"
 ENV_FILE = "sandbox.env"
+SPEED_VARIABLE = "PENSTOCK_SIMULATOR_SPEED"
 START_S = 10.0
 
 
@@ -33,6 +38,8 @@ async def start_simulator(data_dir: Path) -> tuple[subprocess.Popen[bytes], str]
         "0",
         "--invoice",
         str(folder / "invoice.jsonl"),
+        "--speed",
+        os.environ.get(SPEED_VARIABLE, "1"),
         "--die-with-parent",
     ]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603, ASYNC220
@@ -40,10 +47,12 @@ async def start_simulator(data_dir: Path) -> tuple[subprocess.Popen[bytes], str]
     loop = asyncio.get_running_loop()
     try:
         line = await asyncio.wait_for(loop.run_in_executor(None, process.stdout.readline), START_S)
-        return process, str(orjson.loads(line)["url"])
+        url = str(orjson.loads(line)["url"])
     except (TimeoutError, orjson.JSONDecodeError, KeyError):
         process.kill()
         raise SimulatorFailed("the simulator did not start") from None
+    (folder / "url").write_text(f"{url}\n")
+    return process, url
 
 
 def write_env(office: Office, base_url: str) -> tuple[Path, str]:

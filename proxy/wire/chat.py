@@ -145,8 +145,8 @@ def _wants_schema(fields: Mapping[str, Any]) -> bool:
     wanted = fields.get("response_format")
     if wanted is None:
         return False
-    if not isinstance(wanted, dict):
-        raise Malformed("`response_format` must be an object.", param="response_format")
+    if not isinstance(wanted, dict) or not isinstance(wanted.get("type", ""), str):
+        raise Malformed("`response_format` must be an object with a `type`.", param="response_format")
     return wanted.get("type") in {"json_schema", "json_object"}
 
 

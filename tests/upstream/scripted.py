@@ -148,6 +148,14 @@ async def fetch(transport: Transport, url: str, method: str = "GET", **options) 
     return response.status_code, await response.stream.read_body(1 << 26)
 
 
+async def failure(transport, url, **options) -> Exception:
+    """The error that one exchange ends with."""
+    with pytest.raises(httpx.TransportError) as caught:
+        await fetch(transport, url, **options)
+    assert transport.active == 0
+    return caught.value
+
+
 def request(url: str, method: str = "GET", **options) -> httpx.Request:
     """A request whose phases may each take 5 s, unless it says otherwise."""
     waits = {"pool": 5, "connect": 5, "write": 5, "read": 5} | options.pop("timeout", {})

@@ -32,7 +32,7 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def server_tls(authority):
-    """What the server speaks; the names that clients asked for gather in `asked_for`."""
+    """What the server speaks: HTTP/2 too, which a client of ours must not agree to."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(authority / "server.pem", authority / "server.key")
     tls.set_alpn_protocols(["h2", "http/1.1"])

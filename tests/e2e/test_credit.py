@@ -1,0 +1,99 @@
+"""Credit that runs out: exactly as much is served as was paid for, however many ask at once, on any number of workers."""
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Launch
+from tests.e2e.server import Server, write_config
+
+CREDITS = {"auto:simple": 1, "auto:medium": 3, "auto:complex": 10}
+
+
+@pytest.fixture(scope="module", params=[1, 2, 4], ids=lambda count: f"{count}-workers")
+def shop(request: pytest.FixtureRequest, launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server with so many workers."""
+    server = launch(write_config(tmp_path_factory.mktemp("config"), server={"workers": request.param}))
+    assert len(server.workers) == request.param
+    yield server
+    server.clear_away()
+
+
+async def rush(server: Server, key: str, model: str, count: int) -> list[httpx.Response]:
+    """Send `count` requests at once, each on a connection of its own."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Say hello"}]}
+    headers = {"authorization": f"Bearer {key}"}
+    limits = httpx.Limits(max_connections=count)
+    async with httpx.AsyncClient(base_url=server.origin, headers=headers, timeout=30, limits=limits) as client:
+        return await asyncio.gather(*(client.post("/v1/chat/completions", json=body) for _ in range(count)))
+
+
+def check_rush(server: Server, customer: str, model: str, *, granted: int, asked: int) -> None:
+    """Grant, rush, and check that all of the credit and nothing beyond it was served."""
+    covered, rest = divmod(granted, CREDITS[model])
+    key = server.create_key(customer, plan="sandbox")
+    server.grant(customer, granted, paid_usd=1)
+
+    answers = asyncio.run(rush(server, key, model, asked))
+
+    statuses = [answer.status_code for answer in answers]
+    assert (statuses.count(200), statuses.count(402)) == (covered, asked - covered)
+    refused = next(answer for answer in answers if answer.status_code == 402)
+    assert refused.json()["error"]["code"] == refused.json()["error"]["type"] == "insufficient_quota"
+    assert refused.headers["x-should-retry"] == "false"
+    assert server.balance(customer) == {"available": rest, "held": 0, "spent": granted - rest, "expired": 0}
+
+
+@pytest.mark.parametrize(("model", "granted"), [("auto:simple", 60), ("auto:complex", 307)])
+def test_credit_serves_exactly_what_it_covers(shop: Server, model: str, granted: int):
+    """More requests at once than credits: so many answers as credit covers, 402 for the rest, balance to the last."""
+    check_rush(shop, f"rush-{model}", model, granted=granted, asked=150)
+
+
+@pytest.mark.full
+def test_credit_serves_exactly_what_it_covers_in_a_stampede(shop: Server):
+    """The same with a thousand requests at once."""
+    check_rush(shop, "stampede", "auto:simple", granted=600, asked=1_000)
+
+
+def test_grant_takes_effect_at_once(shop: Server):
+    """A customer that was just told 402 is served by the very next request after a grant, and no further."""
+    key = shop.create_key("late-payer", plan="sandbox")
+    assert shop.chat("Say hello", key).status_code == 402
+
+    for _ in range(3):
+        shop.grant("late-payer", 2, paid_usd=1)
+        statuses = [shop.chat("Say hello", key).status_code for _ in range(4)]
+        assert statuses == [200, 200, 402, 402]
+
+
+def test_key_lives_from_its_creation_to_its_revocation(shop: Server):
+    """A key works with the first request after it was made, on every worker, and with none after it was revoked."""
+    made = shop.ask("keys.create", customer="keyholder", scopes=["serve"])
+    before = [shop.chat("Say hello", made["key"]).status_code for _ in range(8)]
+    shop.ask("keys.revoke", id=made["id"])
+    after = [shop.chat("Say hello", made["key"]).status_code for _ in range(8)]
+
+    assert before == [200] * 8
+    assert after == [401] * 8
+
+
+def test_remaining_credits_are_the_balance(shop: Server):
+    """The header says what is left of the balance, not of some worker's share of it."""
+    key = shop.create_key("counting", plan="sandbox")
+    shop.grant("counting", 100)
+
+    left = [float(shop.chat("Say hello", key).headers["x-penstock-credits-remaining"]) for _ in range(6)]
+
+    assert left == [100 - count for count in range(1, 7)]
+
+
+def test_books_are_sound_after_the_rush(shop: Server):
+    """Nothing of it left a hold open or an account off; this one comes last."""
+    found = shop.ask("ledger.verify")
+
+    assert found["ok"], found
+    assert found["open_holds"] == 0
+    assert shop.reconcile()["ok"]
