@@ -25,6 +25,9 @@ setup: $(VENV)/.synced  ## create .venv with the locked dependencies
 run: setup  ## serve; without a provider key, from the simulator
 	@exec $(BIN)/penstock serve --or-sandbox
 
+demo: setup  ## the same with live traffic; DURATION= seconds, then a closing table
+	@exec $(BIN)/penstock demo
+
 test: setup  ## correctness at small sizes
 	@$(PYTEST) -m 'not full'
 
@@ -41,6 +44,9 @@ check: setup  ## format, lint, types, imports, shape
 conformance: setup  ## the pricing brief's 72 rows: pass, fail or open
 	@$(BIN)/python -m tests.conformance
 
+bench-quick: setup  ## a minute beside nginx: overhead, judged by ratios
+	@$(BIN)/python -m benchmarks.quick
+
 format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix-only .
 
@@ -48,4 +54,4 @@ clean:  ## remove the environment and every cache; data stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run test test-full check conformance format clean
+.PHONY: help setup run demo test test-full check conformance bench-quick format clean

@@ -1,67 +1,57 @@
 """One entry of a provider's price list: what each token bucket costs at one moment."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
-from math import lcm
 from typing import Final
 
+from margin.costbooks.rates import (
+    FALLBACK,
+    INPUT_SIDE,
+    OUTPUT_SIDE,
+    RATE_DIGITS_MAX,
+    RATE_MAX,
+    TOKENS_PER_RATE,
+    Rates,
+    Row,
+    Tier,
+    UnpricedBucket,
+    checked_rates,
+    compiled,
+    digest,
+    exact_rate,
+    levels_of,
+    rates_above,
+)
 from margin.money import NUSD_MAX, NUSD_PER_USD, round_half_even
 from margin.usage import BUCKETS, Usage
 
-TOKENS_PER_RATE: Final = 1_000_000
-"""Rates are US dollars per this many tokens, as every provider's price page states them."""
+__all__ = [
+    "FALLBACK",
+    "INPUT_SIDE",
+    "OUTPUT_SIDE",
+    "RATE_DIGITS_MAX",
+    "RATE_MAX",
+    "SERVICE_TIERS",
+    "STANDARD",
+    "TOKENS_PER_RATE",
+    "Card",
+    "Rates",
+    "Tier",
+    "UnpricedBucket",
+    "exact_rate",
+]
 
-RATE_MAX: Final = Decimal(1_000_000)
-"""A dollar a token. The dearest listed in November 2026 is 600 per million."""
+STANDARD: Final = "standard"
+"""What the price list itself is called among its service tiers; OpenAI reports it as `default`."""
 
-RATE_DIGITS_MAX: Final = 12
-"""Decimal places of a rate. Converted per-token prices use up to ten."""
+SERVICE_TIERS: Final = ("batch", "flex", "priority", "fast", "ultrafast")
+"""Service tiers that providers price apart: by the field `service_tier`, and by their batch endpoints.
 
-INPUT_SIDE: Final = (
-    "input",
-    "cache_read",
-    "cache_write_5m",
-    "cache_write_1h",
-    "audio_in",
-    "image_in",
-)
-OUTPUT_SIDE: Final = ("output", "reasoning", "audio_out")
-
-FALLBACK: Final[Mapping[str, str]] = {
-    "cache_read": "input",
-    "cache_write_5m": "input",
-    "cache_write_1h": "cache_write_5m",
-    "audio_in": "input",
-    "image_in": "input",
-    "reasoning": "output",
-    "audio_out": "output",
-}
-"""Which rate an unpriced bucket pays: the one of the wider bucket that holds it.
-
-- `cache_read`, `cache_write_5m` → `input`: a provider that lists no cache price bills every prompt
-  token alike (OpenAI before gpt-4o; OpenAI's writes before gpt-5.6).
-- `cache_write_1h` → `cache_write_5m`, then `input`: Anthropic and its resellers list both
-  lifetimes; a list with one write price (OpenAI's gpt-6) bills every write alike.
-- `audio_in`, `image_in` → `input` and `audio_out` → `output`: priced apart only where a medium
-  differs from text (OpenAI's audio models; Gemini's audio input).
-- `reasoning` → `output`: OpenAI, Anthropic and Gemini all bill thinking as output tokens.
-
-genai-prices falls back the same way (`decompose.py`: the usage of a unit that has no price stays
-with the ancestor that has one).
+OpenAI and Google list batch, flex and priority; OpenAI's answers also name `fast` (its priority) and
+`ultrafast`; Anthropic, Mistral, xAI and Groq list batch, and Anthropic `speed: fast`.
 """
-
-_NUSD_PER_RATE: Final = NUSD_PER_USD // TOKENS_PER_RATE
-
-Rates = Mapping[str, Decimal]
-Tier = tuple[int, Rates]
-_Row = tuple[int, ...]
-
-
-class UnpricedBucket(ValueError):
-    """Tokens were used that this card has no price for, such as output of an embedding model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,36 +66,41 @@ class Card:
             line reprices every token, cached and output ones included. That is how OpenAI,
             Anthropic, Google and xAI bill long contexts, and what genai-prices computes. A bucket
             that a tier does not name keeps the rate of the tier below.
+        service_tiers: The whole card of each service tier that is priced apart; see `repriced`.
+
+    The id is of these rates and tiers alone: a service tier's card has an id of its own, and that
+    is the one to record for a call billed by it.
 
     Raises:
         TypeError: A rate is not a `Decimal`.
         ValueError: No input rate, an unknown bucket, a rate that is negative, not finite, above
-            `RATE_MAX` or finer than `RATE_DIGITS_MAX` places, or tiers that do not ascend.
+            `RATE_MAX` or finer than `RATE_DIGITS_MAX` places, tiers that do not ascend, or a
+            service tier that is unknown or has service tiers itself.
     """
 
     rates: Rates
     tiers: tuple[Tier, ...] = ()
+    service_tiers: "Mapping[str, Card]" = field(default_factory=dict)
     id: str = field(init=False)
     _denominator: int = field(init=False, repr=False)
-    _base: _Row = field(init=False, repr=False)
-    _rows: tuple[tuple[int, _Row], ...] = field(init=False, repr=False)  # dearest context first
+    _base: Row = field(init=False, repr=False)
+    _rows: tuple[tuple[int, Row], ...] = field(init=False, repr=False)  # dearest context first
     _output_priced: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        rates = _checked_rates(self.rates)
-        tiers = tuple((above, _checked_rates(own)) for above, own in self.tiers)
+        rates = checked_rates(self.rates)
+        tiers = tuple((above, checked_rates(own)) for above, own in self.tiers)
         if "input" not in rates:
             raise ValueError("a card needs an input rate")
-        _check_ascending([above for above, _ in tiers])
-        levels = [(0, rates)]
-        for above, own in tiers:
-            levels.append((above, {**levels[-1][1], **own}))
-        denominator, rows = _compile([level for _, level in levels])
         thresholds = [above for above, _ in tiers]
+        _check_ascending(thresholds)
+        levels = levels_of(rates, tiers)
+        denominator, rows = compiled(levels)
         put = object.__setattr__
         put(self, "rates", rates)
         put(self, "tiers", tiers)
-        put(self, "id", "card_" + _digest(levels))
+        put(self, "service_tiers", _checked_service_tiers(self.service_tiers))
+        put(self, "id", "card_" + digest(levels))
         put(self, "_denominator", denominator)
         put(self, "_base", rows[0])
         put(self, "_rows", tuple(zip(thresholds, rows[1:], strict=True))[::-1])
@@ -125,6 +120,7 @@ class Card:
         audio_out: Decimal | int | str | None = None,
         image_in: Decimal | int | str | None = None,
         tiers: Iterable[tuple[int, Mapping[str, Decimal | int | str]]] = (),
+        service_tiers: Mapping[str, Mapping[str, Decimal | int | str]] | None = None,
     ) -> "Card":
         """Make a card from rates as people write them; `cache_write` is the 5-minute write.
 
@@ -144,7 +140,37 @@ class Card:
             "image_in": image_in,
         }
         rates = {bucket: exact_rate(rate) for bucket, rate in named.items() if rate is not None}
-        return cls(rates, tuple((above, _tier_rates(own)) for above, own in tiers))
+        standard = cls(rates, tuple((above, _tier_rates(own)) for above, own in tiers))
+        if service_tiers is None:
+            return standard
+        return standard.with_service_tiers({n: standard.repriced(_tier_rates(r)) for n, r in service_tiers.items()})
+
+    def repriced(self, rates: Rates, tiers: Iterable[Tier] = ()) -> "Card":
+        """Return a card that bills some buckets otherwise: another service tier's, or other hours'.
+
+        A bucket that is not named keeps the rate it has here, at each context size; a named one has
+        its new rate at every context size, unless `tiers` name another.
+        """
+        own = levels_of(rates, tuple(tiers))
+        here = levels_of(self.rates, self.tiers)
+        thresholds = sorted({above for above, _ in (*own, *here)} - {0})
+        levels = {above: {**rates_above(here, above), **rates_above(own, above)} for above in (0, *thresholds)}
+        return Card(levels[0], tuple((above, levels[above]) for above in thresholds))
+
+    def with_service_tiers(self, service_tiers: "Mapping[str, Card]") -> "Card":
+        """Return this card with these service tiers and no others."""
+        return Card(self.rates, self.tiers, service_tiers)
+
+    def for_service_tier(self, name: str | None) -> "Card":
+        """Return the card that a call in a service tier is billed by.
+
+        The standard one when the tier is not priced apart, and for `None`, `auto`, `default` and
+        `standard`. For batch and flex that bills too much rather than too little; for priority and
+        fast too little, so ask `name in card.service_tiers` where a ceiling must hold.
+        """
+        if name is None:
+            return self
+        return self.service_tiers.get(name, self)
 
     def cost_nusd(self, usage: Usage) -> int:
         """Return what the usage costs in nano-dollars, rounded once, half-even.
@@ -185,7 +211,7 @@ class Card:
             + usage.image_in * row[8]
         )
 
-    def _row(self, input_tokens: int) -> _Row:
+    def _row(self, input_tokens: int) -> Row:
         for above, row in self._rows:
             if input_tokens > above:
                 return row
@@ -213,25 +239,10 @@ class Card:
         return -(-scaled // self._denominator)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Card) and self.id == other.id
+        return isinstance(other, Card) and self.id == other.id and self.service_tiers == other.service_tiers
 
     def __hash__(self) -> int:
         return hash(self.id)
-
-
-def exact_rate(rate: object) -> Decimal:
-    """Read a rate that was written exactly.
-
-    Raises:
-        TypeError: A float, a bool, or not a number at all.
-        ValueError: Text that is not a decimal number.
-    """
-    if isinstance(rate, bool) or not isinstance(rate, Decimal | int | str):
-        raise TypeError(f"a rate must be a decimal in quotes, not the {type(rate).__name__} {rate}")
-    try:
-        return Decimal(rate)
-    except InvalidOperation:
-        raise ValueError(f"{rate!r} is not a decimal number") from None
 
 
 def _tier_rates(own: Mapping[str, Decimal | int | str]) -> Rates:
@@ -242,25 +253,6 @@ def _bucket(name: str) -> str:
     return "cache_write_5m" if name == "cache_write" else name
 
 
-def _checked_rates(rates: Rates) -> Rates:
-    for bucket, rate in rates.items():
-        if bucket not in BUCKETS:
-            raise ValueError(f"unknown bucket {bucket!r}; the buckets are {', '.join(BUCKETS)}")
-        if not isinstance(rate, Decimal):
-            raise TypeError(f"the rate of {bucket} must be a Decimal, not {type(rate).__name__}")
-        if not rate.is_finite() or not 0 <= rate <= RATE_MAX:
-            raise ValueError(f"the rate of {bucket} must be from 0 to {RATE_MAX}, not {rate}")
-        if -_places(rate) > RATE_DIGITS_MAX:
-            raise ValueError(f"the rate of {bucket} has over {RATE_DIGITS_MAX} decimals: {rate}")
-    return dict(rates)
-
-
-def _places(rate: Decimal) -> int:
-    exponent = rate.as_tuple().exponent
-    assert isinstance(exponent, int), "only finite rates get here"
-    return exponent
-
-
 def _check_ascending(thresholds: list[int]) -> None:
     floor = 0
     for above in thresholds:
@@ -269,35 +261,14 @@ def _check_ascending(thresholds: list[int]) -> None:
         floor = above
 
 
-def _compile(levels: list[Rates]) -> tuple[int, list[_Row]]:
-    """Turn rates into integers over one denominator: nano-dollars a token, times it."""
-    exact = [[Fraction(_rate(level, b)) * _NUSD_PER_RATE for b in BUCKETS] for level in levels]
-    denominator = lcm(*(rate.denominator for row in exact for rate in row))
-    rows = [tuple(r.numerator * (denominator // r.denominator) for r in row) for row in exact]
-    return denominator, rows
+def _checked_service_tiers(cards: Mapping[str, Card]) -> Mapping[str, Card]:
+    for name, card in cards.items():
+        if name not in SERVICE_TIERS:
+            raise ValueError(f"unknown service tier {name!r}; the service tiers are {', '.join(SERVICE_TIERS)}")
+        if card.service_tiers:
+            raise ValueError(f"the service tier {name} cannot have service tiers itself")
+    return dict(cards)
 
 
-def _rate(rates: Rates, bucket: str) -> Decimal:
-    """Follow the fallbacks; an unpriced output side counts as nothing, and is refused when used."""
-    while bucket not in rates:
-        if bucket not in FALLBACK:
-            return Decimal(0)
-        bucket = FALLBACK[bucket]
-    return rates[bucket]
-
-
-def _dearest(row: _Row, side: Iterable[str]) -> int:
+def _dearest(row: Row, side: Iterable[str]) -> int:
     return max(row[BUCKETS.index(bucket)] for bucket in side)
-
-
-def _digest(levels: list[tuple[int, Rates]]) -> str:
-    """Hash the prices themselves: 0.10 and 0.1 are one price, and so one card."""
-    lines = []
-    for above, rates in levels:
-        ratios = (f"{b}={n}:{d}" for b, (n, d) in sorted(_ratios(rates).items()))
-        lines.append(f"{above} {' '.join(ratios)}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
-
-
-def _ratios(rates: Rates) -> dict[str, tuple[int, int]]:
-    return {bucket: rate.as_integer_ratio() for bucket, rate in rates.items()}

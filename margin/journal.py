@@ -173,13 +173,13 @@ def read(path: Path, start: Position, *, end_offset: int | None = None) -> Itera
 def _check_torn(path: Path, offset: int, tail: bytes) -> None:
     # A torn record lacks bytes; one that is whole but for a wrong last byte was not torn.
     line = tail[:-1] + b"\n"
-    if len(line) > _PREFIX_CHARS and line[:8] == b"%08x" % zlib.crc32(line[9:]):
+    if len(line) > _PREFIX_CHARS and line[:9] == b"%08x " % zlib.crc32(line[9:]):
         raise JournalCorrupt(path, offset, "the line's end is damaged")
 
 
 def _decode(path: Path, offset: int, line: bytes, chain: str) -> tuple[Record, str]:
     rest, payload = line[9:], line[_PREFIX_CHARS:-1]
-    if line[:8] != b"%08x" % zlib.crc32(rest):
+    if line[:9] != b"%08x " % zlib.crc32(rest):
         raise JournalCorrupt(path, offset, "checksum does not match")
     expected = chain_next(chain, payload)
     if line[9 : _PREFIX_CHARS - 1] != expected.encode():

@@ -44,6 +44,10 @@ class Difference:
     billed_nusd: Fraction = field(default_factory=Fraction)
 
 
+Differences = dict[tuple[str, str], Difference]
+"""By (model, reason)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
     """The result. `explained_share` is the share of billed dollars that a matching cost line of ours explains."""
@@ -71,40 +75,70 @@ class Reconciliation:
 
 
 def reconcile(booked: Iterable[Booked], billed: Iterable[Billed]) -> Reconciliation:
-    """Match cost lines and invoice lines by call id."""
-    ours = [line for line in booked if line.cost_nusd != 0]
-    theirs = {line.call_id: line for line in billed}
-    named = {line.call_id: line for line in ours if line.call_id}
-    found: dict[tuple[str, str], Difference] = {}
-    explained = Fraction(0)
-    for line in ours:
-        match = theirs.get(line.call_id)
-        if match is None:
-            reason = "booked, not billed" if line.kind == "model" else "estimated, not billed under a name we know"
-            _note(found, line.model, reason, line.cost_nusd, Fraction(0))
-        elif line.cost_nusd is None:
-            _note(found, line.model, "cost unknown", None, match.amount_usd)
-        elif abs(line.cost_nusd - match.amount_usd * NUSD_PER_USD) > Fraction(1, 2):
-            reason = "amounts differ" if line.kind == "model" else "estimate differs from the bill"
-            _note(found, line.model, reason, line.cost_nusd, match.amount_usd)
-        else:
-            explained += match.amount_usd
+    """Match cost lines and invoice lines by call id, one to one."""
+    found: Differences = {}
+    theirs, total_usd = _by_call(billed, found)
+    matched: set[str] = set()
+    explained_usd, booked_nusd, postings = Fraction(0), 0, 0
+    for line in booked:
+        match = theirs.get(line.call_id) if line.call_id else None
+        if match is None and line.cost_nusd == 0:
+            continue
+        postings += line.cost_nusd != 0
+        booked_nusd += 0 if line.cost_nusd is None else line.cost_nusd
+        if match is not None and line.call_id in matched:
+            _note(found, line.model, "booked twice", line.cost_nusd, Fraction(0))
+            continue
+        matched.add(line.call_id)
+        why = _why_not(line, match)
+        if why is not None:
+            _note(found, line.model, why, line.cost_nusd, Fraction(0) if match is None else match.amount_usd)
+        elif match is not None:
+            explained_usd += match.amount_usd
     for bill in theirs.values():
-        if bill.call_id not in named:
+        if bill.call_id not in matched:
             _note(found, bill.model, "billed, not booked", None, bill.amount_usd)
-    total = sum((line.amount_usd for line in theirs.values()), Fraction(0))
     return Reconciliation(
-        booked_nusd=sum(line.cost_nusd for line in ours if line.cost_nusd is not None),
-        billed_nusd=total * NUSD_PER_USD,
-        explained_share=Fraction(1) if total == 0 else explained / total,
-        postings=len(ours),
+        booked_nusd=booked_nusd,
+        billed_nusd=total_usd * NUSD_PER_USD,
+        explained_share=_share(explained_usd, total_usd),
+        postings=postings,
         differences=tuple(sorted(found.values(), key=lambda each: (each.model, each.reason))),
     )
 
 
-def _note(
-    found: dict[tuple[str, str], Difference], model: str, reason: str, booked_nusd: int | None, billed_usd: Fraction
-) -> None:
+def _by_call(billed: Iterable[Billed], found: Differences) -> tuple[dict[str, Billed], Fraction]:
+    """Return the invoice's lines by call id, and its total; note what is billed twice or bears no name."""
+    theirs: dict[str, Billed] = {}
+    total_usd = Fraction(0)
+    for bill in billed:
+        total_usd += bill.amount_usd
+        if bill.call_id and bill.call_id not in theirs:
+            theirs[bill.call_id] = bill
+        else:
+            _note(found, bill.model, "billed twice" if bill.call_id else "billed, not named", None, bill.amount_usd)
+    return theirs, total_usd
+
+
+def _why_not(line: Booked, match: Billed | None) -> str | None:
+    """Say why a bill does not explain a cost line; None when it does."""
+    if match is None:
+        return "booked, not billed" if line.kind == "model" else "estimated, not billed under a name we know"
+    if line.cost_nusd is None:
+        return "cost unknown"
+    if abs(line.cost_nusd - match.amount_usd * NUSD_PER_USD) > Fraction(1, 2):
+        return "amounts differ" if line.kind == "model" else "estimate differs from the bill"
+    return None
+
+
+def _share(part: Fraction, whole: Fraction) -> Fraction:
+    """Return the exact share; of nothing, all is explained."""
+    if whole == 0:
+        return Fraction(1)
+    return Fraction(part.numerator * whole.denominator, part.denominator * whole.numerator)
+
+
+def _note(found: Differences, model: str, reason: str, booked_nusd: int | None, billed_usd: Fraction) -> None:
     row = found.setdefault((model, reason), Difference(model, reason))
     row.calls += 1
     row.booked_nusd += 0 if booked_nusd is None else booked_nusd

@@ -131,6 +131,11 @@ def grant(
             "prio": priority}  # fmt: skip
 
 
+def configured(*, t: int, version: str, before: str | None, diff: list[list[Any]]) -> Record:
+    """The configuration from here on, for the audit; `diff` lists [path, before, after], secrets redacted."""
+    return {"k": "configured", "t": t, "version": version, "before": before, "diff": diff}
+
+
 def tick(*, t: int) -> Record:
     """Time passes: fees accrue to here, grants that ended expire, included credits of a new period are given."""
     return {"k": "tick", "t": t}

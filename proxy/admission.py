@@ -77,6 +77,10 @@ class Wallets:
         self._expires_t.pop(customer, None)
         return self._balance_milli.pop(customer, 0)
 
+    def surrender_all(self) -> list[tuple[int, int]]:
+        """Give all leases up; return (customer, what was left)."""
+        return [(customer, self.surrender(customer)) for customer in list(self._balance_milli)]
+
     def left_milli(self, customer: int) -> int | None:
         """Return what the lease still holds; None when there is no lease."""
         return self._balance_milli.get(customer)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -28,10 +30,12 @@ from proxy.api.accept import Acceptor
 from proxy.api.hot import Receive, Scope, Send, chat_completions
 from proxy.identity import Identity
 from proxy.keeper.link import KeeperLink
-from proxy.settings import Settings
+from proxy.settings import Settings, SettingsError
 from proxy.upstream.client import Upstream
 from proxy.upstream.transport import PoolLimits, Transport
 from proxy.world import World
+
+log = logging.getLogger("penstock")
 
 REPORT_S = 0.5
 """How often refusals are reported to the keeper."""
@@ -100,8 +104,10 @@ class WorkerServer(uvicorn.Server):
 class WorkerProcess:
     """One worker: its world, its line to the keeper, its server."""
 
-    def __init__(self, settings: Settings, link: KeeperLink, identity: Identity) -> None:
-        self.link = link
+    def __init__(self, load: Callable[[], Settings], link: KeeperLink, identity: Identity) -> None:
+        self.link, self._load = link, load
+        link.on_reload = self.reload
+        settings = load()
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
         self.world = World(settings, identity, link.wallets, journal, upstream, link)
@@ -113,6 +119,15 @@ class WorkerProcess:
         )  # fmt: skip
         self.config = config
         self.server = WorkerServer(config)
+
+    def reload(self) -> str:
+        """Read the configuration again; return the version that serves now. Exchanges in flight keep theirs."""
+        try:
+            self.world.adopt(self._load())
+        except SettingsError:
+            # The file changed again since the keeper read it; the keeper will look again.
+            log.warning("the configuration changed while it was read")
+        return self.world.settings.version
 
     def is_ready(self) -> bool:
         """Whether this worker, the keeper and its metrics answer, and the journal can be written."""
@@ -142,6 +157,7 @@ class WorkerProcess:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the keeper reads it, and tells us
         chores = [
             asyncio.ensure_future(each) for each in (self.link.listen(self.orphaned), self._sync(), self._report())
         ]
@@ -172,11 +188,11 @@ class WorkerProcess:
             self.link.report(refusals)
 
 
-async def work(settings: Settings, keeper_fd: int, listen_fd: int) -> None:
+async def work(load: Callable[[], Settings], keeper_fd: int, listen_fd: int) -> None:
     """Be a worker until told to stop."""
     identity = Identity()
     link = await KeeperLink.open(keeper_fd, identity)
-    await WorkerProcess(settings, link, identity).run(socket.socket(fileno=listen_fd))
+    await WorkerProcess(load, link, identity).run(socket.socket(fileno=listen_fd))
 
 
 def main() -> None:
@@ -187,10 +203,10 @@ def main() -> None:
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--simulator-url")
     given = parser.parse_args()
-    found = configuration.load(given.config, environ=os.environ, simulator_url=given.simulator_url)
+    load = partial(configuration.load, given.config, environ=os.environ, simulator_url=given.simulator_url)
     import uvloop
 
-    uvloop.run(work(found, given.keeper_fd, given.listen_fd))
+    uvloop.run(work(load, given.keeper_fd, given.listen_fd))
 
 
 if __name__ == "__main__":

@@ -112,7 +112,8 @@ def customer_name(headers: Mapping[bytes, bytes]) -> str | None:
     value = headers.get(b"x-penstock-customer")
     if value is None:
         return None
-    name = value.decode("utf-8", "replace").strip()
+    # What is not UTF-8 becomes surrogates, which are not printable: two names must never become one.
+    name = value.decode("utf-8", "surrogateescape").strip()
     if not is_name(name):
         where = "x-penstock-customer"
         raise Malformed(f"`{where}` must be 1 to {NAME_MAX} printable characters.", param=where)

@@ -116,7 +116,7 @@ class Relay:
             return self._ended(self._too_late())
         except sse.EventTooLarge:
             return self._ended(UpstreamBroke("The provider sent an event that is too large."))
-        if self._stream.finished:
+        if self._stream.finished and not self._stream.error:
             return ("client_gone" if self._gone else "ok"), None
         return self._ended(UpstreamBroke("The provider's stream ended with an error or before its end."))
 

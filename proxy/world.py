@@ -1,4 +1,7 @@
-"""Everything an exchange needs of its surroundings, wired once by `proxy.app` and never rebound."""
+"""Everything an exchange needs of its surroundings, wired by `proxy.app`.
+
+Only `adopt` rebinds anything: a reloaded configuration. An exchange keeps the settings it began with in its case.
+"""
 
 from __future__ import annotations
 
@@ -77,6 +80,11 @@ class World:
     refusals: dict[str, int] = field(default_factory=dict)
     """Requests refused before they reached the books, by reason; the keeper exports them."""
     _count: int = 0
+
+    def adopt(self, settings: Settings) -> None:
+        """Serve new exchanges under another configuration; connections to providers stay."""
+        self.settings = settings
+        self.upstream = self.upstream.anew()
 
     def new_exchange(self) -> str:
         """Return a fresh exchange id: unique forever, as the incarnation is random and the count never repeats."""

@@ -1,213 +1,108 @@
-"""Generates `shipped.json` from genai-prices, by hand, so that its diff is read before it is used.
+"""Generates `shipped.json`, by hand, so that its diff is read before it is used.
 
-    python -m margin.costbooks.generate [--litellm model_prices_and_context_window.json]
+    python -m margin.costbooks.generate --litellm model_prices_and_context_window.json --litellm-version 1.106.2
 
-genai-prices (MIT, github.com/pydantic/genai-prices) must be installed where this runs; the product
-does not need it. It knows no output limits, and snapshots only by patterns of their dates: `--litellm` takes
-LiteLLM's map (MIT), from which `max_output_tokens` and the names of snapshots are read, no prices.
-
-What carries over as it is: tiers (both sides: strictly above, every token of the request) and start
-dates (both: midnight UTC). What does not: batch, flex, priority and regional prices (standard, global
-prices are taken), prices of a cached audio token (it pays the text's cached rate), searches, pages,
-hours, images out. Hours of the day: the dearest price counts at every hour, and a note says so.
+Prices, dates, hours, context tiers and service tiers are those of genai-prices, which must be installed where
+this runs; the product does not need it. It knows no output limits, snapshots only by patterns of their dates,
+and not every service tier: LiteLLM's map fills in `max_output_tokens`, the names of snapshots, and the service
+tiers that genai-prices does not list for a model today, if both agree on the standard price. Each price that
+was filled in says so in its `source`. Future prices stay as they are: the map knows none.
 """
 
 import argparse
-import importlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-PROVIDERS: Final = ("openai", "anthropic", "google", "mistral", "deepseek", "x-ai", "groq")
+from margin.costbook import SHIPPED
+from margin.costbooks import genai, litellm_map
+from margin.costbooks.sources import OTHER_UNITS, PROVIDERS
+from margin.costbooks.writing import Entry, document, render
 
-RATES: Final = {
-    "input_mtok": "input",
-    "cache_read_mtok": "cache_read",
-    "cache_write_mtok": "cache_write",
-    "cache_write_1h_mtok": "cache_write_1h",
-    "output_mtok": "output",
-    "input_audio_mtok": "audio_in",
-    "output_audio_mtok": "audio_out",
-    "input_image_mtok": "image_in",
-}
-"""genai-prices' units that are our buckets, by our file's names."""
-
-PEAK_NOTE: Final = "peak-hours price; off-peak is cheaper"
-
-SKIPPED: Final = re.compile(
-    r"realtime|live|transcribe|whisper|tts|voice|voxtral|orpheus|ocr|moderation|guard"  # not chat
-    r"|image|vision|nano-banana|omni|robotics|computer-use|search|deep-research"  # other units
-    r"|^ft:|\.ft-|:free|:extended|audio-preview"
+RETIRED: Final = re.compile(
+    r"^ft:|\.ft-|:free|:extended|audio-preview"
     r"|^(ada|babbage|curie|davinci|text-davinci|gpt-3\.5|gpt-4$|gpt-4-|gpt-4\.5|o1-mini|o1-preview)"
     r"|^claude-(v1|2|3)|^gemini-(1|pro|flash-1)|^grok-2|^text-embedding-ada"
     r"|^(llama2|llama3-|llama-3\.2|llama-3\.1-(405|70)b|llama-3\.3-70b-specdec|gemma-?[27]|mixtral)"
     r"|^(mistral-(7b|nemo|saba|tiny|medium-2312|small-24b)|pixtral|deepseek-r1-distill)"
     r"|cyber|rosalind",
 )
-"""Names that are no chat or embedding models, or that their makers have retired."""
+"""Names that few use any more, or may; `penstock prices import` has them."""
 
-LITELLM_IDS: Final = {"google": "gemini", "x-ai": "xai"}
-"""What LiteLLM calls the providers that it calls otherwise."""
-
-_WHOLE: Final = re.compile(r"[a-z0-9]$(?<!-20\d\d)", re.IGNORECASE)  # no half of a dated name
-
-_Entry = dict[str, Any]
+COMPARED: Final = ("input", "cache_read", "output", "tiers")
+"""What both sources must say alike before a service tier of one is put beside a price of the other."""
 
 
 def main() -> None:
     """Write the shipped price file anew."""
     parser = argparse.ArgumentParser(description="Generate the shipped price file.")
-    parser.add_argument("--litellm", type=Path, help="LiteLLM's map, for limits and snapshots")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("shipped.json"))
+    parser.add_argument("--litellm", type=Path, required=True, help="LiteLLM's map")
+    parser.add_argument("--litellm-version", required=True, help="the release that the map is of")
+    parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--date", type=date.fromisoformat, default=datetime.now(tz=UTC).date())
     arguments = parser.parse_args()
-    listed = {} if arguments.litellm is None else json.loads(arguments.litellm.read_text())
-    entries = sorted(_entries(listed), key=lambda entry: (entry["provider"], entry["model"]))
-    source = f"genai-prices {version('genai-prices')}, {arguments.date.isoformat()}"
-    arguments.out.write_text(_rendered(source, entries))
-    sys.stdout.write(f"{arguments.out}: {len(entries)} models\n")
+    listed = json.loads(arguments.litellm.read_text(), parse_float=Decimal)
+    label = f"genai-prices {version('genai-prices')}"
+    more = f"litellm {arguments.litellm_version}"
+    entries = list(shipped(genai.installed(), listed, (label, more), arguments.date))
+    source = f"{label}, {arguments.date.isoformat()}; output limits, and where a price says so service tiers: {more}"
+    arguments.out.write_text(render(document("shipped", source, entries)))
+    sys.stdout.write(f"{arguments.out}: {len(entries)} models, {arguments.out.stat().st_size:,} bytes\n")
 
 
-def _rendered(source: str, entries: list[_Entry]) -> str:
-    """Write one model a line, so that a changed price is a changed line."""
-    head = {"format": 1, "name": "shipped", "currency": "USD", "per": 1000000, "source": source}
-    lines = ",\n".join(f"  {json.dumps(entry)}" for entry in entries)
-    return f'{json.dumps(head)[:-1]}, "models": [\n{lines}\n]}}\n'
+def shipped(
+    providers: list[genai.Raw], listed: Mapping[str, Any], labels: tuple[str, str], today: date
+) -> Iterator[Entry]:
+    """Yield the models to ship, each with what LiteLLM's map adds."""
+    theirs = {(each["provider"], each["model"]): each for each in litellm_map.entries(listed, PROVIDERS)}
+    limits = {provider: litellm_map.limits(listed, provider) for provider in PROVIDERS}
+    for model in genai.models(providers, PROVIDERS):
+        if _is_shipped(model):
+            names = frozenset(name for name in limits[model.provider] if not _is_skipped(name))
+            entry = genai.entry(model, names)
+            _add_limit(entry, limits[model.provider])
+            added = theirs.get((model.provider, model.name))
+            if added is not None:
+                _add_service_tiers(entry, added, labels, today)
+            yield _ordered(entry)
 
 
-def _entries(listed: dict[str, Any]) -> Iterator[_Entry]:
-    # by name, because the package is not there when the product is checked or runs
-    for provider in importlib.import_module("genai_prices.data").providers:
-        if provider.id in PROVIDERS:
-            limits = _limits(listed, LITELLM_IDS.get(provider.id, provider.id))
-            for model in provider.models:
-                if _is_shipped(provider, model):
-                    yield _entry(provider, model, limits)
+def _is_shipped(model: genai.Model) -> bool:
+    foreign = model.provider == "google" and model.name.startswith("claude")  # resold under Vertex names
+    return not (model.raw.get("deprecated") or foreign or _is_skipped(model.name))
 
 
-def _limits(listed: dict[str, Any], house: str) -> dict[str, int | None]:
-    """Return one provider's names in LiteLLM's map, with their output limits where it has them."""
-    return {
-        name.removeprefix(f"{house}/"): fields.get("max_output_tokens")
-        for name, fields in listed.items()
-        if fields.get("litellm_provider") == house and fields.get("mode") in {"chat", "responses", "embedding"}
-    }
+def _is_skipped(name: str) -> bool:
+    return OTHER_UNITS.search(name) is not None or RETIRED.search(name) is not None
 
 
-def _is_shipped(provider: Any, model: Any) -> bool:
-    rates = _dated(model)[0][1][0]
-    priced = "input" in rates and ("output" in rates or "embed" in model.id)
-    foreign = provider.id == "google" and model.id.startswith("claude")  # resold under Vertex names
-    wanted = not (model.deprecated or foreign or SKIPPED.search(model.id))
-    return priced and wanted and provider.find_model(model.id) is model
+def _add_limit(entry: Entry, limits: Mapping[str, int | None]) -> None:
+    entry["aliases"] = [alias for alias in entry.get("aliases", ()) if not _is_skipped(alias)]
+    found = next((limits[name] for name in (entry["model"], *entry["aliases"]) if limits.get(name)), None)
+    if found is not None and "output" in entry["prices"][-1]:
+        entry["output_max"] = found
 
 
-def _entry(provider: Any, model: Any, limits: dict[str, int | None]) -> _Entry:
-    entry: _Entry = {"provider": provider.id, "model": model.id}
-    aliases = _aliases(provider, model, limits)
-    output_max = next((limits[n] for n in (model.id, *aliases) if limits.get(n)), None)
-    if aliases:
-        entry["aliases"] = aliases
-    if model.context_window is not None:
-        entry["context_window"] = model.context_window
-    if output_max is not None and "output" in _dated(model)[-1][1][0]:
-        entry["output_max"] = output_max
-    if any(_is_hourly(price) for price in _conditional(model)):
-        entry["note"] = PEAK_NOTE
-    entry["prices"] = list(_prices(model))
-    return entry
+def _add_service_tiers(entry: Entry, added: Entry, labels: tuple[str, str], today: date) -> None:
+    """Put the service tiers that are missing beside the price that holds today."""
+    price = [each for each in entry["prices"] if each["from"] is None or each["from"] <= today.isoformat()][-1]
+    theirs = added["prices"][0]
+    known = price.get("service_tiers", {})
+    missing = {name: own for name, own in theirs.get("service_tiers", {}).items() if name not in known}
+    if missing and all(price.get(key) == theirs.get(key) for key in COMPARED):
+        price["service_tiers"] = dict(sorted({**known, **missing}.items()))
+        price["source"] = f"{labels[0]}; {', '.join(missing)}: {labels[1]}"
 
 
-def _aliases(provider: Any, model: Any, limits: dict[str, int | None]) -> list[str]:
-    """Return the other names that genai-prices resolves to this model, and to no earlier one."""
-    names = {name.lower() for name in _names(model.match)} | limits.keys()
-    return sorted(
-        name for name in names - {model.id} if not SKIPPED.search(name) and provider.find_model(name) is model
-    )
-
-
-def _names(match: Any) -> Iterator[str]:
-    """Return the names that a match rule spells out; patterns of dates cannot be listed."""
-    for clause in getattr(match, "or_", ()):
-        yield from _names(clause)
-    spelled = getattr(match, "equals", None) or getattr(match, "starts_with", None)
-    if spelled is not None and _WHOLE.search(spelled):
-        yield spelled
-
-
-def _conditional(model: Any) -> list[Any]:
-    return model.prices if isinstance(model.prices, list) else []
-
-
-def _is_hourly(price: Any) -> bool:
-    return hasattr(price.constraint, "start_time")
-
-
-def _prices(model: Any) -> Iterator[_Entry]:
-    """Return the model's prices in time, without the dates at which none of ours changed."""
-    before = None
-    for start, (rates, tiers) in _dated(model):
-        if (rates, tiers) != before:
-            price: _Entry = {"from": start, **_texts(rates)}
-            if tiers:
-                price["tiers"] = [{"above": above, **_texts(own)} for above, own in tiers]
-            yield price
-        before = (rates, tiers)
-
-
-_Price = tuple[dict[str, Decimal], list[tuple[int, dict[str, Decimal]]]]
-
-
-def _dated(model: Any) -> list[tuple[str | None, _Price]]:
-    """Return each period's price; hours of the day, which are undated, raise the last period's."""
-    if not isinstance(model.prices, list):
-        return [(None, _price(model.prices))]
-    dated = [
-        (None if price.constraint is None else price.constraint.start_date.isoformat(), price)
-        for price in model.prices
-        if not _is_hourly(price)
-    ]
-    periods = [(start, _price(price.prices)) for start, price in dated]
-    for price in model.prices:
-        if _is_hourly(price):
-            start, standing = periods[-1]
-            periods[-1] = (start, _dearer(standing, _price(price.prices)))
-    return periods
-
-
-def _dearer(one: _Price, other: _Price) -> _Price:
-    if one[1] or other[1]:
-        raise NotImplementedError("hours of the day together with context tiers")
-    return {key: max(rate, other[0].get(key, rate)) for key, rate in one[0].items()}, []
-
-
-def _price(listed: Any) -> _Price:
-    found = {ours: value for theirs, ours in RATES.items() if (value := getattr(listed, theirs)) is not None}
-    base = {key: getattr(value, "base", value) for key, value in found.items()}
-    starts = sorted({tier.start for value in found.values() for tier in _tiers(value)})
-    return base, [(start, _tier(found, start)) for start in starts]
-
-
-def _tiers(value: Any) -> list[Any]:
-    return getattr(value, "tiers", [])
-
-
-def _tier(found: dict[str, Any], start: int) -> dict[str, Decimal]:
-    return {
-        key: [tier.price for tier in _tiers(value) if tier.start <= start][-1]
-        for key, value in found.items()
-        if any(tier.start <= start for tier in _tiers(value))
-    }
-
-
-def _texts(rates: dict[str, Decimal]) -> dict[str, str]:
-    return {key: format(rate.normalize(), "f") for key, rate in rates.items()}
+def _ordered(entry: Entry) -> Entry:
+    keys = ("provider", "model", "aliases", "context_window", "output_max", "prices")
+    return {key: entry[key] for key in keys if entry.get(key)}
 
 
 if __name__ == "__main__":

@@ -1,34 +1,26 @@
 """Reads a cost book's JSON, and says exactly what is wrong with one that cannot be read."""
 
-from collections.abc import Mapping
+import json
 from datetime import UTC, datetime
-from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from margin.card import Card, exact_rate
-from margin.costbook import CostBook, CostBookError, PricedModel, PriceHistory
+from margin.costbook import SHIPPED, CostBook, CostBookError, PricedModel, PriceHistory
+from margin.costbooks.complaints import check_keys, count_or_none, kind, list_of, text_of, text_or_none
+from margin.costbooks.dated import RATE_KEYS, DatedPrice, read_price
+
+__all__ = ["FILE_BYTES_MAX", "FORMAT", "RATE_KEYS", "book_of", "entry_of", "read_book", "read_document"]
 
 FORMAT: Final = 1
-"""The only layout of the file there has been."""
+"""The only layout of the file there has been; later keys were added to it, none changed."""
 
-FILE_BYTES_MAX: Final = 8_000_000
-"""Fifty times the shipped file; anything larger is not a price list."""
+FILE_BYTES_MAX: Final = 16_000_000
+"""Four times the largest source, LiteLLM's map; anything larger is not a price list."""
 
-RATE_KEYS: Final[Mapping[str, str]] = {
-    "input": "input",
-    "cache_read": "cache_read",
-    "cache_write": "cache_write_5m",
-    "cache_write_1h": "cache_write_1h",
-    "output": "output",
-    "reasoning": "reasoning",
-    "audio_in": "audio_in",
-    "audio_out": "audio_out",
-    "image_in": "image_in",
-}
-"""The file's names of the buckets: `cache_write` is the shortest, often the only, lifetime."""
+_SHOWN_CHARS: Final = 160  # two lines of a terminal: enough to find an object by
 
 _BOOK_KEYS: Final = ("format", "name", "currency", "per", "source", "models")
 _MODEL_KEYS: Final = (
@@ -48,133 +40,123 @@ def read_book(path: Path) -> CostBook:
     Raises:
         CostBookError: With the file, the entry, what was found and what is allowed.
     """
-    document = _document(path)
+    return book_of(read_document(path), str(path))
+
+
+def book_of(document: dict[str, Any], where: str) -> CostBook:
+    """Turn a price file's JSON into a book.
+
+    Args:
+        document: What the file holds.
+        where: What errors call it.
+
+    Raises:
+        CostBookError: With where, the entry, what was found and what is allowed.
+    """
     try:
         _check_head(document)
-        entries = tuple(_entry(raw) for raw in _list(document, "models"))
-        return CostBook(_text(document, "name"), _text(document, "source"), entries)
+        entries = tuple(entry_of(raw) for raw in list_of(document, "models"))
+        return CostBook(text_of(document, "name"), text_of(document, "source"), entries)
     except (ValueError, TypeError) as error:
-        raise CostBookError(f"{path}: {error}") from None
+        raise CostBookError(f"{where}: {error}") from None
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds.
+
+    Raises:
+        CostBookError: It cannot be read, holds something else, or says one thing twice.
+    """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise CostBookError(f"{path}: cannot be read: {error.strerror}") from None
     if len(raw) > FILE_BYTES_MAX:
-        raise CostBookError(f"{path}: {len(raw)} bytes; at most {FILE_BYTES_MAX} are allowed")
+        raise CostBookError(f"{path}: over {FILE_BYTES_MAX} bytes; no price list is so large")
     try:
         document = orjson.loads(raw)
+        if path != SHIPPED:
+            json.loads(raw, object_pairs_hook=_once)
     except orjson.JSONDecodeError as error:
         raise CostBookError(f"{path}: not JSON: {error}") from None
+    except CostBookError as error:
+        raise CostBookError(f"{path}: {error}") from None
     if not isinstance(document, dict):
-        raise CostBookError(f"{path}: found {_kind(document)}; a JSON object is allowed")
+        raise CostBookError(f"{path}: found {kind(document)}; a JSON object is allowed")
     return document
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that is written twice: of two prices, nobody can tell which was meant."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise CostBookError(f"{twice} is written twice in one object, {json.dumps(made)[:_SHOWN_CHARS]}")
+    return made
+
+
 def _check_head(document: dict[str, Any]) -> None:
-    _check_keys(document, _BOOK_KEYS)
+    check_keys(document, _BOOK_KEYS)
     for key, allowed in (("format", FORMAT), ("currency", "USD"), ("per", 1_000_000)):
         found = document.get(key)
         if type(found) is not type(allowed) or found != allowed:
             raise CostBookError(f"{key}: found {found!r}; only {allowed!r} is allowed")
 
 
-def _entry(raw: Any) -> PricedModel:
+def entry_of(raw: Any) -> PricedModel:
+    """Read one model of a price file.
+
+    Raises:
+        CostBookError: With the entry, what was found and what is allowed.
+    """
     if not isinstance(raw, dict):
-        raise CostBookError(f"models: found {_kind(raw)}; objects are allowed")
+        raise CostBookError(f"models: found {kind(raw)}; objects are allowed")
     where = f"{raw.get('provider')}/{raw.get('model')}"
     try:
-        _check_keys(raw, _MODEL_KEYS)
-        aliases = tuple(_list(raw, "aliases")) if "aliases" in raw else ()
+        check_keys(raw, _MODEL_KEYS)
+        aliases = tuple(list_of(raw, "aliases")) if "aliases" in raw else ()
         if not all(isinstance(alias, str) for alias in aliases):
             raise CostBookError(f"aliases: found {aliases!r}; names in quotes are allowed")
-        return PricedModel(_text(raw, "provider"), _text(raw, "model"), aliases, _history(raw))
+        return _entry(text_of(raw, "provider"), text_of(raw, "model"), aliases, raw)
     except (ValueError, TypeError) as error:
         raise CostBookError(f"{where}: {error}") from None
 
 
-def _history(raw: dict[str, Any]) -> PriceHistory:
-    dated: list[tuple[int, Card]] = []
-    for price in _list(raw, "prices"):
-        start = _start(price)
-        if dated and start <= dated[-1][0]:
+def _entry(provider: str, model: str, aliases: tuple[str, ...], raw: dict[str, Any]) -> PricedModel:
+    prices = _standing([read_price(each) for each in list_of(raw, "prices")])
+    history = PriceHistory(
+        cards=tuple((price.start_s, price.card) for price in prices),
+        context_window=count_or_none(raw, "context_window"),
+        output_max=count_or_none(raw, "output_max"),
+        note=text_or_none(raw, "note"),
+        hours=tuple((price.start_s, hours) for price in prices for hours in price.hours),
+    )
+    sources = tuple(price.source for price in prices)
+    pinned_s = next((price.start_s for price in prices if price.pinned), None)
+    return PricedModel(provider, model, aliases, history, sources if any(sources) else (), pinned_s)
+
+
+def _standing(prices: list[DatedPrice]) -> list[DatedPrice]:
+    """Return the prices that count: a pinned one ends what stands from its date on, whatever comes later."""
+    pins = [price for price in prices if price.pinned]
+    if len(pins) > 1:
+        raise CostBookError(f"pinned: found {len(pins)} pinned prices; one is allowed")
+    _check_dates([price for price in prices if not price.pinned])
+    if not pins:
+        return prices
+    return [price for price in prices if not price.pinned and price.start_s < pins[0].start_s] + pins
+
+
+def _check_dates(prices: list[DatedPrice]) -> None:
+    for before, after in pairwise(prices):
+        if after.start_s <= before.start_s:
             raise CostBookError(
-                f"prices: found {price.get('from')!r} after a date that is the same or later;"
+                f"prices: found {_day(after)} after a date that is the same or later;"
                 " each date is allowed once, ascending"
             )
-        dated.append((start, _card(price)))
-    return PriceHistory(tuple(dated), _count(raw, "context_window"), _count(raw, "output_max"), _note(raw))
 
 
-def _start(price: Any) -> int:
-    """Return when a price starts: midnight UTC of its date, or 0 for one that always was."""
-    if not isinstance(price, dict) or "from" not in price:
-        raise CostBookError(f"prices: found {price!r}; objects with `from` are allowed")
-    written = price["from"]
-    if written is None:
-        return 0
-    try:
-        day = datetime.strptime(written, "%Y-%m-%d").replace(tzinfo=UTC)
-    except (TypeError, ValueError):
-        raise CostBookError(f"from: found {written!r}; null or a date like '2026-12-01' is allowed") from None
-    return int(day.timestamp())
-
-
-def _card(price: dict[str, Any]) -> Card:
-    _check_keys(price, ("from", "tiers", *RATE_KEYS))
-    tiers = [_tier(raw) for raw in _list(price, "tiers")] if "tiers" in price else []
-    return Card(_rates(price), tuple(tiers))
-
-
-def _tier(raw: Any) -> tuple[int, Mapping[str, Decimal]]:
-    if not isinstance(raw, dict) or type(raw.get("above")) is not int:
-        raise CostBookError(f"tiers: found {raw!r}; objects with an integer `above` are allowed")
-    _check_keys(raw, ("above", *RATE_KEYS))
-    return raw["above"], _rates(raw)
-
-
-def _rates(raw: dict[str, Any]) -> dict[str, Decimal]:
-    return {RATE_KEYS[key]: _rate(key, raw[key]) for key in raw if key in RATE_KEYS}
-
-
-def _rate(key: str, written: object) -> Decimal:
-    if not isinstance(written, str):
-        raise CostBookError(f'{key}: found {written!r}; a decimal in quotes, "0.10", is allowed')
-    return exact_rate(written)
-
-
-def _check_keys(raw: dict[str, Any], allowed: tuple[str, ...]) -> None:
-    unknown = sorted(set(raw) - set(allowed))
-    if unknown:
-        raise CostBookError(f"found {', '.join(unknown)}; allowed are {', '.join(allowed)}")
-
-
-def _list(raw: dict[str, Any], key: str) -> list[Any]:
-    found = raw.get(key)
-    if not isinstance(found, list):
-        raise CostBookError(f"{key}: found {_kind(found)}; a list is allowed")
-    return found
-
-
-def _text(raw: dict[str, Any], key: str) -> str:
-    found = raw.get(key)
-    if not isinstance(found, str) or not found:
-        raise CostBookError(f"{key}: found {found!r}; text in quotes is allowed")
-    return found
-
-
-def _note(raw: dict[str, Any]) -> str | None:
-    return _text(raw, "note") if raw.get("note") is not None else None
-
-
-def _count(raw: dict[str, Any], key: str) -> int | None:
-    found = raw.get(key)
-    if found is not None and (type(found) is not int or found <= 0):
-        raise CostBookError(f"{key}: found {found!r}; a positive integer or null is allowed")
-    return found
-
-
-def _kind(found: object) -> str:
-    return "nothing" if found is None else type(found).__name__
+def _day(price: DatedPrice) -> str:
+    return "null" if price.start_s == 0 else f"{datetime.fromtimestamp(price.start_s, UTC):%Y-%m-%d}"

@@ -19,7 +19,7 @@ from margin.journal import Journal, JournalCorrupt, Position, sync_folder
 from margin.ledger import fold
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
-from margin.ledger.store import Reached, Store
+from margin.ledger.store import LedgerOutdated, Reached, Store
 
 BATCH_RECORDS_MAX = 2_000
 """Records folded in one database transaction: some 30 ms, so that a lease request never waits longer behind a batch."""
@@ -63,17 +63,23 @@ class Books:
         self.commit()
 
     def _open_ledger(self) -> None:
+        try:
+            self._fold_on()
+        except (LedgerAheadError, LedgerOutdated) as error:
+            # Of another format; or the machine died and took journal bytes with it that the ledger had folded. The
+            # journals are the record.
+            self.refolded_why = str(error)
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.ledger_path}{suffix}").unlink(missing_ok=True)
+            self._fold_on()
+
+    def _fold_on(self) -> None:
         self.store = Store(self.ledger_path)
         try:
             self.state = _catch_up(self.folder, self.store)
-        except LedgerAheadError as error:
-            # The machine died and took journal bytes with it that the ledger had folded: the journals are the record.
-            self.refolded_why = str(error)
+        except BaseException:
             self.store.close()
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self.ledger_path}{suffix}").unlink(missing_ok=True)
-            self.store = Store(self.ledger_path)
-            self.state = _catch_up(self.folder, self.store)
+            raise
 
     def record(self, record: dict[str, Any]) -> None:
         """Journal a record of the keeper's own and apply it. `commit` stores it."""

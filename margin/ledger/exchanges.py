@@ -34,8 +34,9 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     parts = allocate(state.live_grants(number), milli, t)
     for name, taken in parts:
         state.put_grant(state.grants[name].hold(taken))
+    price = state.terms_of(record["plan"]).uncovered_nusd_per_credit
     hold = Hold(x, journal, number, record["key"], record["plan"], record["pv"], record["tier"], record["served"], t,
-                record["dl"], milli, tuple(parts), state.terms_of(record["plan"]).uncovered_nusd_per_credit)  # fmt: skip
+                record["dl"], milli, tuple(parts), price)  # fmt: skip
     state.put_hold(hold)
     covered = milli - hold.uncovered_milli
     effects.post(f"hold:{x}", "hold", t,
@@ -45,7 +46,7 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
 
 def _senseless_hold(state: State, record: Record, effects: Effects) -> str | None:
     x = record["x"]
-    if x in state.holds or x in effects.names or state.history.has_exchange(x):
+    if x in state.holds or not effects.names.isdisjoint({x, f"hold:{x}"}) or state.history.has_exchange(x):
         return "held twice"
     if record["c"] not in state.customers:
         return f"held for customer {record['c']}, who does not exist"
@@ -73,7 +74,6 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
     if hold is None:
         effects.refused.append((record["x"], "voided without a hold"))
         return
-    effects.names.add(hold.x)
     legs = _return(state, hold, hold.held_milli)
     for line in record["a"]:
         legs += _cost(hold, line, record["t"], effects)
@@ -90,7 +90,6 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
         effects.refused.append((record["x"], f"charges {charge} of {hold.held_milli} held"))
         return
     state.pop_hold(hold.x)
-    effects.names.add(hold.x)
     legs = _return(state, hold, hold.held_milli - charge)
     legs += pair(hold.customer, CREDIT, charge, to="credits.spent", from_="credits.held")
     revenue_credits, revenue_usage = _burn(state, hold, charge)
@@ -131,6 +130,7 @@ def _burn(state: State, hold: Hold, charge_milli: int) -> tuple[int, int]:
 
 def _cost(hold: Hold, line: Record, t: int, effects: Effects) -> tuple[Leg, ...]:
     """Return one attempt's legs, and note its row. An unknown cost has a row and no legs: never a zero."""
+    effects.names.add(hold.x)
     effects.cost_lines.append(
         (hold.x, line["n"], t, hold.customer, line["p"], line["d"], line["m"], line["kind"], line["id"], line["st"],
          None if line["u"] is None else orjson.dumps(line["u"]).decode(), line["card"], line["cost"])
@@ -153,6 +153,7 @@ def _book(hold: Hold, record: Record, revenue_credits: int, revenue_usage: int, 
     last: Record = lines[-1] if lines else {"p": "", "d": "", "m": "", "u": None}
     usage = last["u"] or {}
     t = record["t"]
+    effects.names.add(hold.x)
     effects.charges.append(
         (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier,
          record["o"], last["p"], last["d"], last["m"], record["cr"], revenue_credits + revenue_usage, cost,

@@ -89,7 +89,7 @@ class Effects:
     cost_lines: list[tuple[Any, ...]] = field(default_factory=list)
     rollup: dict[RollupKey, dict[str, int]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
-    """Keys of the transactions and names of the exchanges in here."""
+    """Keys of the transactions, and exchanges with a charge or a cost line, in here."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     """(exchange, why) of records that had no effect, such as a second settlement. Counted, never silent."""
 

@@ -87,11 +87,11 @@ class History(Protocol):
 class NoHistory:
     """Nothing was booked before."""
 
-    def has_txn(self, key: str) -> bool:  # noqa: ARG002, PLR6301 - the interface's
+    def has_txn(self, key: str) -> bool:
         """Tell that nothing was."""
         return False
 
-    def has_exchange(self, x: str) -> bool:  # noqa: ARG002, PLR6301 - the interface's
+    def has_exchange(self, x: str) -> bool:
         """Tell that none has."""
         return False
 
@@ -201,5 +201,5 @@ class State:
 
     def earliest_expiry_t(self, customer: int, t: int) -> int | None:
         """Return when the next of the customer's live grants ends; None if none does or there is none."""
-        ends = [each.expires_t for each in self.live_grants(customer) if each.expires_t > t and each.left_milli > 0]
-        return min(ends, default=None)
+        ends = [each.expires_t for each in self.live_grants(customer) if each.left_milli > 0]
+        return min((end for end in ends if t < end < NEVER_T), default=None)

@@ -20,7 +20,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects, Leg
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = "1"
+FORMAT = 2
 
 _ROLLUP_KEY = ("day", "customer", "plan", "charge_tier", "served_tier", "provider", "model", "outcome")
 
@@ -31,6 +31,10 @@ _TRACES = """SELECT EXISTS (SELECT 1 FROM txns WHERE key = ?) OR EXISTS (SELECT 
 
 class LedgerFormat(Exception):
     """The file was written by another format of the ledger, or is no ledger."""
+
+
+class LedgerOutdated(LedgerFormat):
+    """The file was written by an earlier format: it can be folded anew from the journals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,9 @@ class Store:
         self.path = path
         try:
             self.db = connect(path)
+            self._create()
         except sqlite3.DatabaseError as error:
             raise LedgerFormat(f"{path} is not a ledger: {error}") from error
-        self._create()
         self._accounts: dict[tuple[int, str, str], int] = {}
         self._read_accounts()
 
@@ -79,15 +83,13 @@ class Store:
     def _create(self) -> None:
         sums = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in ROLLUP_SUMS)
         schema = (Path(__file__).with_name("schema.sql")).read_text().replace("{rollup_sums}", sums)
-        try:
-            self.db.executescript(schema)
-            found = self._meta("format")
-        except sqlite3.DatabaseError as error:
-            raise LedgerFormat(f"{self.path} is not a ledger: {error}") from error
+        self.db.executescript(schema)
+        found = self._meta("format")
         if found is None:
-            self.db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
-        elif found != FORMAT:
-            raise LedgerFormat(f"{self.path} has format {found}; this version reads format {FORMAT}")
+            self.db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
+        elif found != str(FORMAT):
+            kind = LedgerOutdated if int(found) < FORMAT else LedgerFormat
+            raise kind(f"{self.path} has format {found}; this version reads format {FORMAT}")
 
     def _meta(self, name: str) -> str | None:
         row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()

@@ -1,17 +1,21 @@
 """Checks the books against themselves. Each check is a question whose right answer is no rows.
 
 I1 transactions balance · I3 balances are the sums of their entries · I4 one charge per exchange · I6 held = open
-holds · I7 issued = available + held + spent + expired + overdraft · I16 customers add up to the whole · rollup =
-entries. The numbering is that of the ledger's design notes; the journals' chains are checked by the caller, who knows
-the files.
+holds · I7 issued = available + held + spent + expired + overdraft, and available = what the grants have left · I10
+deferred = the cash behind the grants · I16 customers add up to the whole · rollup = entries. The numbering is that of
+the ledger's design notes; the journals' chains are checked by the caller, who knows the files.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
+from typing import TypeVar
 
 from margin.ledger.questions import COST, REVENUE
 from margin.ledger.state import State
+
+Name = TypeVar("Name", int, str)
 
 _PAIRS = {
     "cost in the rollup and in the entries": (
@@ -42,6 +46,30 @@ _PAIRS = {
         "SELECT COALESCE(SUM(revenue_nusd), 0) FROM charges",
         "SELECT COALESCE(-SUM(balance), 0) FROM accounts WHERE name IN ('rev.credits', 'rev.usage')",
     ),
+    "credits in the rollup and in the charges": (
+        "SELECT COALESCE(SUM(credits_milli), 0) FROM rollup",
+        "SELECT COALESCE(SUM(credits_milli), 0) FROM charges",
+    ),
+    "credits charged and credits spent": (
+        "SELECT COALESCE(SUM(credits_milli), 0) FROM charges",
+        "SELECT COALESCE(SUM(balance), 0) FROM accounts WHERE name = 'credits.spent'",
+    ),
+    "savings in the rollup and in the charges": (
+        "SELECT COALESCE(SUM(saving_routing_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(saving_nusd), 0) FROM charges",
+    ),
+    "negative savings in the rollup and in the charges": (
+        "SELECT COALESCE(SUM(saving_negative_nusd), 0) FROM rollup",
+        "SELECT COALESCE(-SUM(saving_nusd), 0) FROM charges WHERE saving_nusd < 0",
+    ),
+    "baselines in the rollup and in the charges": (
+        "SELECT COALESCE(SUM(baseline_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(baseline_nusd), 0) FROM charges WHERE saving_nusd IS NOT NULL",
+    ),
+    "unpriced requests in the rollup and in the charges": (
+        "SELECT COALESCE(SUM(unpriced), 0) FROM rollup",
+        "SELECT COUNT(*) FROM charges WHERE saving_nusd IS NULL",
+    ),
     "savings: baseline minus cost, over priced charges": (
         "SELECT COALESCE(SUM(saving_nusd), 0) FROM charges",
         "SELECT COALESCE(SUM(baseline_nusd - cost_nusd), 0) FROM charges WHERE saving_nusd IS NOT NULL",
@@ -60,6 +88,7 @@ def imbalance_nusd(db: sqlite3.Connection) -> int:
 def violations(db: sqlite3.Connection, state: State) -> list[str]:
     """Return every broken invariant in words; empty when the books are sound."""
     found = [*_unbalanced(db), *_drifted(db), *_disagreeing(db), *_credits(db), *_holds(db, state)]
+    found += _grants(db, state)
     refused = db.execute("SELECT COUNT(*) FROM refused").fetchone()[0]
     if refused:
         found.append(f"{refused} journal records had no effect (a settlement without a hold, or the like)")
@@ -99,13 +128,41 @@ def _credits(db: sqlite3.Connection) -> list[str]:
 
 
 def _holds(db: sqlite3.Connection, state: State) -> list[str]:
-    held: dict[int, int] = {}
-    for hold in state.holds.values():
-        held[hold.customer] = held.get(hold.customer, 0) + hold.held_milli
-    query = "SELECT customer, balance FROM accounts WHERE name = 'credits.held'"
-    booked = {who: balance for who, balance in db.execute(query) if balance}
+    held = _summed((hold.customer, hold.held_milli) for hold in state.holds.values())
     return [
-        f"I6: customer {who} holds {booked.get(who, 0)}, open holds say {held.get(who, 0)}"
-        for who in sorted({*held, *booked})
-        if booked.get(who, 0) != held.get(who, 0)
+        f"I6: customer {who} holds {booked}, open holds say {kept}"
+        for who, booked, kept in _differing(db, "credits.held", held)
     ]
+
+
+def _grants(db: sqlite3.Connection, state: State) -> list[str]:
+    left = _summed((grant.customer, grant.left_milli) for grant in state.grants.values())
+    basis = _summed((grant.customer, -grant.basis_nusd) for grant in state.grants.values())
+    parts = _summed(part for hold in state.holds.values() for part in hold.parts)
+    found = [
+        f"I7: customer {who} has {booked} available, the grants say {kept}"
+        for who, booked, kept in _differing(db, "credits.available", left)
+    ]
+    found += [
+        f"I10: {booked} nUSD are deferred for customer {who}, the grants say {kept}"
+        for who, booked, kept in _differing(db, "deferred.credits", basis)
+    ]
+    return found + [
+        f"I6: grant {name} holds {grant.held_milli}, open holds say {parts.get(name, 0)}"
+        for name, grant in state.grants.items()
+        if grant.held_milli != parts.get(name, 0)
+    ]
+
+
+def _summed(pairs: Iterable[tuple[Name, int]]) -> dict[Name, int]:
+    found: dict[Name, int] = {}
+    for name, amount in pairs:
+        found[name] = found.get(name, 0) + amount
+    return found
+
+
+def _differing(db: sqlite3.Connection, account: str, kept: dict[int, int]) -> list[tuple[int, int, int]]:
+    """Return (customer, balance, what the fold's memory says) wherever an account and the memory differ."""
+    booked = dict(db.execute("SELECT customer, balance FROM accounts WHERE name = ?", (account,)).fetchall())
+    both = [(who, booked.get(who, 0), kept.get(who, 0)) for who in sorted({*booked, *kept})]
+    return [each for each in both if each[1] != each[2]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 import proxy
-from proxy.cli import books, check, credits, customers, judging, keys, serve
+from proxy.cli import books, check, credits, customers, demo, judging, keys, prices, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -22,7 +22,7 @@ def main() -> None:
 
 
 for command in (
-    serve.serve, check.check, judging.classify, judging.explain, keys.keys, customers.customers, credits.credits,
-    books.report, books.ledger, books.reconcile,
+    serve.serve, demo.demo, check.check, judging.classify, judging.explain, keys.keys, customers.customers,
+    credits.credits, prices.prices, books.report, books.ledger, books.reconcile,
 ):  # fmt: skip
     main.add_command(command)

@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
 import proxy
+from proxy import settings as configuration
 from proxy.cli.frame import USAGE, common, fail, load
 from proxy.settings import Settings, startup_errors
 
@@ -69,6 +71,7 @@ async def _keep(settings: Settings, config: Path) -> None:
     dead = dead_journals(folder, wait_s=PREDECESSOR_S)
     office = Office(settings)
     simulator: subprocess.Popen[bytes] | None = None
+    url: str | None = None
     try:
         recovered = office.recover(dead)
         if recovered:
@@ -78,9 +81,11 @@ async def _keep(settings: Settings, config: Path) -> None:
             simulator, url = await sandbox.start_simulator(server.data_dir)
             argv += ["--simulator-url", url]
         key = _write_sandbox(settings, office, sockets) if settings.sandbox is not None else None
-        keeper = KeeperServer(settings, office, sockets, argv)
+        load_again = partial(configuration.load, config, environ=os.environ, simulator_url=url)
+        keeper = KeeperServer(office, sockets, argv, load_again)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, keeper.stop)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, keeper.ask_reload)
         await keeper.run(lambda: _banner(settings, sockets, key))
         if keeper.failure is not None:
             raise keeper.failure

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,17 @@ from typing import Any
 import orjson
 
 from margin.ledger import books, questions, verify
+from margin.ledger.grants import NEVER_T
 from margin.ledger.questions import MarginRow
 from margin.reconcile import Billed, Booked, Reconciliation, reconcile
 from proxy.identity import SCOPES, is_name
 from proxy.keeper.office import NS, Office, UnknownName
 
 Args = dict[str, Any]
+
+GRANT_MILLI_MAX = 10**15
+GRANT_NUSD_MAX = 10**18
+"""Sums are signed 64-bit integers: a thousand of the largest grants fit a customer in credits, nine in dollars."""
 
 
 class Refused(Exception):
@@ -57,7 +63,7 @@ def keys_revoke(office: Office, args: Args) -> Any:
 def customers_create(office: Office, args: Args) -> Any:
     """Open a customer on a plan."""
     _check_name(args["customer"])
-    if office.directory.number(args["customer"]) is not None:
+    if office.is_customer(args["customer"]):
         raise Refused(f'the customer "{args["customer"]}" exists')
     number = office.open_customer(args["customer"], args["plan"])
     return {"customer": args["customer"], "plan": office.books.state.customers[number].plan}
@@ -82,7 +88,11 @@ def credits_grant(office: Office, args: Args) -> Any:
     _check_name(args["customer"])
     if args["credits_milli"] <= 0:
         raise Refused("a grant must be more than 0 credits")
+    if args["credits_milli"] > GRANT_MILLI_MAX or not 0 <= args["paid_nusd"] <= GRANT_NUSD_MAX:
+        raise Refused("a grant must be at most a trillion credits and a billion US dollars")
     expires = None if args["expires_s"] is None else time.time_ns() + args["expires_s"] * NS
+    if expires is not None and not time.time_ns() < expires < NEVER_T:
+        raise Refused("a grant must expire in the future, and before the year 2262")
     id_ = office.grant(args["customer"], args["credits_milli"], paid_nusd=args["paid_nusd"], expires_t=expires)
     return {"grant": id_, **credits_balance(office, {"customer": args["customer"]})}
 
@@ -99,9 +109,19 @@ def report_margin(office: Office, args: Args) -> Any:
     """Report cost, revenue, margin and savings by customer, from the rollup only."""
     office.tick()
     with questions.snapshot(office.books.store.db) as db:
-        rows = questions.margin_by_customer(db, since_day=args.get("since") or "")
+        rows = questions.margin_by_customer(db, since_day=_day(args.get("since")))
     customers = [{"customer": office.directory.name(row.customer or 0)} | _margin(row) for row in rows]
     return {"customers": customers, "total": _margin(questions.total(rows))}
+
+
+def _day(since: str | None) -> str:
+    """Return the first day of a report as the rollup writes it; of none, a text before every day."""
+    if since is None:
+        return ""
+    try:
+        return date.fromisoformat(since).isoformat()
+    except ValueError:
+        raise Refused(f'"{since}" is no day; write it like 2026-11-20') from None
 
 
 def _margin(row: MarginRow) -> dict[str, Any]:
@@ -119,7 +139,7 @@ def ledger_verify(office: Office, _: Args) -> Any:
         found = verify.violations(db, state)
         transactions = db.execute("SELECT COUNT(*) FROM txns").fetchone()[0]
         imbalance = verify.imbalance_nusd(db)
-    found += list(books.verify_journals(office.settings.server.data_dir))
+    found += list(books.verify_journals(office.settings.server.data_dir, state.journals))
     found += [f"hold of {x} is older than its deadline" for x in office.stale_holds(time.time_ns() - 60 * NS)]
     return {"ok": not found and imbalance == 0, "transactions": transactions, "imbalance_nusd": imbalance,
             "open_holds": len(state.holds), "violations": found}  # fmt: skip
@@ -129,8 +149,8 @@ def ledger_reconcile(office: Office, args: Args) -> Any:
     """Compare cost lines with a provider's own account."""
     office.fold_all()
     path = Path(args["export"])
-    if not path.exists():
-        raise Refused(f"{path} does not exist; name the provider's account with --export")
+    if not path.is_file():
+        raise Refused(f"{path} is no file; name the provider's account with --export")
     lines = [Booked(*row) for row in questions.cost_lines(office.books.store.db)]
     return _reconciliation(reconcile(lines, _billed(path)))
 
@@ -141,7 +161,7 @@ def _billed(path: Path) -> list[Billed]:
         try:
             entry = orjson.loads(line)
             found.append(Billed(entry["call_id"], entry["model"], Fraction(entry["amount_usd"])))
-        except (orjson.JSONDecodeError, KeyError, ValueError, TypeError):
+        except (orjson.JSONDecodeError, KeyError, ValueError, TypeError, ArithmeticError):
             raise Refused(f"{path.name}:{number} is no invoice line (call_id, model, amount_usd)") from None
     return found
 

@@ -8,21 +8,32 @@ is dead.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from margin.ledger.state import State
+
+
+@dataclass(slots=True)
+class _Account:
+    """One worker's leases by customer, and its open holds by exchange, in milli-credits."""
+
+    outstanding: dict[int, int] = field(default_factory=dict)
+    holds: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class Lending:
     """Outstanding credits by worker journal and customer, in milli-credits."""
 
     def __init__(self) -> None:
-        self._outstanding: dict[str, dict[int, int]] = {}
-        self._held: dict[str, tuple[int, int]] = {}
+        self._accounts: dict[str, _Account] = {}
+        self._gone: set[str] = set()
 
     def lend(self, worker: str, customer: int, milli: int) -> None:
-        """Note a lease given."""
-        owed = self._outstanding.setdefault(worker, {})
+        """Note a lease given. To a dead worker it is not: an answer that was on its way to it is lost with it."""
+        if worker in self._gone:
+            return
+        owed = self._accounts.setdefault(worker, _Account()).outstanding
         owed[customer] = owed.get(customer, 0) + milli
 
     def give_back(self, worker: str, customer: int, milli: int) -> None:
@@ -31,27 +42,37 @@ class Lending:
 
     def forget(self, worker: str) -> None:
         """Drop a dead worker's leases. Its journal must have been folded to the end."""
-        self._outstanding.pop(worker, None)
+        self._gone.add(worker)
+        self._accounts.pop(worker, None)
 
-    def observe(self, worker: str, record: dict[str, Any]) -> None:
-        """Follow one folded record of a worker: holds use its lease up, what they give back returns to it."""
-        owed = self._outstanding.get(worker)
-        if owed is None:
+    def observe(self, worker: str, record: dict[str, Any], *, enforced: bool) -> None:
+        """Follow one folded record of a worker: holds use its lease up, what they give back returns to it.
+
+        Args:
+            worker: The journal's name.
+            record: What it wrote.
+            enforced: Of a hold, whether its plan spends from leases. Plans that only count credits hold them without.
+        """
+        account = self._accounts.get(worker)
+        if account is None:
             return
-        kind, x = record["k"], record.get("x", "")
-        if kind == "held" and record["c"] in owed:
-            owed[record["c"]] -= record["cr"]
-            self._held[x] = (record["c"], record["cr"])
-        elif kind in {"settled", "void"}:
-            customer, milli = self._held.pop(x, (0, 0))
-            if customer in owed:
-                owed[customer] += milli - record.get("cr", 0)
+        kind = record["k"]
+        if kind == "held" and enforced:
+            self.lend(worker, record["c"], -record["cr"])
+            account.holds[record["x"]] = (record["c"], record["cr"])
+        elif kind in {"settled", "void"} and record["x"] in account.holds:
+            customer, milli = account.holds.pop(record["x"])
+            self.lend(worker, customer, milli - record.get("cr", 0))
 
     def free_milli(self, state: State, customer: int, t: int) -> int:
-        """Return what could be lent now."""
-        lent = sum(owed.get(customer, 0) for owed in self._outstanding.values())
+        """Return what could be lent now. Negative while leased credits have expired and are not back yet."""
+        lent = sum(account.outstanding.get(customer, 0) for account in self._accounts.values())
         return state.available_milli(customer, t) - lent
 
     def holders(self, customer: int, *, besides: str) -> list[str]:
         """Return the other workers that have a lease on a customer."""
-        return [worker for worker, owed in self._outstanding.items() if worker != besides and owed.get(customer, 0) > 0]
+        return [
+            worker
+            for worker, account in self._accounts.items()
+            if worker != besides and account.outstanding.get(customer, 0) > 0
+        ]

@@ -17,6 +17,8 @@ class KeeperLink:
     """The keeper, as a worker sees it: `Lender` for admission, `Keeper` for the exchange."""
 
     def __init__(self, frames: Frames, identity: Identity) -> None:
+        self.on_reload: Callable[[], str] = lambda: ""
+        """Reads the configuration again and returns the version that serves now."""
         self._frames, self._identity = frames, identity
         self.wallets = Wallets(self)
         self.is_ready = False
@@ -61,8 +63,15 @@ class KeeperLink:
             self._frames.send({"returned": message["recall"], "customer": message["customer"], "milli": milli})
         elif "changes" in message:
             self._learn(message)
+        elif "reload" in message:
+            self._reload(message)
         elif "ready" in message:
             self.is_ready = bool(message["ready"])
+
+    def _reload(self, message: Message) -> None:
+        version = self.on_reload()
+        # A plan may enforce differently from here on: leases are asked for anew under its new terms.
+        self._frames.send({"ack": message["number"], "version": version, "leases": self.wallets.surrender_all()})
 
     def _learn(self, message: Message) -> None:
         returned = [each for change in message["changes"] if (each := self._apply(change)) is not None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +87,18 @@ class Office:
         """Called for each record of a worker as it is folded: what metrics are made of."""
         self._changes: list[Change] = []
         self._finished: set[str] = set()
+        self._enforcing: set[str] = set()
+        """Versions of plans that spend from leases: what a hold's worker went by, also around a reload."""
+        self._last_number = max([0, *self.directory.numbers(), *self.books.state.customers])
         self._adopt_sellbook(settings.sellbook)
         self._open_sandbox_customers()
 
     def close(self) -> None:
         """Commit and close."""
-        self.books.close()
-        self.directory.close()
+        try:
+            self.books.close()
+        finally:
+            self.directory.close()
 
     def take_changes(self) -> list[Change]:
         """Return the changes made since the last call, for the workers."""
@@ -102,7 +107,16 @@ class Office:
 
     # ---- customers, keys, grants ------------------------------------------------------------------------------------
 
+    def adopt(self, settings: Settings, changes: Sequence[Any]) -> None:
+        """Go on under another configuration; who changed what from what to what is journalled."""
+        diff = [[each.path, each.before, each.after] for each in changes]
+        record = records.configured(t=time.time_ns(), version=settings.version, before=self.settings.version, diff=diff)
+        self.settings = settings
+        self._do(record)
+        self._adopt_sellbook(settings.sellbook)
+
     def _adopt_sellbook(self, book: SellBook) -> None:
+        self._enforcing |= {plan.version for plan in book.plans.values() if plan.credits.enforce == "hard"}
         if self.books.state.sellbook_version == book.version:
             return
         plans = {
@@ -124,11 +138,11 @@ class Office:
         if sandbox is None:
             return
         for name, wanted in sandbox.customers.items():
-            if self.directory.number(name) is None:
-                self.open_customer(name, wanted.plan)
-                if wanted.grant_credits:
-                    paid = usd_to_nusd(wanted.paid_usd)
-                    self.grant(name, int(wanted.grant_credits * 1000), paid_nusd=paid, expires_t=None)
+            number = self.open_customer(name, wanted.plan)
+            # A name of its own, so that a start that was cut short grants at the next, and no start grants twice.
+            id_, milli = f"sandbox_{number}", int(wanted.grant_credits * 1000)
+            if milli and not self.books.store.has_txn(f"grant:{id_}"):
+                self.grant(name, milli, paid_nusd=usd_to_nusd(wanted.paid_usd), expires_t=None, id_=id_)
 
     def _do(self, record: dict[str, Any]) -> None:
         self.books.record(record)
@@ -144,8 +158,10 @@ class Office:
         self._check_plan(wanted)
         number = self.directory.number(name)
         if number is None:
-            number = 1 + max([0, *self.directory.numbers(), *self.books.state.customers])
+            # The name first: a crash in between leaves a number nobody used, never a customer without a name.
+            number = self._last_number + 1
             self.directory.add(number, name)
+            self._last_number = number
         if number not in self.books.state.customers:
             self._do(records.customer(t=time.time_ns(), customer=number, plan=wanted))
             self._changes.append(self._customer_change(number))
@@ -171,9 +187,13 @@ class Office:
             UnknownName: it is not known.
         """
         found = self.directory.number(name)
-        if found is None:
+        if found is None or not self.is_customer(name):
             raise UnknownName(f'there is no customer "{name}"')
         return found
+
+    def is_customer(self, name: str) -> bool:
+        """Tell whether a name is known to the directory and the books: a crash may leave it in the first only."""
+        return self.directory.number(name) in self.books.state.customers
 
     def create_key(self, customer: str, scopes: list[str]) -> dict[str, Any]:
         """Create a key; only now is the key itself known."""
@@ -200,10 +220,12 @@ class Office:
         digest = identity.digest(key.encode())
         return any(each.digest == digest and each.revoked_t is None for each in self.books.state.keys.values())
 
-    def grant(self, customer: str, credits_milli: int, *, paid_nusd: int, expires_t: int | None) -> str:
-        """Give credits; return the grant's id. A customer that is not known is opened."""
+    def grant(
+        self, customer: str, credits_milli: int, *, paid_nusd: int, expires_t: int | None, id_: str | None = None
+    ) -> str:
+        """Give credits; return the grant's id, a random one unless stated. A customer that is not known is opened."""
         number = self.open_customer(customer)
-        id_ = f"grant_{os.urandom(6).hex()}"
+        id_ = f"grant_{os.urandom(6).hex()}" if id_ is None else id_
         self._do(
             records.grant(
                 t=time.time_ns(),
@@ -221,7 +243,8 @@ class Office:
         return {
             "customer": number,
             "name": self.directory.name(number),
-            "plan": self.books.state.customers[number].plan,
+            # Of a plan that the sell book no longer has, the terms are the default's, here as in the ledger.
+            "plan": self.books.state.terms(self.books.state.customers[number]).name,
         }
 
     def everything(self) -> list[Change]:
@@ -256,11 +279,14 @@ class Office:
     def _fold_batch(self, path: Path) -> int:
         folded = self.books.fold_worker(path)
         for record in folded:
-            self.lending.observe(path.name, record)
+            self.lending.observe(path.name, record, enforced=self._is_enforced(record))
             self.on_record(record)
         if folded:
             self.books.commit()
         return len(folded)
+
+    def _is_enforced(self, record: dict[str, Any]) -> bool:
+        return record["k"] == "held" and record["pv"] in self._enforcing
 
     def tick(self) -> None:
         """Let time pass in the books: fees accrue, grants end."""
@@ -282,6 +308,7 @@ class Office:
 
     def reap(self) -> int:
         """Close holds past their deadline, which a living worker lost track of; return how many."""
+        self.fold_all()  # what a worker has closed itself is no longer open
         stale = self.stale_holds(time.time_ns() - REAP_AFTER_NS)
         for x in stale:
             self.books.record(recovery.close(self.books.state.holds[x], time.time_ns()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import time
@@ -16,15 +17,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from margin.ledger import questions
+from proxy import settings as configuration
 from proxy.keeper.commands import perform
 from proxy.keeper.control import SOCKET_NAME, socket_address
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 from proxy.keeper.listener import MetricsListener
 from proxy.keeper.office import TICK_GRACE_NS, Office
+from proxy.keeper.reload import Watcher
 from proxy.keeper.workers import Worker
-from proxy.settings import Settings
+from proxy.settings import Settings, SettingsError
 from proxy.telemetry.metrics import Books, Metrics
 
+log = logging.getLogger("penstock")
+
+WATCH_S = 1.0
+"""How often the configuration's files are looked at."""
 FOLD_S = 0.1
 """The ledger lags the journals by this and the folding itself; the promise is a quarter of a second."""
 TICK_S = 60.0
@@ -50,14 +57,16 @@ class Sockets:
 class KeeperServer:
     """Everything that runs in the keeper's process."""
 
-    def __init__(self, settings: Settings, office: Office, sockets: Sockets, worker_argv: list[str]) -> None:
-        self.settings, self.office, self._sockets, self._argv = settings, office, sockets, worker_argv
+    def __init__(self, office: Office, sockets: Sockets, worker_argv: list[str], load: Callable[[], Settings]) -> None:
+        self.office, self._sockets, self._argv, self._load = office, sockets, worker_argv, load
+        self.settings = settings = office.settings
+        self._watcher = Watcher(settings.path)
         self._workers: set[Worker] = set()
         self._stopping = asyncio.Event()
         self._everyone_up = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
-        self.metrics = Metrics(Books(self._totals, self._credits, self._gauges, settings.routing.baseline))
+        self.metrics = Metrics(Books(self._totals, self._credits, self._gauges, self._baseline))
         office.on_record = self.metrics.settled
         self._listener = MetricsListener(self._render)
         self._restarts = 0
@@ -73,6 +82,7 @@ class KeeperServer:
         for _ in range(self.settings.server.workers):
             self._start(self._keep_worker(), "worker")
         self._start(self._feed(), "feed")
+        self._start(self._watch(), "watch")
         try:
             await self._wait_ready()
             if not self._stopping.is_set():
@@ -84,6 +94,10 @@ class KeeperServer:
     def stop(self) -> None:
         """Begin the end."""
         self._stopping.set()
+
+    def ask_reload(self) -> None:
+        """Read the configuration again, soon."""
+        self._watcher.ask()
 
     def _start(self, work: Any, name: str) -> None:
         task = asyncio.ensure_future(work)
@@ -224,6 +238,42 @@ class KeeperServer:
         if changes:
             await asyncio.gather(*(worker.tell(changes) for worker in self._workers if worker.is_up))
 
+    # ---- the configuration ------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self._watcher.is_due():
+                await self.reload()
+
+    async def reload(self) -> bool:
+        """Read the configuration again and swap it in everywhere; on any problem the old one keeps serving.
+
+        Exchanges in flight keep the version they began with.
+        """
+        try:
+            new = self._load()
+        except SettingsError as error:
+            return self._keep_old(str(error))
+        fixed = configuration.fixed_changes(self.settings, new)
+        if fixed:
+            return self._keep_old("; ".join(fixed))
+        if new.version == self.settings.version:
+            self.metrics.reloaded(ok=True)
+            return True
+        changes = configuration.difference(self.settings, new)
+        log.warning("configuration %s → %s, %d changes", self.settings.version, new.version, len(changes))
+        self.office.adopt(new, changes)
+        self.settings = new
+        taken = await asyncio.gather(*(worker.reload(new.version) for worker in self._workers if worker.is_up))
+        self.metrics.reloaded(ok=all(taken))
+        return all(taken)
+
+    def _keep_old(self, why: str) -> bool:
+        log.error("the configuration was not reloaded and %s keeps serving: %s", self.settings.version, why)
+        self.metrics.reloaded(ok=False)
+        return False
+
     # ---- the ledger -------------------------------------------------------------------------------------------------
 
     async def _feed(self) -> None:
@@ -277,6 +327,9 @@ class KeeperServer:
 
     def _credits(self) -> dict[str, int]:
         return questions.credit_totals(self.office.books.store.db)
+
+    def _baseline(self) -> str:
+        return self.settings.routing.baseline
 
     def _gauges(self) -> dict[str, float]:
         state = self.office.books.state

@@ -27,6 +27,8 @@ class Worker:
         self.process, self.frames = process, frames
         self.journal: str | None = None
         self.is_up = False
+        self.version: str | None = None
+        """The configuration it serves, once it was told to read one."""
         self._acks: dict[int, asyncio.Future[None]] = {}
         self._returns: dict[int, asyncio.Future[None]] = {}
         self._numbers = count(1)
@@ -53,6 +55,15 @@ class Worker:
                 await _wait(done, ACK_DEADLINE_S)
             self._acks.pop(number, None)
 
+    async def reload(self, version: str) -> bool:
+        """Have the worker read the configuration; True when it now serves `version`."""
+        number = next(self._numbers)
+        done = self._acks[number] = asyncio.get_running_loop().create_future()
+        self.frames.send({"reload": version, "number": number})
+        await _wait(done, ACK_DEADLINE_S)
+        self._acks.pop(number, None)
+        return self.version == version
+
     async def recall(self, customer: int) -> None:
         """Ask a lease back; what comes was noted when this returns."""
         number = next(self._numbers)
@@ -62,7 +73,8 @@ class Worker:
         self._returns.pop(number, None)
 
     def acknowledged(self, message: Message) -> None:
-        """A change was taken in."""
+        """A change was taken in, or the configuration read."""
+        self.version = message.get("version", self.version)
         _finish(self._acks.get(message["ack"]))
 
     def returned(self, message: Message) -> None:

@@ -7,9 +7,12 @@ Reading order: `settings` (what comes out), `values` (its parts), `shape` (what 
 from typing import Any
 
 from margin.sellbook import TIERS, Tier
+from proxy.settings.changes import Changed, difference, effective, fixed_changes
+from proxy.settings.entries import Entry
 from proxy.settings.loading import load
 from proxy.settings.problems import Problem, SettingsError
 from proxy.settings.settings import Settings, startup_errors
+from proxy.settings.sources import files
 from proxy.settings.values import (
     Caching,
     Deployment,
@@ -27,7 +30,9 @@ from proxy.settings.values import (
 __all__ = [
     "TIERS",
     "Caching",
+    "Changed",
     "Deployment",
+    "Entry",
     "KeyLimits",
     "Problem",
     "Provider",
@@ -41,6 +46,10 @@ __all__ = [
     "Store",
     "Tier",
     "Timeouts",
+    "difference",
+    "effective",
+    "files",
+    "fixed_changes",
     "load",
     "plans_schema",
     "schema",

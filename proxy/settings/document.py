@@ -101,7 +101,7 @@ def _compose(text: str, file: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
-        found = Problem(file, line, "", _sentence(error.problem or "is not YAML"))
+        found = Problem(file, line, "", _sentence(error.problem or "is not YAML") + _began(error))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         found = Problem(file, line, "", "holds a character that YAML does not allow")
@@ -116,6 +116,12 @@ def _sentence(problem: str) -> str:
     if problem.startswith("found undefined alias"):
         return "a word that begins with * refers to an anchor, and there is none; put it in quotes"
     return f"not YAML: {problem}"
+
+
+def _began(error: yaml.MarkedYAMLError) -> str:
+    """Say where the thing began that went wrong further down: a bracket, a quote."""
+    began, wrong = error.context_mark, error.problem_mark
+    return "" if began is None or wrong is None or began.line == wrong.line else f" (it began on line {began.line + 1})"
 
 
 @dataclass(slots=True)

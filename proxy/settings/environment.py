@@ -32,7 +32,7 @@ class Filled:
 
     Args:
         text: The text; where a variable is unset, nothing stands in its place.
-        names: The variables it refers to, in order.
+        names: The variables that it has values from, in order.
         unset: Those of them that are unset and have no default.
         alone: Whether the text was one reference and nothing else.
     """
@@ -72,5 +72,5 @@ def fill(text: str, references: Sequence[Reference], environ: Mapping[str, str])
 
     filled = _MASKED.sub(value, text)
     unset = tuple(ref.name for ref in used if ref.value(environ) is None)
-    names = tuple(ref.name for ref in used)
+    names = tuple(ref.name for ref in used if environ.get(ref.name))
     return Filled(filled, names, unset, _MASKED.fullmatch(text) is not None)

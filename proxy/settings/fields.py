@@ -20,12 +20,17 @@ CREDITS_MAX: Final = 10**12  # milli-credits in 64 bits end at 9.2 * 10**15 cred
 RATE_MAX: Final = 1_000_000  # dollars per million tokens: a dollar a token, as in the cost book
 SECONDS_MAX: Final = 3660 * 86_400  # ten years
 
+REDACTED: Final = "•••"
+"""What stands for a secret wherever a configuration is written out."""
+
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$"
 """Names become headers, metric labels and paths of reports: no spaces, no line ends, bounded."""
 
 
-def _quantity(unit: str, examples: list[str]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "description": unit, "examples": examples})
+def _quantity(unit: str, examples: list[str], *kinds: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": ["string", *kinds] if kinds else "string", "description": unit, "examples": examples}
+    )
 
 
 _EXACT: Final = (
@@ -36,6 +41,11 @@ _EXACT: Final = (
 
 Name = Annotated[str, Field(pattern=NAME)]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
+Private = Annotated[
+    str,
+    Field(max_length=4096),
+    PlainSerializer(lambda text: REDACTED if text else "", return_type=str),
+]
 Flag = Annotated[bool, BeforeValidator(units.flag)]
 Whole = Annotated[int, BeforeValidator(units.whole), Field(le=10**12)]
 Port = Annotated[int, BeforeValidator(units.whole), Field(ge=0, le=65_535)]
@@ -55,7 +65,7 @@ Size = Annotated[
     Field(ge=1, le=1 << 50),
     BeforeValidator(units.size_bytes),
     PlainSerializer(units.size_text, return_type=str),
-    _quantity("a size", ["16MiB", "1GiB"]),
+    _quantity("a size; a whole number is bytes", ["16MiB", "1GiB"], "integer"),
 ]
 Budget = Annotated[
     tuple[Decimal, Literal["hour", "day", "month"]],

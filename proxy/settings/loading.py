@@ -1,24 +1,23 @@
 """A configuration file and the environment → `Settings`, or everything that is wrong with them."""
 
-import dataclasses
+import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from margin import costbook
-from margin.costbook import CostBook, CostBookError
+from margin.costbook import CostBook
 from margin.sellbook import SellBook
 from proxy.settings import document as yaml_document
-from proxy.settings import models, plans, reading
-from proxy.settings.document import Document
+from proxy.settings import entries, models, overrides, plans, reading, sources
 from proxy.settings.findings import Findings
-from proxy.settings.plan_shape import PlansShape
-from proxy.settings.problems import SettingsError, Steps, dotted
+from proxy.settings.plans import Sold
+from proxy.settings.problems import SettingsError, Steps
 from proxy.settings.providers import providers as read_providers
 from proxy.settings.sections import (
     caching_of,
@@ -30,48 +29,54 @@ from proxy.settings.sections import (
 )
 from proxy.settings.settings import Settings
 from proxy.settings.shape import SettingsShape
-
-OVERRIDES: Final[Mapping[str, Steps]] = MappingProxyType(
-    {
-        "PENSTOCK_DATA_DIR": ("server", "data_dir"),
-        "PORT": ("server", "port"),
-        "METRICS_PORT": ("server", "metrics_port"),
-    }
-)
-"""The variables that go before the file, and what they override; set to nothing they count not."""
+from proxy.settings.values import Provider
 
 _MAY_BE_UNSET: Final = re.compile(r"providers\..+\.api_key")
 _DIGEST_CHARS: Final = 12  # as the versions of the books
 
 
-def load(path: Path, *, environ: Mapping[str, str], simulator_url: str | None = None) -> Settings:
+def load(
+    path: Path,
+    *,
+    environ: Mapping[str, str],
+    simulator_url: str | None = None,
+    local_model: str | None = None,
+) -> Settings:
     """Read, check and explain a configuration. Nothing is called, nothing but files is read.
 
     Args:
         path: The YAML. File paths in it resolve against its folder.
-        environ: Where `${NAME}` is looked up, and what `OVERRIDES` names.
+        environ: Where `${NAME}` is looked up, and what goes before the file (`proxy.settings.overrides`).
         simulator_url: Where `base_url: simulator` leads; without it, to an address that never
             resolves, which is enough for whatever calls nobody.
+        local_model: The first model of the server at `PENSTOCK_LOCAL_URL`, for when that server fills the tiers
+            (`Settings.local_url`); without it the model has no name but `local`, which is enough for the same.
 
     Raises:
-        SettingsError: Something is wrong; it carries all problems of the stage that found any.
+        SettingsError: Something is wrong; it carries every problem of every file, as far as one can tell.
     """
-    document, shape, findings = _read(path, environ)
-    book = _costbook(path, shape, findings)
-    sellbook, origins = _sellbook(path, shape, environ, findings)
+    shape, findings = _read(path, environ, local_model)
+    book = _costbook(path, findings)
+    sold = _sellbook(path, environ, findings)
+    if shape is None:
+        findings.stop()
+    assert shape is not None, "a shape that is refused leaves a problem"
     found = read_providers(shape.providers, simulator_url, findings)
+    local_url = _local_url(found, environ, findings)
     deployments = models.deployments(shape.models, shape.tiers, found, book, findings)
-    models.check_tiers(shape.tiers, shape.models, findings)
+    models.check_tiers(shape.tiers, shape.models, deployments, findings)
     aliases = models.aliases(shape.aliases, shape.models, findings, stated="aliases" in shape.model_fields_set)
     models.check_baseline(shape.routing.baseline, shape.models, findings)
-    sandbox = sandbox_of(shape.sandbox, sellbook, findings)
+    sandbox = sandbox_of(shape.sandbox, None if sold is None else sold.book, findings)
     server = server_of(shape.server, findings)
     routing = routing_of(shape.routing, findings)
     findings.stop()
-    enabled = sorted(name for name, provider in found.items() if provider.enabled)
+    assert book is not None, "a book that is refused leaves a problem"
+    assert sold is not None, "a book that is refused leaves a problem"
+    prices = sources.prices_file(path, findings.document)
     return Settings(
         path=path,
-        version=_version(shape, sellbook, enabled),
+        version=_version(shape, sold.book, sorted(name for name, provider in found.items() if provider.enabled)),
         server=server,
         providers=MappingProxyType(found),
         deployments=MappingProxyType(deployments),
@@ -80,60 +85,79 @@ def load(path: Path, *, environ: Mapping[str, str], simulator_url: str | None = 
         routing=routing,
         caching=caching_of(shape.caching),
         key_limits=key_limits_of(shape.limits),
-        sellbook=sellbook,
+        sellbook=sold.book,
         costbook=book,
         store=store_of(shape.store),
         sandbox=sandbox,
         warnings=tuple(findings.warnings),
-        origins=MappingProxyType({**_origins(document, shape), **origins}),
+        entries=entries.joined(entries.entries(findings.document, shape), sold.entries, book.version, prices),
+        local_url=local_url,
     )
 
 
-def _read(path: Path, environ: Mapping[str, str]) -> tuple[Document, SettingsShape, Findings]:
+def _read(path: Path, environ: Mapping[str, str], local_model: str | None) -> tuple[SettingsShape | None, Findings]:
+    """Read the file and what the environment puts before it; without a shape there is nothing to check further."""
     written, problems = yaml_document.read(path, environ)
-    document = _overridden(written, environ)
-    shape, more = reading.validated(SettingsShape, document)
+    document = overrides.overridden(written, environ)
+    document = overrides.with_local(document, environ.get(overrides.LOCAL_URL), local_model)
+    checked = reading.checked(SettingsShape, document)
     unset = reading.unset_variables(document, allowed=_MAY_BE_UNSET)
-    findings = Findings(document, reading.merged(unset, problems, more))
-    findings.stop()
-    assert shape is not None, "a shape that is refused leaves a problem"
-    return document, shape, findings
+    told = reading.merged(unset, problems, checked.problems)
+    # A key that was refused is not in the tree: what refers to it would seem wrong, too.
+    shape = None if problems else checked.shape
+    return shape, Findings(document, told, mended=(*checked.mended, *document.unset))
 
 
-def _overridden(document: Document, environ: Mapping[str, str]) -> Document:
-    """Put the environment's overrides into the tree, so that they are checked as the file is."""
-    given = {name: steps for name, steps in OVERRIDES.items() if environ.get(name)}
-    server = document.tree.get("server")
-    if not given or not isinstance(server, dict | None):
-        return document
-    changed = {steps[-1]: environ[name] for name, steps in given.items()}
-    return dataclasses.replace(
-        document,
-        tree={**document.tree, "server": {**(server or {}), **changed}},
-        variables={**document.variables, **{steps: name for name, steps in given.items()}},
-        unset={way: name for way, name in document.unset.items() if way not in given.values()},
-    )
+def _local_url(found: Mapping[str, Provider], environ: Mapping[str, str], findings: Findings) -> str | None:
+    """Return the local server that fills the tiers; it needs no word about the providers it stands in for."""
+    if overrides.is_local(findings.document):
+        findings.warnings.clear()
+        return found[overrides.LOCAL].base_url
+    working = [name for name, provider in found.items() if provider.enabled]
+    if environ.get(overrides.LOCAL_URL) and working:
+        findings.warnings.append(f"{overrides.LOCAL_URL} is not used: provider {working[0]} is enabled")
+    return None
 
 
-def _costbook(path: Path, shape: SettingsShape, findings: Findings) -> CostBook:
+def _costbook(path: Path, findings: Findings) -> CostBook | None:
+    file = sources.prices_file(path, findings.document)
+    if file is not None and _is_missing(("prices",), file, findings):
+        return None
     try:
-        return costbook.load(None if shape.prices is None else path.parent / shape.prices)
-    except CostBookError as error:
-        sentence = str(error)
-    findings.wrong(("prices",), sentence)
-    raise SettingsError(findings.problems)
+        return costbook.load(file)
+    except ValueError as error:  # a CostBookError, or a name that no file can have
+        findings.wrong(("prices",), str(error))
+    return None
 
 
-def _sellbook(
-    path: Path, shape: SettingsShape, environ: Mapping[str, str], findings: Findings
-) -> tuple[SellBook, Mapping[str, str]]:
+def _sellbook(path: Path, environ: Mapping[str, str], findings: Findings) -> Sold | None:
     """Read the sell book; one that is only there by default may be missing."""
-    written = ("plans",) in findings.document.lines
-    file = None if shape.plans is None else path.parent / shape.plans
-    if file is None or not (written or file.is_file()):
-        return SellBook(), {}
-    book, plans_shape, plan_findings = plans.read(file, environ)
-    return book, _origins(plan_findings.document, plans_shape, "sellbook.")
+    file = sources.plans_file(path, findings.document)
+    is_stated = "plans" in findings.document.tree
+    if file is None or not (is_stated or file.is_file()):
+        return plans.built_in()
+    if _is_missing(("plans",), file, findings):
+        return None
+    try:
+        return plans.read(file, environ)
+    except SettingsError as error:
+        findings.problems.extend(error.problems)
+    return None
+
+
+def _is_missing(steps: Steps, file: Path, findings: Findings) -> bool:
+    """Tell whether a file is not there, and say so with the nearest name that is."""
+    try:
+        beside = [found.name for found in file.parent.iterdir()]
+        is_there = file.exists()
+    except (OSError, ValueError):  # whoever opens it says why
+        return False
+    if is_there:
+        return False
+    nearest = difflib.get_close_matches(file.name, beside, n=1)
+    hint = f'; did you mean "{nearest[0]}"?' if nearest else ""
+    findings.wrong(steps, f"{file} cannot be read: No such file or directory{hint}")
+    return True
 
 
 def _version(shape: SettingsShape, sellbook: SellBook, enabled: list[str]) -> str:
@@ -146,25 +170,3 @@ def _version(shape: SettingsShape, sellbook: SellBook, enabled: list[str]) -> st
     }
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return f"cfg_{hashlib.sha256(text).hexdigest()[:_DIGEST_CHARS]}"
-
-
-def _origins(document: Document, shape: SettingsShape | PlansShape, prefix: str = "") -> dict[str, str]:
-    leaves = _leaves(shape.model_dump(by_alias=True), ())
-    return {f"{prefix}{dotted(steps)}": _origin(document, steps) for steps in leaves}
-
-
-def _origin(document: Document, steps: Steps) -> str:
-    if steps in document.variables:
-        return f"environment {document.variables[steps]}"
-    return document.where(steps) if steps in document.lines else "default"
-
-
-def _leaves(value: Any, steps: Steps) -> Iterator[Steps]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _leaves(inner, (*steps, key))
-    elif isinstance(value, list) and value:
-        for index, inner in enumerate(value):
-            yield from _leaves(inner, (*steps, index))
-    else:
-        yield steps

@@ -26,10 +26,10 @@ def deployments(
     shapes: Mapping[str, ModelShape],
     tiers: TiersShape,
     providers: Mapping[str, Provider],
-    costbook: CostBook,
+    costbook: CostBook | None,
     findings: Findings,
 ) -> dict[str, Deployment]:
-    """Return every model whose provider exists, each with its prices."""
+    """Return every model whose provider exists, each with its prices; `None` is a cost book that is wrong."""
     listed = _listed_tiers(tiers)
     found: dict[str, Deployment] = {}
     for name, shape in shapes.items():
@@ -75,7 +75,7 @@ def _deployment(
     )
 
 
-def _prices(name: str, shape: ModelShape, costbook: CostBook, findings: Findings) -> PriceHistory | None:
+def _prices(name: str, shape: ModelShape, costbook: CostBook | None, findings: Findings) -> PriceHistory | None:
     steps: Steps = ("models", name)
     if shape.free:
         if shape.price is not None:
@@ -83,6 +83,8 @@ def _prices(name: str, shape: ModelShape, costbook: CostBook, findings: Findings
         return None
     if shape.price is not None:
         return PriceHistory.fixed(_card(shape.price))
+    if costbook is None:
+        return None
     model = name if shape.model is None else shape.model
     history = costbook.find(model, shape.provider)
     if history is None:
@@ -104,15 +106,17 @@ def _card(price: PriceShape) -> Card:
     )
 
 
-def check_tiers(tiers: TiersShape, shapes: Mapping[str, ModelShape], findings: Findings) -> None:
-    """Check what the tiers list, and that every model has something to charge."""
+def check_tiers(
+    tiers: TiersShape, shapes: Mapping[str, ModelShape], found: Mapping[str, Deployment], findings: Findings
+) -> None:
+    """Check what the tiers list, and that every model that can be called has something to charge."""
     for tier in TIERS:
         _check_list(tier, getattr(tiers, tier), shapes, findings)
     if not any(getattr(tiers, tier) for tier in TIERS):
         findings.wrong(("tiers",), "name no model at all; auto has nowhere to go")
     listed = _listed_tiers(tiers)
-    for name, shape in shapes.items():
-        if name not in listed and shape.credits is None:
+    for name, deployment in found.items():
+        if name not in listed and deployment.credits_milli is None and deployment.provider.enabled:
             findings.warn(
                 ("models", name),
                 f"{name} is in no tier and states no credits, so naming it charges complex",

@@ -1,36 +1,52 @@
 """The sell book's YAML → its values; the terms themselves are checked where the values are made."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from margin.money import usd_to_nusd
-from margin.sellbook import TIERS, CreditTerms, Plan, PlanError, SellBook
+from margin.sellbook import OPEN, TIERS, CreditTerms, Plan, PlanError, SellBook
 from proxy.settings import document as yaml_document
 from proxy.settings import reading
+from proxy.settings.document import Document
+from proxy.settings.entries import Entry, plan_entries
 from proxy.settings.findings import Findings
 from proxy.settings.plan_shape import CreditsShape, PlanShape, PlansShape
 from proxy.settings.problems import Steps
 
-Read = tuple[SellBook, PlansShape, Findings]
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """A sell book, and every value of its YAML with its origin."""
+
+    book: SellBook
+    entries: tuple[Entry, ...]
 
 
-def read(path: Path, environ: Mapping[str, str]) -> Read:
+def read(path: Path, environ: Mapping[str, str]) -> Sold:
     """Read a sell book from its YAML.
 
     Raises:
         SettingsError: The file cannot be read, or what it says cannot be.
     """
     document, problems = yaml_document.read(path, environ)
-    shape, more = reading.validated(PlansShape, document)
+    checked = reading.checked(PlansShape, document)
     unset = reading.unset_variables(document, allowed=reading.NOWHERE)
-    findings = Findings(document, reading.merged(unset, problems, more))
+    findings = Findings(document, reading.merged(unset, problems, checked.problems), mended=checked.mended)
+    shape = checked.shape
     plans = {} if shape is None else _plans(shape, findings)
     if shape is not None and shape.default not in shape.plans:
         findings.unknown(("default",), shape.default, "plan", list(shape.plans))
     findings.stop()
     assert shape is not None, "a shape that is refused leaves a problem"
-    return SellBook(plans=plans, default=shape.default), shape, findings
+    return Sold(SellBook(plans=plans, default=shape.default), plan_entries(document, shape))
+
+
+def built_in() -> Sold:
+    """Return the sell book of who has none: the plan `open`."""
+    shape = PlansShape(plans={OPEN: PlanShape()})
+    return Sold(SellBook(), plan_entries(Document("", {}, {}, {}, {}), shape))
 
 
 def _plans(shape: PlansShape, findings: Findings) -> dict[str, Plan]:

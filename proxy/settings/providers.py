@@ -68,26 +68,38 @@ def _check_url(steps: Steps, url: str, findings: Findings) -> None:
 
 def _key(name: str, shape: ProviderShape, findings: Findings) -> tuple[Secret | None, bool]:
     steps: Steps = ("providers", name, "api_key")
-    if shape.dialect not in DIALECTS_BUILT:
-        built = ", ".join(DIALECTS_BUILT)
-        said = f"its dialect {shape.dialect} is not built yet; built are: {built}"
-        findings.warn(("providers", name, "dialect"), f"provider {name} is disabled: {said}")
+    reason = unusable(shape.dialect, shape.api_key, findings.document.unset.get(steps))
+    if reason is not None:
+        way = steps if shape.dialect in DIALECTS_BUILT else ("providers", name, "dialect")
+        findings.warn(way, f"provider {name} is disabled: {reason}")
         return None, False
-    variable = findings.document.unset.get(steps)
-    text = None if shape.api_key is None else shape.api_key.strip()
-    if variable is not None or text == "":
-        reason = "its key is empty" if variable is None else f"{variable} is unset"
-        findings.warn(steps, f"provider {name} is disabled: {reason}")
-        return None, False
-    if text is None:
+    if shape.api_key is None:
         return None, True
-    if text.startswith(OUR_KEYS):
-        said = f"a key that starts with {OUR_KEYS} is one of ours and counts as unset"
-        findings.warn(steps, f"provider {name} is disabled: {said}")
-        return None, False
+    text = shape.api_key.strip()
     if not _plain(text):
         findings.wrong(steps, "must be printable ASCII without spaces, as it goes into a header")
     return Secret(text), True
+
+
+def unusable(dialect: str, key: str | None, unset: str | None) -> str | None:
+    """Say why nothing can be sent to a provider; `None` when it can.
+
+    Args:
+        dialect: The wire format that it speaks.
+        key: The credential as written; `None` when none is.
+        unset: The environment variable that should have held it, if it is unset.
+    """
+    if dialect not in DIALECTS_BUILT:
+        return f"its dialect {dialect} is not built yet; built are: {', '.join(DIALECTS_BUILT)}"
+    if unset is not None:
+        return f"{unset} is unset"
+    if key is None:
+        return None
+    if not key.strip():
+        return "its key is empty"
+    if key.strip().startswith(OUR_KEYS):
+        return f"a key that starts with {OUR_KEYS} is one of ours and counts as unset"
+    return None
 
 
 def _plain(text: str) -> bool:

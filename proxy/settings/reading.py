@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -29,13 +30,58 @@ _SENTENCES: Final = {
 """What pydantic's kinds of error are called here; the others say it well enough themselves."""
 
 
-def validated(shape: type[ShapeT], document: Document) -> tuple[ShapeT | None, list[Problem]]:
-    """Check a document's values against a shape; return it, or what is wrong."""
+@dataclass(frozen=True, slots=True)
+class Checked(Generic[ShapeT]):
+    """A document that was held against a shape.
+
+    Args:
+        shape: Its values; where some were wrong and have defaults, with those. `None` when too much is wrong.
+        problems: What is wrong.
+        mended: Where something wrong was left out of `shape`.
+    """
+
+    shape: ShapeT | None
+    problems: list[Problem]
+    mended: tuple[Steps, ...] = ()
+
+
+def checked(shape: type[ShapeT], document: Document) -> Checked[ShapeT]:
+    """Check a document's values against a shape; wrong ones are left out where that leaves a meaning to check on."""
     try:
-        return shape.model_validate(document.tree), []
+        return Checked(shape.model_validate(document.tree), [])
     except ValidationError as error:
         details = error.errors(include_url=False)
-    return None, [_problem(shape, document, entry) for entry in details]
+    problems = [_problem(shape, document, entry) for entry in details]
+    ways = tuple(_cut(entry["loc"]) for entry in details)
+    if any(_is_named(shape, way) for way in ways):
+        return Checked(None, problems)
+    try:
+        return Checked(shape.model_validate(_without(document.tree, ways)), problems, ways)
+    except ValidationError:
+        return Checked(None, problems)
+
+
+def _cut(steps: Steps) -> Steps:
+    """Return the way to a value, or to the whole list that it is in."""
+    indices = [place for place, step in enumerate(steps) if isinstance(step, int)]
+    return steps[: indices[0]] if indices else steps
+
+
+def _is_named(shape: type[Section], steps: Steps) -> bool:
+    """Tell whether a value has a name of the operator's: without it, whoever refers to it would seem wrong, too."""
+    return not steps or not _is_section(_at(shape, steps[:-1]))
+
+
+def _without(tree: Any, ways: tuple[Steps, ...]) -> Any:
+    """Return a tree without some of its values."""
+    if not isinstance(tree, dict):
+        return tree
+    here = {way[0] for way in ways if len(way) == 1}
+    return {
+        key: _without(value, tuple(way[1:] for way in ways if len(way) > 1 and way[0] == key))
+        for key, value in tree.items()
+        if key not in here
+    }
 
 
 def unset_variables(document: Document, *, allowed: re.Pattern[str]) -> list[Problem]:
@@ -94,15 +140,24 @@ def _as_written(value: Any) -> str:
 
 
 def _keys(shape: type[Section], steps: Steps) -> Sequence[str]:
-    """Return the keys that a mapping may have, found by walking the shapes."""
+    """Return the keys that a mapping may have."""
+    return list(_fields(_at(shape, steps)))
+
+
+def _at(shape: type[Section], steps: Steps) -> Any:
+    """Return the type that stands at the end of a way, found by walking the shapes."""
     annotation: Any = shape
     for step in steps:
-        annotation = _inner(annotation)
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = _fields(annotation)[str(step)]
+        if _is_section(annotation):
+            annotation = _fields(annotation).get(str(step), Any)
         else:
-            annotation = get_args(annotation)[-1]
-    return list(_fields(_inner(annotation)))
+            annotation = (get_args(annotation) or (Any,))[-1]
+        annotation = _inner(annotation)
+    return annotation
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _fields(shape: type[BaseModel]) -> dict[str, Any]:

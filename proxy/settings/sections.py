@@ -84,12 +84,12 @@ def store_of(shape: StoreShape) -> Store:
     return Store(ledger=shape.ledger, shared=shape.shared)
 
 
-def sandbox_of(shape: SandboxShape | None, sellbook: SellBook, findings: Findings) -> Sandbox | None:
-    """Return what a sandbox starts with, its customers on plans that exist."""
+def sandbox_of(shape: SandboxShape | None, sellbook: SellBook | None, findings: Findings) -> Sandbox | None:
+    """Return what a sandbox starts with, its customers on plans that exist; `None` is a sell book that is wrong."""
     if shape is None:
         return None
     for name, customer in shape.customers.items():
-        if customer.plan not in sellbook.plans:
+        if sellbook is not None and customer.plan not in sellbook.plans:
             steps = ("sandbox", "customers", name, "plan")
             findings.unknown(steps, customer.plan, "plan", list(sellbook.plans))
     return Sandbox(

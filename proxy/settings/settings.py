@@ -6,6 +6,7 @@ from pathlib import Path
 
 from margin.costbook import CostBook
 from margin.sellbook import SellBook, Tier
+from proxy.settings.entries import Entry
 from proxy.settings.values import (
     Caching,
     Deployment,
@@ -39,8 +40,8 @@ class Settings:
         store: Where the books lie.
         sandbox: What a sandbox starts with; `None` in a configuration for production.
         warnings: One sentence each.
-        origins: Where each value came from, by dotted path: `file:line`, `default` or
-            `environment NAME`. Terms of plans lie under `sellbook.`.
+        entries: Every value as it is written, by path, with its origin; secrets are redacted.
+        local_url: The local server that fills all tiers, from the environment; `None` when none does.
     """
 
     path: Path
@@ -58,7 +59,13 @@ class Settings:
     store: Store
     sandbox: Sandbox | None
     warnings: tuple[str, ...]
-    origins: Mapping[str, str] = field(repr=False)
+    entries: tuple[Entry, ...] = field(repr=False)
+    local_url: str | None = None
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where each value came from, by dotted path: `file:line`, `default` or `environment NAME`."""
+        return {entry.path: entry.origin for entry in self.entries}
 
     @property
     def servable(self) -> bool:
@@ -78,7 +85,17 @@ def startup_errors(settings: Settings) -> tuple[str, ...]:
     """
     if settings.servable:
         return ()
-    where = f"({', '.join(settings.providers)}; {settings.path})"
     if any(provider.enabled for provider in settings.providers.values()):
+        where = f"({', '.join(settings.providers)}; {settings.path})"
         return (f"no tier has a model whose provider is enabled {where}",)
-    return (f"no provider is enabled: set the key of one {where}, or serve a simulator's answers",)
+    wanted = " or ".join(_unset_keys(settings)) or "the key of one"
+    local = "PENSTOCK_LOCAL_URL to a local server's base URL"
+    sandbox = "the sandbox (--config configs/sandbox.yaml) needs neither"
+    return (f"no provider is enabled in {settings.path}: set {wanted}, or {local}; {sandbox}",)
+
+
+def _unset_keys(settings: Settings) -> list[str]:
+    """Return the variables whose keys would enable a provider."""
+    keys = {f"providers.{name}.api_key" for name in settings.providers}
+    found = [entry.origin for entry in settings.entries if entry.path in keys and entry.value is None]
+    return [origin.removeprefix("environment ") for origin in found if origin.startswith("environment ")]

@@ -15,6 +15,7 @@ from proxy.settings.fields import (
     Flag,
     Name,
     Port,
+    Private,
     Rate,
     Section,
     Share,
@@ -89,9 +90,8 @@ class ProviderShape(Section):
         description="What paths such as /chat/completions are appended to; "
         "`simulator` is a simulated provider that costs nothing."
     )
-    api_key: str | None = Field(
+    api_key: Private | None = Field(
         None,
-        max_length=4096,
         repr=False,
         description="The credential. With an unset ${VARIABLE} the provider is disabled; "
         "without this key none is sent.",

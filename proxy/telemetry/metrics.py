@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -37,7 +37,7 @@ class Books:
     totals: Callable[[tuple[str, ...], tuple[str, ...]], list[tuple[Any, ...]]]
     credits_milli: Callable[[], dict[str, int]]
     gauges: Callable[[], dict[str, float]]
-    baseline: str
+    baseline: Callable[[], str]
 
 
 _GAUGES = {
@@ -76,6 +76,17 @@ class Metrics:
         self._refused = Counter(
             "penstock_refused", "Requests refused before they reached the books.", ("reason",), registry=self.registry
         )
+        self._reloads = Counter(
+            "penstock_config_reloads",
+            "Readings of a changed configuration, by result.",
+            ("result",),
+            registry=self.registry,
+        )
+        self._reload_ok = Gauge(
+            "penstock_config_last_reload_successful", "1 while the newest configuration serves, else 0.",
+            registry=self.registry,
+        )  # fmt: skip
+        self._reload_ok.set(1)
         self.registry.register(_LedgerCollector(books))
 
     def settled(self, record: dict[str, Any]) -> None:
@@ -95,6 +106,11 @@ class Metrics:
         """Add refusals a worker reports."""
         for reason, count in counts.items():
             self._refused.labels(reason).inc(count)
+
+    def reloaded(self, *, ok: bool) -> None:
+        """Count a reading of the configuration."""
+        self._reloads.labels("ok" if ok else "refused").inc()
+        self._reload_ok.set(1 if ok else 0)
 
     def render(self) -> bytes:
         """Return the exposition text."""
@@ -175,7 +191,7 @@ class _LedgerCollector(Collector):
         family = CounterMetricFamily(
             "penstock_baseline_usd", "What the baseline would have cost.", labels=("baseline",)
         )
-        family.add_metric((self._books.baseline,), baseline / NUSD)
+        family.add_metric((self._books.baseline(),), baseline / NUSD)
         yield family
         for name, text, nusd in (
             ("penstock_savings_usd", "Savings against the baseline, where positive.", net + negative),

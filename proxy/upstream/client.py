@@ -49,7 +49,7 @@ class Answer:
     def header(self, name: str) -> bytes | None:
         """Return a header's value."""
         value = self._response.headers.get(name)
-        return None if value is None else value.encode("latin-1")
+        return None if value is None else value.encode(self._response.headers.encoding)
 
     @property
     def is_event_stream(self) -> bool:
@@ -84,7 +84,7 @@ class Answer:
                 yield part
         except httpx.TimeoutException:
             raise Lost("idle", late=True) from None
-        except httpx.TransportError:
+        except (httpx.TransportError, httpx.StreamError):
             raise Lost("cut", late=False) from None
 
     async def close(self) -> None:
@@ -123,9 +123,14 @@ class Upstream:
         if template is None:
             template = self._templates[provider.name] = _template(provider)
         request = copy(template)
+        request.extensions = template.extensions  # a copy comes without them: without a deadline
         request.stream = httpx.ByteStream(body)
         request._content = body  # noqa: SLF001 - what reading the stream would set
         return request
+
+    def anew(self) -> Upstream:
+        """Return a door over the same connections that knows no provider yet: addresses and keys may have changed."""
+        return Upstream(self._transport)
 
     async def close(self) -> None:
         """Close all connections."""

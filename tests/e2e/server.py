@@ -106,7 +106,7 @@ class Server:
     def end(self, number: int, *, group: bool = False, within_s: float = 10.0) -> int:
         """Signal the parent or the whole group; return the parent's exit code."""
         assert self.process is not None
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):  # nobody is left to be told
             (os.killpg if group else os.kill)(self.process.pid, number)
         return self.process.wait(within_s)
 
@@ -117,15 +117,15 @@ class Server:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
 
-    def children(self, word: str) -> list[int]:
-        """Return the process ids in its group whose command holds `word`."""
-        assert self.process is not None
-        return [pid for pid, argv in _group(self.process.pid) if word in argv and pid != self.process.pid]
+    @property
+    def processes(self) -> dict[int, str]:
+        """The processes in its group that live, with their commands."""
+        return {} if self.process is None else dict(_group(self.process.pid))
 
     @property
     def workers(self) -> list[int]:
         """The process ids of its workers."""
-        return self.children("proxy.app")
+        return [pid for pid, command in self.processes.items() if " -m proxy.app " in command]
 
     # ---- how to reach it --------------------------------------------------------------------------------------------
 

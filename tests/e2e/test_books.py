@@ -40,7 +40,7 @@ def day(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Day:
     server = launch(write_config(tmp_path_factory.mktemp("config"), plans={"lean": LEAN}))
     wishes = traffic.mixed(random.Random(SEED), open_callers(server), 1_000)
     print("seed", SEED)
-    return Day(server, asyncio.run(traffic.send(server.origin, wishes, at_once=32)))
+    return Day(server, asyncio.run(traffic.send(server.port, wishes, at_once=32)))
 
 
 def open_callers(server: Server) -> list[Caller]:

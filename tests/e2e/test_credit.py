@@ -1,11 +1,13 @@
-"""Credit that runs out: exactly as much is served as was paid for, however many ask at once, on any number of workers."""
+"""Credit that runs out: exactly as much is served as was paid for, however many ask, on any number of workers."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import httpx
+import openai
 import pytest
 
+from tests.e2e import wire
 from tests.e2e.conftest import Launch
 from tests.e2e.server import Server, write_config
 
@@ -21,26 +23,17 @@ def shop(request: pytest.FixtureRequest, launch: Launch, tmp_path_factory: pytes
     server.clear_away()
 
 
-async def rush(server: Server, key: str, model: str, count: int) -> list[httpx.Response]:
-    """Send `count` requests at once, each on a connection of its own."""
-    body = {"model": model, "messages": [{"role": "user", "content": "Say hello"}]}
-    headers = {"authorization": f"Bearer {key}"}
-    limits = httpx.Limits(max_connections=count)
-    async with httpx.AsyncClient(base_url=server.origin, headers=headers, timeout=30, limits=limits) as client:
-        return await asyncio.gather(*(client.post("/v1/chat/completions", json=body) for _ in range(count)))
-
-
 def check_rush(server: Server, customer: str, model: str, *, granted: int, asked: int) -> None:
     """Grant, rush, and check that all of the credit and nothing beyond it was served."""
     covered, rest = divmod(granted, CREDITS[model])
     key = server.create_key(customer, plan="sandbox")
     server.grant(customer, granted, paid_usd=1)
 
-    answers = asyncio.run(rush(server, key, model, asked))
+    answers = asyncio.run(wire.rush(server.port, wire.chat(key, "Say hello", model=model), asked))
 
-    statuses = [answer.status_code for answer in answers]
+    statuses = [answer.status for answer in answers]
     assert (statuses.count(200), statuses.count(402)) == (covered, asked - covered)
-    refused = next(answer for answer in answers if answer.status_code == 402)
+    refused = next(answer for answer in answers if answer.status == 402)
     assert refused.json()["error"]["code"] == refused.json()["error"]["type"] == "insufficient_quota"
     assert refused.headers["x-should-retry"] == "false"
     assert server.balance(customer) == {"available": rest, "held": 0, "spent": granted - rest, "expired": 0}
@@ -56,6 +49,29 @@ def test_credit_serves_exactly_what_it_covers(shop: Server, model: str, granted:
 def test_credit_serves_exactly_what_it_covers_in_a_stampede(shop: Server):
     """The same with a thousand requests at once."""
     check_rush(shop, "stampede", "auto:simple", granted=600, asked=1_000)
+
+
+def test_last_credits_are_spent_whatever_requests_cost(shop: Server):
+    """What a worker has left of its lease counts towards a dearer request: 1 + 10 + 10 of 24 credits, then no more."""
+    key = shop.create_key("mixed", plan="sandbox")
+    shop.grant("mixed", 24, paid_usd=1)
+    models = ("auto:simple", "auto:complex", "auto:complex", "auto:complex")
+
+    # One connection, so one worker: what it was lent for the first request is left over for the second.
+    with shop.openai(key) as client:
+        ask = client.chat.completions.with_raw_response.create
+        statuses = [status(ask, model=model, messages=[{"role": "user", "content": "Say hello"}]) for model in models]
+
+    assert statuses == [200, 200, 200, 402]
+    assert shop.balance("mixed") == {"available": 3, "held": 0, "spent": 21, "expired": 0}
+
+
+def status(ask: Callable[..., Any], **fields: Any) -> int:
+    """Return how a request ended."""
+    try:
+        return ask(**fields).status_code
+    except openai.APIStatusError as refused:
+        return refused.status_code
 
 
 def test_grant_takes_effect_at_once(shop: Server):

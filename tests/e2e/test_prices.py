@@ -27,9 +27,7 @@ def faulty_provider(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         process.terminate()
 
 
-def test_one_per_cent_is_noticed_on_either_side(
-    faulty_provider: tuple[str, Path], launch: Launch, tmp_path: Path
-):
+def test_one_per_cent_is_noticed_on_either_side(faulty_provider: tuple[str, Path], launch: Launch, tmp_path: Path):
     """The model whose bill is wrong and the model whose price we have wrong are named, the right ones are not."""
     url, invoice = faulty_provider
     provider = {"dialect": "openai", "base_url": f"{url}/v1", "api_key": "k"}

@@ -1,6 +1,7 @@
 """Mixed traffic: what many customers ask in a day, drawn from a seed, and what each of them was told it cost."""
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import httpx
+from tests.e2e import wire
+from tests.e2e.wire import Answer
 
 SIMPLE = ("Translate hello to French", "What is the capital of Peru?", "Fix the spelling: recieve", "Say hello")
 MEDIUM = (
@@ -28,6 +30,7 @@ class Wish:
     """One request to be sent. `breaks`: the status it is refused with, None when it is a good one."""
 
     customer: str
+    key: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
     breaks: int | None
@@ -56,7 +59,7 @@ class Caller:
     def headers(self) -> dict[str, str]:
         """The headers of its requests; the cost is asked for."""
         named = {"x-penstock-customer": self.customer} if self.names_customer else {}
-        return {"authorization": f"Bearer {self.key}", "x-penstock-cost": "1", **named}
+        return {"x-penstock-cost": "1", **named}
 
 
 def mixed(rng: random.Random, callers: Sequence[Caller], count: int) -> list[Wish]:
@@ -76,38 +79,36 @@ def _wish(rng: random.Random, caller: Caller, number: int) -> Wish:
         body["messages"].insert(0, {"role": "system", "content": "You answer in the style of the house. " * 200})
     if rng.random() < 0.05:
         return _broken(rng, caller, body)
-    return Wish(caller.customer, caller.headers, body, None)
+    return Wish(caller.customer, caller.key, caller.headers, body, None)
 
 
 def _broken(rng: random.Random, caller: Caller, body: dict[str, Any]) -> Wish:
     status = rng.choice((400, 401, 404))
     if status == 400:
-        return Wish(caller.customer, caller.headers, {**body, "messages": []}, 400)
+        return Wish(caller.customer, caller.key, caller.headers, {**body, "messages": []}, 400)
     if status == 404:
-        return Wish(caller.customer, caller.headers, {**body, "model": "gpt-nonsense"}, 404)
-    return Wish(caller.customer, caller.headers | {"authorization": "Bearer sk-penstock-nobodys"}, body, 401)
+        return Wish(caller.customer, caller.key, caller.headers, {**body, "model": "gpt-nonsense"}, 404)
+    return Wish(caller.customer, "sk-penstock-nobodys", caller.headers, body, 401)
 
 
-async def send(origin: str, wishes: Iterable[Wish], *, at_once: int) -> list[Told]:
-    """Send all requests, `at_once` at a time, each to the end of its answer."""
+async def send(port: int, wishes: Iterable[Wish], *, at_once: int) -> list[Told]:
+    """Send all requests, `at_once` at a time, each on a connection of its own and to the end of its answer."""
     turn = asyncio.Semaphore(at_once)
-    limits = httpx.Limits(max_connections=at_once)
-    async with httpx.AsyncClient(base_url=origin, timeout=60, limits=limits) as client:
 
-        async def one(wish: Wish) -> Told:
-            async with turn:
-                return _told(wish, await client.post("/v1/chat/completions", json=wish.body, headers=wish.headers))
+    async def one(wish: Wish) -> Told:
+        headers = [f"{name}: {value}" for name, value in wish.headers.items()]
+        async with turn:
+            return _told(wish, await wire.ask(port, wire.request(wish.key, json.dumps(wish.body).encode(), *headers)))
 
-        return await asyncio.gather(*map(one, wishes))
+    return await asyncio.gather(*map(one, wishes))
 
 
-def _told(wish: Wish, answer: httpx.Response) -> Told:
-    if answer.status_code != 200:
-        return Told(wish, answer.status_code, None, Decimal(0), None)
+def _told(wish: Wish, answer: Answer) -> Told:
+    if answer.status != 200:
+        return Told(wish, answer.status, None, Decimal(0), None)
     if wish.body.get("stream"):
-        assert answer.text.endswith("data: [DONE]\n\n"), answer.text[-300:]
-        _, _, cost = answer.text.rpartition(": x-penstock-cost-usd ")
-        cost = cost.partition("\n")[0]
+        assert answer.body.endswith(wire.DONE), answer.body[-300:]
+        cost = answer.body.rpartition(b": x-penstock-cost-usd ")[2].partition(b"\n")[0].decode()
     else:
         cost = answer.headers["x-penstock-cost-usd"]
     charged = Decimal(answer.headers["x-penstock-credits-charged"])

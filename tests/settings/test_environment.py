@@ -138,11 +138,11 @@ def test_origins(tmp_path: Path) -> None:
 
     origins = loaded(tmp_path, GOOD, plans=plans).origins
 
-    assert origins["tiers.simple[0]"] == f"{tmp_path}/penstock.yaml:13"
+    assert origins["tiers.simple"] == f"{tmp_path}/penstock.yaml:13"
     assert origins["providers.openai.api_key"] == "environment OPENAI_API_KEY"
     assert origins["server.port"] == "default"
-    assert origins["sellbook.plans.open.credits.included"] == f"{tmp_path}/plans.yaml:4"
-    assert origins["sellbook.plans.open.credits.enforce"] == "default"
+    assert origins["plans.open.credits.included"] == f"{tmp_path}/plans.yaml:4"
+    assert origins["plans.open.credits.enforce"] == "default"
 
 
 def test_file_paths_resolve_against_the_file(tmp_path: Path) -> None:

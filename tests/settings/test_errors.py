@@ -204,7 +204,7 @@ REFUSED = {
     ),
     "plans file missing": (
         GOOD + "plans: sell.yaml\n",
-        "sell.yaml: cannot be read: No such file or directory",
+        "penstock.yaml:17: plans: sell.yaml cannot be read: No such file or directory",
     ),
 }
 

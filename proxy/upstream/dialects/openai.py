@@ -169,8 +169,9 @@ class ChatStream:
         return max(self.events, (self.relayed_bytes - 150 * self.events) // 4)
 
     def _read_first(self, block: bytes) -> None:
-        found = _object(sse.split(block)[0])
-        self.call_id = None if found is None else _text(found.get("id"))
+        # Not always the first event: comments and frames that we cannot read may come before it.
+        found = (_object(event) for event in sse.split(block))
+        self.call_id = next((_text(each["id"]) for each in found if each is not None and "id" in each), None)
 
     def _read_events(self, block: bytes) -> bytes:
         return b"".join(event for event in sse.split(block) if self._keeps(event))

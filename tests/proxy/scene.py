@@ -1,0 +1,243 @@
+"""One worker in this process: a keeper that lends, a real journal, the simulator as provider."""
+
+import asyncio
+import time
+import types
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from margin import journal
+from margin.journal import Journal, JournalBroken, Position
+from proxy.admission import KeeperAway, Lease, Wallets
+from proxy.exchange import Inbound, Reply, serve
+from proxy.identity import Identity, Principal
+from proxy.settings import Settings, load
+from proxy.upstream.client import Upstream
+from proxy.wire import sse
+from proxy.world import World
+from simulator.app import Simulator, build
+from simulator.options import SimulatorOptions
+from tests.proxy.provider import Loopback
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+LENT = 1_000_000
+CUSTOMER = 1
+Record = dict[str, Any]
+
+
+class Keeper:
+    """Lends once what the customer has, and opens customers."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.wallets = Wallets(self)
+        self._identity = identity
+        self.credits_milli = LENT
+        self.is_away = False
+        self.opened: list[str] = []
+
+    async def lease(self, customer: int, need_milli: int, returned_milli: int) -> bool:
+        """Lend everything."""
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise KeeperAway
+        given, self.credits_milli = self.credits_milli + returned_milli, 0
+        if given < need_milli:
+            self.credits_milli = given
+            return False
+        self.wallets.add(customer, Lease(given, None))
+        return True
+
+    async def open_customer(self, name: str) -> None:
+        """Open on the default plan."""
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise KeeperAway
+        self.opened.append(name)
+        self._identity.put_customer(100 + len(self.opened), name, "open")
+
+
+class Brittle(Journal):
+    """A journal whose disk is full from its `fails_at`th record on."""
+
+    fails_at: int | None = None
+    appended = 0
+
+    def append(self, record: Record) -> None:
+        """Write, or break."""
+        if self.fails_at is not None and self.appended >= self.fails_at:
+            self.is_broken = True
+            raise JournalBroken("the disk is full")
+        super().append(record)
+        self.appended += 1
+
+
+class Caller:
+    """The outlet: what the caller got, and what it does at some event."""
+
+    def __init__(self) -> None:
+        self.got = b""
+        self.sends = 0
+        self.at: dict[int, Any] = {}
+
+    async def send(self, data: bytes) -> None:
+        """Take bytes; then do what was planned for this moment."""
+        self.got += data
+        self.sends += 1
+        await asyncio.sleep(0)
+        if self.sends in self.at:
+            self.at[self.sends]()
+
+    @property
+    def payloads(self) -> list[Any]:
+        """The events' data, parsed but for `[DONE]`."""
+        found = [sse.payload(each) for each in sse.split(self.got)]
+        return [each if each == sse.DONE else orjson.loads(each) for each in found if each is not None]
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """The last event's error, if it is one."""
+        last = self.payloads[-1] if self.payloads else None
+        return last.get("error") if isinstance(last, dict) else None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the stream ended cleanly."""
+        return bool(self.payloads) and self.payloads[-1] == sse.DONE
+
+
+@dataclass
+class Scene:
+    """A world and everything around it."""
+
+    world: World
+    keeper: Keeper
+    provider: Loopback
+    simulator: Simulator
+    journal: Brittle
+    principal: Principal
+    caller: Caller = field(default_factory=Caller)
+
+    async def ask(self, prompt: str = "hi", *, headers: dict[bytes, bytes] | None = None, **fields: Any) -> Reply:
+        """Serve one request."""
+        body = {"model": "auto:simple", "messages": [{"role": "user", "content": prompt}], **fields}
+        inbound = Inbound(headers or {}, orjson.dumps(body))
+        return await serve(self.world, self.principal, inbound, time.perf_counter())
+
+    async def stream(self, prompt: str = "hi", **fields: Any) -> Reply:
+        """Serve one streamed request to its end; `caller` has what came."""
+        reply = await self.ask(prompt, stream=True, **fields)
+        assert reply.relay is not None
+        await reply.relay.run(self.caller)
+        return reply
+
+    async def simulator_fails(self, fault: str, *, times: int) -> None:
+        """Let the provider's next calls suffer a fault."""
+        rules = orjson.dumps([{"fault": fault, "times": times}])
+        url = "http://simulator.invalid/_simulator/faults"
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.simulator)) as client:
+            (await client.post(url, content=rules)).raise_for_status()
+
+    def records(self) -> list[Record]:
+        """What was journalled."""
+        return [line.record for line in journal.read(self.journal.path, Position())]
+
+    def kinds(self) -> list[str]:
+        """The kinds of the records, in order."""
+        return [record["k"] for record in self.records()]
+
+    def end(self) -> Record:
+        """The record that closed the only exchange."""
+        (found,) = (record for record in self.records() if record["k"] in {"settled", "void"})
+        return found
+
+    def billed(self) -> list[Record]:
+        """The provider's own invoice."""
+        return self.simulator.invoice.lines()
+
+    @property
+    def spent_milli(self) -> int:
+        """What is gone from what was lent."""
+        left = self.world.wallets.left_milli(CUSTOMER)
+        return 0 if left is None else LENT - left
+
+
+@asynccontextmanager
+async def scene(
+    folder: Path, *, plan: str = "sandbox", scopes: str = "serve", timeouts: str | None = None, drain: str = "5s"
+) -> AsyncIterator[Scene]:
+    """A scene; at its end all work is done and the journal is closed."""
+    identity = Identity()
+    identity.put_customer(CUSTOMER, "sandbox", plan)
+    keeper = Keeper(identity)
+    simulator = build(SimulatorOptions(invoice=None, speed=0))
+    provider = Loopback(simulator)
+    (folder / "journals").mkdir()
+    book = Brittle(folder / "journals" / "worker.journal")
+    settings = configured(folder, timeouts, drain)
+    world = World(settings, identity, keeper.wallets, book, Upstream(provider), keeper)
+    principal = Principal("key_1", CUSTOMER, "sandbox", plan, frozenset(scopes.split()))
+    try:
+        yield Scene(world, keeper, provider, simulator, book, principal)
+        await world.tasks.finish(5)
+        await asyncio.wait_for(provider.aclose(), 5)
+    finally:
+        book.close()
+
+
+def configured(folder: Path, timeouts: str | None, drain: str) -> Settings:
+    """The sandbox's settings, with other waits."""
+    text = (CONFIGS / "sandbox.yaml").read_text(encoding="utf-8")
+    if timeouts is not None:
+        text = text.replace("api_key: simulator}", f"api_key: simulator, timeouts: {timeouts}}}")
+    (folder / "sandbox.yaml").write_text(f"{text}\nserver: {{drain: {drain}}}\n", encoding="utf-8")
+    (folder / "sandbox-plans.yaml").write_bytes((CONFIGS / "sandbox-plans.yaml").read_bytes())
+    return load(folder / "sandbox.yaml", environ={})
+
+
+def check_books(records: list[Record]) -> None:
+    """For each exchange: one hold, then calls, then marks, then exactly one end, and nothing after it."""
+    exchanges: dict[str, list[Record]] = {}
+    for record in records:
+        exchanges.setdefault(record["x"], []).append(record)
+    for found in exchanges.values():
+        kinds = [record["k"] for record in found]
+        assert kinds[0] == "held", kinds
+        assert kinds.count("held") == 1, kinds
+        assert sum(kind in {"settled", "void"} for kind in kinds) == 1, kinds
+        assert kinds[-1] in {"settled", "void"}, kinds
+        assert kinds[1:-1] == sorted(kinds[1:-1]), kinds  # called before mark
+        if kinds[-1] == "settled":
+            assert 0 <= found[-1]["cr"] <= found[0]["cr"]
+
+
+def charged_milli(records: list[Record]) -> int:
+    """Credits charged by all settlements."""
+    return sum(record["cr"] for record in records if record["k"] == "settled")
+
+
+@types.coroutine
+def cancelled_at(work: Any, turn: int) -> Generator[Any, Any, Any]:
+    """Await `work`; at its `turn`th suspension the task that awaits it is cancelled."""
+    steps, outcome = work.__await__(), None
+    error: BaseException | None = None
+    while True:
+        try:
+            waits_for = steps.send(outcome) if error is None else steps.throw(error)
+        except StopIteration as done:
+            return done.value
+        turn -= 1
+        if turn == 0:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+        outcome, error = None, None
+        try:
+            outcome = yield waits_for
+        except BaseException as thrown:  # noqa: BLE001 - passed on into the work
+            error = thrown

@@ -1,0 +1,269 @@
+"""Cancelled at any moment, the books close: exactly one end for each hold, and no credit is lost."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from proxy import identity
+from proxy.api.hot import chat_completions
+from proxy.wire.errors import ProxyError
+from tests.proxy.scene import CUSTOMER, LENT, Scene, cancelled_at, charged_milli, check_books, scene
+
+TURNS_MAX = 400
+"""No exchange here awaits more often: a loop that does not reach its end is a bug of the test."""
+
+
+def asked(tmp_path: Path, turn: int, prompt: str, *, stream: bool, part: str) -> tuple[Scene, bool]:
+    """Play one exchange, its `part` cancelled at a turn; say whether it had so many."""
+    folder = tmp_path / str(turn)
+    folder.mkdir()
+
+    async def whole(here: Scene) -> None:
+        reply = await here.ask(prompt, stream=stream)
+        if reply.relay is not None:
+            await reply.relay.run(here.caller)
+
+    async def pumped(here: Scene) -> None:
+        reply = await here.ask(prompt, stream=stream)
+        assert reply.relay is not None
+        await cancelled_at(reply.relay._run(here.caller), turn)
+
+    async def main() -> tuple[Scene, bool]:
+        async with scene(folder) as here:
+            work = pumped(here) if part == "pump" else cancelled_at(whole(here), turn)
+            (outcome,) = await asyncio.gather(asyncio.ensure_future(work), return_exceptions=True)
+            assert outcome is None or isinstance(outcome, asyncio.CancelledError | ProxyError), repr(outcome)
+        return here, isinstance(outcome, asyncio.CancelledError)
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "stream", "part"),
+    [
+        ("hi [[sim: tokens=5]]", False, "exchange"),
+        ("hi [[sim: status=503]]", False, "exchange"),
+        ("hi [[sim: tokens=5]]", True, "exchange"),
+        ("hi [[sim: tokens=5]]", True, "pump"),
+        ("hi [[sim: error_in_stream=3 tokens=5]]", True, "pump"),
+    ],
+    ids=["plain", "fallbacks", "stream", "pump", "pump of an error"],
+)
+def test_a_cancellation_at_any_await_closes_the_books(tmp_path: Path, prompt: str, stream: bool, part: str) -> None:
+    """At the first, the second, … up to the last: one end for a hold, and lent = left + charged."""
+    reached = 0
+    for turn in range(1, TURNS_MAX):
+        found, was_cancelled = asked(tmp_path, turn, prompt, stream=stream, part=part)
+        check_books(found.records())
+        assert found.spent_milli == charged_milli(found.records()), turn
+        if not was_cancelled:
+            break
+        reached = turn
+
+    assert 2 <= reached < TURNS_MAX - 1
+    assert not was_cancelled
+
+
+def test_a_cancelled_stream_is_read_to_its_end(tmp_path: Path) -> None:
+    """A server that cancels its task when the caller leaves changes nothing of the bill."""
+
+    async def main() -> Scene:
+        async with scene(tmp_path) as here:
+            task = asyncio.ensure_future(here.stream("hi [[sim: tokens=20]]"))
+            here.caller.at[3] = task.cancel
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert here.kinds() == ["held", "called", "mark"]
+        return here
+
+    found = asyncio.run(main())
+
+    end = found.end()
+    check_books(found.records())
+    assert found.caller.sends < 20
+    assert not found.caller.is_done
+    assert (end["o"], end["a"][0]["kind"], end["a"][0]["u"]["output"]) == ("client_gone", "model", 20)
+
+
+@pytest.mark.xfail(reason="a cancelled call is voided without the cost line of what was sent", raises=AssertionError)
+def test_a_cancelled_call_has_its_cost_line(tmp_path: Path) -> None:
+    """What the provider was sent it may bill: for each call in the journal there is a line at the end."""
+    calls = 0
+    for turn in range(1, TURNS_MAX):
+        found, was_cancelled = asked(tmp_path, turn, "hi [[sim: tokens=5]]", stream=False, part="exchange")
+        if not was_cancelled:
+            break
+        called = [record["n"] for record in found.records() if record["k"] == "called"]
+        calls += len(called)
+        assert [line["n"] for record in found.records() for line in record.get("a", [])] == called
+
+    assert calls > 0
+
+
+# ---- through the server's door -------------------------------------------------------------------------------------
+
+
+class Server:
+    """What an ASGI server gives to the app: one request, and a place for its answer."""
+
+    def __init__(self, here: Scene, prompt: str, *, stream: bool, model: str = "auto:simple") -> None:
+        id_, key, digest = identity.new_key()
+        here.world.identity.put_key(id_, digest, CUSTOMER, ["serve"])
+        body = {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": stream}
+        self._body = orjson.dumps(body)
+        self._was_read = False
+        self.scope: dict[str, Any] = {"headers": [(b"authorization", b"Bearer " + key.encode())]}
+        self.sent: list[dict[str, Any]] = []
+        self.fails_at: int | None = None
+
+    async def receive(self) -> dict[str, Any]:
+        """The body, and then nothing for as long as the caller stays."""
+        if self._was_read:
+            await asyncio.Event().wait()
+        self._was_read = True
+        return {"type": "http.request", "body": self._body}
+
+    async def send(self, message: Any) -> None:
+        """Take a part of the answer."""
+        await asyncio.sleep(0)
+        if self.fails_at == len(self.sent):
+            raise ConnectionResetError("gone")
+        self.sent.append(message)
+
+    @property
+    def status(self) -> int:
+        """The answer's status."""
+        return int(self.sent[0]["status"])
+
+    @property
+    def body(self) -> bytes:
+        """The answer's body."""
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+
+def through_the_door(
+    tmp_path: Path, turn: int, *, stream: bool, fails_at: int | None = None
+) -> tuple[Scene, Server, BaseException | None]:
+    """Serve one request as the server would, cancelled at a turn; return how it ended."""
+    folder = tmp_path / str(turn)
+    folder.mkdir()
+
+    async def main() -> tuple[Scene, Server, BaseException | None]:
+        async with scene(folder) as here:
+            server = Server(here, "hi [[sim: tokens=5]]", stream=stream)
+            server.fails_at = fails_at
+            work = chat_completions(here.world, server.scope, server.receive, server.send)
+            task = asyncio.ensure_future(cancelled_at(work, turn))
+            (outcome,) = await asyncio.gather(task, return_exceptions=True)
+            assert here.world.exchanges_open == 0
+        return here, server, outcome
+
+    return asyncio.run(main())
+
+
+HOLE = pytest.mark.xfail(reason="a stream whose start cannot be sent is never relayed and never settled")
+
+
+@pytest.mark.parametrize("stream", [False, pytest.param(True, marks=HOLE)], ids=["plain", "stream"])
+def test_a_server_may_cancel_its_task_at_any_await(tmp_path: Path, stream: bool) -> None:
+    """Also between the exchange and the first byte, and between the bytes."""
+    for turn in range(1, TURNS_MAX):
+        found, _, outcome = through_the_door(tmp_path, turn, stream=stream)
+        check_books(found.records())
+        assert found.spent_milli == charged_milli(found.records())
+        if outcome is None:
+            break
+
+    assert turn > 3
+    assert outcome is None
+
+
+@pytest.mark.parametrize("fails_at", [pytest.param(0, marks=HOLE), 1, 2, 3])
+def test_a_send_that_fails_closes_the_books(tmp_path: Path, fails_at: int) -> None:
+    """At the head, at the first event, at later ones."""
+    found, _, outcome = through_the_door(tmp_path, 0, stream=True, fails_at=fails_at)
+
+    assert isinstance(outcome, ConnectionResetError)
+    check_books(found.records())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_whole_answers_go_through_the_door(tmp_path: Path, stream: bool) -> None:
+    """The same door with nobody in the way: 200, and one settlement."""
+    found, server, outcome = through_the_door(tmp_path, 0, stream=stream)
+
+    assert (outcome, server.status) == (None, 200)
+    assert found.end()["o"] == "ok"
+    assert server.body.endswith(b"data: [DONE]\n\n" if stream else b"}")
+
+
+def test_a_bug_of_ours_shows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """500 in our own words; the hold went back; the text of the exception stays in the log."""
+
+    async def buggy(*_: Any) -> Any:
+        await asyncio.sleep(0)
+        raise RuntimeError("password=hunter2")
+
+    async def main() -> tuple[Scene, Server]:
+        async with scene(tmp_path) as here:
+            monkeypatch.setattr(here.world.upstream, "call", buggy)
+            server = Server(here, "hi", stream=False)
+            await chat_completions(here.world, server.scope, server.receive, server.send)
+        return here, server
+
+    found, server = asyncio.run(main())
+
+    assert server.status == 500
+    assert b"hunter2" not in server.body
+    assert b"Traceback" not in server.body
+    assert orjson.loads(server.body)["error"]["type"] == "server_error"
+    assert (found.end()["k"], found.spent_milli) == ("void", 0)
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_full_disk_shows_nothing(tmp_path: Path, written: int, stream: bool) -> None:
+    """503 before the first byte, with a time to come back, or a stream that just ends; no word of the cause."""
+
+    async def main() -> Server:
+        async with scene(tmp_path) as here:
+            here.journal.fails_at = written
+            server = Server(here, "hi [[sim: tokens=5]]", stream=stream)
+            work = chat_completions(here.world, server.scope, server.receive, server.send)
+            await asyncio.gather(asyncio.ensure_future(work), return_exceptions=True)
+        return server
+
+    server = asyncio.run(main())
+
+    assert b"disk" not in server.body
+    assert b"Traceback" not in server.body
+    assert b"[DONE]" not in server.body
+    if stream and written == 2:
+        assert server.status == 200
+    else:
+        assert server.status == 503
+        assert (b"retry-after", b"5") in server.sent[0]["headers"]
+
+
+def test_too_many_at_once_are_refused(tmp_path: Path) -> None:
+    """Before anything is read: 503, and nothing in the books."""
+
+    async def main() -> tuple[Scene, Server]:
+        async with scene(tmp_path) as here:
+            here.world.exchanges_open = here.world.settings.server.exchanges_max
+            server = Server(here, "hi", stream=False)
+            started = time.perf_counter()
+            await chat_completions(here.world, server.scope, server.receive, server.send)
+            assert time.perf_counter() - started < 1
+            assert here.world.exchanges_open == here.world.settings.server.exchanges_max
+        return here, server
+
+    found, server = asyncio.run(main())
+
+    assert server.status == 503
+    assert found.records() == []
+    assert found.world.wallets.left_milli(CUSTOMER) in {None, LENT}
