@@ -69,6 +69,14 @@ def attempt(
             "cost": cost_nusd, "id": call_id, "st": status}  # fmt: skip
 
 
+def lost(call: Record) -> Record:
+    """The cost line of a call nobody saw the answer of: its input's cost, as far as it is known."""
+    return attempt(
+        n=call["n"], provider=call["p"], deployment=call["d"], model=call["m"], card=call["card"], kind="failed",
+        usage={"input": call["in"]}, cost_nusd=call["inc"], call_id=None, status=None,
+    )  # fmt: skip
+
+
 def settled(
     *, x: str, t: int, outcome: Outcome, credits_milli: int, attempts: list[Record],
     baseline_nusd: int | None, decision: Record,

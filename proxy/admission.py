@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from margin import records
@@ -17,11 +18,10 @@ from margin.records import Outcome, Record
 from proxy.life import Stage, move
 from proxy.wire.errors import OutOfCredit, Unavailable
 
-FILL_DEADLINE_S = 1.0
-"""The keeper answers from memory; a second covers its recalling leases from other workers."""
-
-FILL_ROUNDS_MAX = 8
-"""A fill brings at least one request's need, so each round serves somebody; eight bound the wait under a stampede."""
+FILL_DEADLINE_S = 5.0
+"""The keeper has a second of its own for calling leases in; the rest is for a loop that a stampede keeps busy."""
+FILL_ROUNDS_MAX = 16
+"""A fill brings what all who wait at its start need, if there is that much; more rounds than a few mean a stampede."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,12 @@ class KeeperAway(Exception):
 class Lender(Protocol):
     """The keeper, as admission sees it."""
 
-    async def lease(self, customer: int, need_milli: int, returned_milli: int) -> bool:
-        """Add a lease of at least `need_milli` to the wallet; False when the customer has less; raises `KeeperAway`."""
+    async def lease(self, customer: int, need_milli: int, wish_milli: int, returned_milli: int) -> bool:
+        """Add a lease of at least `need_milli`, better `wish_milli`, to the wallet; False when the customer has less.
+
+        Raises:
+            KeeperAway: no word in time: nobody knows.
+        """
         ...
 
 
@@ -51,7 +55,8 @@ class Wallets:
         self._lender = lender
         self._balance_milli: dict[int, int] = {}
         self._expires_t: dict[int, int | None] = {}
-        self._fills: dict[int, asyncio.Future[bool]] = {}
+        self._fills: dict[int, asyncio.Future[int | None]] = {}
+        self._waiting_milli: dict[int, int] = {}
 
     def take(self, customer: int, milli: int, t: int) -> bool:
         """Spend from the lease; False when it is dry or ended."""
@@ -85,26 +90,33 @@ class Wallets:
         """Return what the lease still holds; None when there is no lease."""
         return self._balance_milli.get(customer)
 
-    async def fill(self, customer: int, need_milli: int, t: int) -> bool:
-        """Ask the keeper for credits; simultaneous askers share one fill. False: the keeper said no.
+    async def fill(self, customer: int, need_milli: int) -> int | None:
+        """Ask the keeper for credits; simultaneous askers share one fill.
+
+        Returns None when a lease came, else the need that the keeper refused: it may be another asker's, and larger.
 
         Raises:
             KeeperAway: no word from the keeper in time.
         """
-        running = self._fills.get(customer)
-        if running is not None:
-            return await asyncio.shield(running)
-        fill = asyncio.ensure_future(self._ask(customer, need_milli, t))
-        self._fills[customer] = fill
-        fill.add_done_callback(lambda done: self._filled(customer, done))
-        return await asyncio.shield(fill)
+        self._waiting_milli[customer] = self._waiting_milli.get(customer, 0) + need_milli
+        try:
+            fill = self._fills.get(customer)
+            if fill is None:
+                fill = self._fills[customer] = asyncio.ensure_future(self._ask(customer, need_milli))
+                fill.add_done_callback(partial(self._filled, customer))
+            return await asyncio.shield(fill)
+        finally:
+            self._waiting_milli[customer] -= need_milli
 
-    async def _ask(self, customer: int, need_milli: int, t: int) -> bool:
-        expires = self._expires_t.get(customer)
-        returned = self.surrender(customer) if expires is not None and expires <= t else 0
-        return await self._lender.lease(customer, need_milli, returned)
+    async def _ask(self, customer: int, need_milli: int) -> int | None:
+        # What is left here counts too: it goes back first, so that the keeper sees all of it.
+        returned = self.surrender(customer)
+        # All who wait are asked for, so that one fill serves them and not one of them.
+        wish_milli = max(need_milli, self._waiting_milli[customer])
+        is_lent = await self._lender.lease(customer, need_milli, wish_milli, returned)
+        return None if is_lent else need_milli
 
-    def _filled(self, customer: int, done: asyncio.Future[bool]) -> None:
+    def _filled(self, customer: int, done: asyncio.Future[int | None]) -> None:
         self._fills.pop(customer, None)
         if not done.cancelled():
             done.exception()  # seen here too, so that a fill all askers left does not warn
@@ -117,16 +129,17 @@ async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[
         OutOfCredit: the keeper says the customer has less.
         Unavailable: the keeper did not answer in time. Never served for free.
     """
-    # More than one round: those who shared a fill may find that it was spent before them.
     for _ in range(FILL_ROUNDS_MAX):
         if wallets.take(customer, milli, now()):
             return
         try:
-            if not await wallets.fill(customer, milli, now()):
-                break
+            refused_milli = await wallets.fill(customer, milli)
         except KeeperAway:
             raise Unavailable("The credit balance cannot be checked right now.") from None
-    raise OutOfCredit(f"The credits do not cover this request: it needs {milli / 1000:g}.")
+        # A larger request's no is not ours: we ask for ourselves in the next round.
+        if refused_milli is not None and refused_milli <= milli:
+            raise OutOfCredit(f"The credits do not cover this request: it needs {milli / 1000:g}.")
+    raise Unavailable("Too many requests want this customer's credits at once.")
 
 
 class Ticket:
@@ -141,6 +154,7 @@ class Ticket:
         "customer",
         "held_milli",
         "held_t",
+        "last_call",
         "stage",
         "x",
     )
@@ -152,6 +166,7 @@ class Ticket:
         self.held_milli = 0
         self.held_t = 0
         self.called_t = 0
+        self.last_call: Record | None = None
         self.attempts: list[Record] = []
 
     def hold(self, record: Record) -> None:
@@ -172,7 +187,7 @@ class Ticket:
     def call(self, record: Record) -> None:
         """Journal the intent to call, before a byte goes upstream."""
         self._journal.append(record)
-        self.called_t = record["t"]
+        self.called_t, self.last_call = record["t"], record
         self.stage = move(self.stage, Stage.CALLED)
 
     def streaming(self) -> None:

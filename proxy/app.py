@@ -37,6 +37,7 @@ from proxy.world import World
 
 log = logging.getLogger("penstock")
 
+HOT_PATH = "/v1/chat/completions"
 REPORT_S = 0.5
 """How often refusals are reported to the keeper."""
 DRAIN_AT_END_S = 1.0
@@ -54,7 +55,7 @@ def build(world: World, is_ready: Callable[[], bool]) -> App:
     framework = routes.build(world, is_ready)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == "/v1/chat/completions" and scope["method"] == "POST":
+        if scope["type"] == "http" and scope["path"] == HOT_PATH and scope["method"] == "POST":
             await chat_completions(world, scope, receive, send)
         else:
             await framework(scope, receive, send)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from classifiers import judge, read_ask
 from margin import records
@@ -94,7 +94,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
         raise Unavailable("The books cannot be written right now.", retry_after_s=5) from None
     except BaseException:
         # Cancelled, or a bug of ours: the ticket is closed all the same.
-        void(world, ticket, "aborted")
+        abandon(world, ticket)
         raise
 
 
@@ -169,7 +169,8 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
             failure = _failed(world, case, n, deployment, error)
             continue
         if answer.status == 200:
-            return Call(n, deployment, 200, time.perf_counter() - before), answer
+            now = time.perf_counter()
+            return Call(n, deployment, 200, upstream_s=now - before, overhead_s=before - case.started), answer
         failure = await _refused(world, case, n, deployment, answer)
         if isinstance(failure, Refused):
             break
@@ -224,7 +225,7 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
         # It answered 200 and broke off, or sent nonsense: it may bill, the caller does not pay.
         settle(case, call, None, "error", call_id=None, output_estimate=0, t=world.now())
         raise UpstreamBroke("The provider's answer broke off or is no answer.") from error
-    call = Call(call.n, call.deployment, call.status, call.upstream_s + time.perf_counter() - before)
+    call = replace(call, upstream_s=call.upstream_s + time.perf_counter() - before)
     cost = settle(case, call, usage, "ok", call_id=call_id, output_estimate=len(body) // 4, t=world.now())
     await world.durable()
     found = [headers.JSON, *_headers(world, case, call)]
@@ -254,14 +255,23 @@ def void(world: World, ticket: Ticket, why: str) -> None:
             ticket.void(world.now(), why)
 
 
+def abandon(world: World, ticket: Ticket) -> None:
+    """Close an exchange that ends inside a call: what its input may cost stays booked, the caller pays nothing."""
+    call = ticket.last_call
+    if ticket.is_open and call is not None and len(ticket.attempts) < call["n"]:
+        ticket.attempts.append(records.lost(call))
+    void(world, ticket, "aborted")
+
+
 def _headers(world: World, case: Case, call: Call) -> Headers:
     """Return the headers that say what happened."""
     route = case.route
+    # Of a stream: up to its first byte. Reading, judging, routing, holding, settling, and waiting for our own loop.
     overhead_ms = (time.perf_counter() - case.started - call.upstream_s) * 1000
     found = [
         (b"x-penstock-request-id", case.ticket.x.encode()),
         (b"x-penstock-tier", route.charge_tier.encode()),
-        (b"x-penstock-served-tier", route.served_tier.encode()),
+        (b"x-penstock-served-tier", policy.tier_of(case.settings, call.deployment, route.served_tier).encode()),
         (b"x-penstock-confidence", b"%.2f" % case.judgement.confidence),
         (b"x-penstock-model", call.deployment.name.encode()),
         (b"x-penstock-provider", call.deployment.provider.name.encode()),
@@ -271,7 +281,8 @@ def _headers(world: World, case: Case, call: Call) -> Headers:
         (b"x-penstock-overhead-ms", b"%.2f" % overhead_ms),
     ]
     left = world.wallets.left_milli(case.ticket.customer)
-    if left is not None and case.plan.credits.enforce == "hard":
+    # With one worker its lease is the whole balance; of several none knows it, and none says a wrong figure.
+    if left is not None and case.plan.credits.enforce == "hard" and case.settings.server.workers == 1:
         found.append((b"x-penstock-credits-remaining", headers.decimal(left)))
     return found
 

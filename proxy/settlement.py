@@ -13,6 +13,7 @@ from margin.usage import Usage
 from proxy import metering
 from proxy.admission import Ticket
 from proxy.identity import Principal
+from proxy.routing import policy
 from proxy.routing.policy import Route
 from proxy.settings import Deployment, Settings
 from proxy.wire.chat import ChatRequest
@@ -43,6 +44,8 @@ class Call:
     deployment: Deployment
     status: int
     upstream_s: float
+    overhead_s: float
+    """What the caller waited for us and not for the provider, up to the answer's head."""
 
 
 def charge_milli(case: Case, outcome: Outcome) -> int:
@@ -91,12 +94,11 @@ def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
         "candidates": [each.name for each in route.deployments],
         "baseline": None if route.baseline is None else route.baseline.name,
         "charge_tier": route.charge_tier,
-        "served_tier": route.served_tier,
+        "served_tier": policy.tier_of(case.settings, call.deployment, route.served_tier),
         "cache": "bypass",
         "stream": case.ask.stream,
         "usage_source": usage.source,
         "total_us": round(total_s * 1e6),
         "head_us": round(call.upstream_s * 1e6),
-        # What the caller waited for us and not for the provider; of a stream, up to its first byte.
-        "overhead_us": round((case.ticket.called_t - case.ticket.held_t) / 1000),
+        "overhead_us": round(call.overhead_s * 1e6),
     }

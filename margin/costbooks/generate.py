@@ -35,6 +35,9 @@ RETIRED: Final = re.compile(
 )
 """Names that few use any more, or may; `penstock prices import` has them."""
 
+DAYS_NOTE: Final = "hours at all days of the week; LiteLLM's map has the lower price on {days}, all day"
+"""Added where LiteLLM's map knows days: genai-prices cannot say them, and calls its weekends an upper bound."""
+
 COMPARED: Final = ("input", "cache_read", "output", "tiers")
 """What both sources must say alike before a service tier of one is put beside a price of the other."""
 
@@ -70,6 +73,7 @@ def shipped(
             added = theirs.get((model.provider, model.name))
             if added is not None:
                 _add_service_tiers(entry, added, labels, today)
+                _add_note(entry, added)
             yield _ordered(entry)
 
 
@@ -100,8 +104,16 @@ def _add_service_tiers(entry: Entry, added: Entry, labels: tuple[str, str], toda
         price["source"] = f"{labels[0]}; {', '.join(missing)}: {labels[1]}"
 
 
+def _add_note(entry: Entry, added: Entry) -> None:
+    """Say on which days LiteLLM's map bills something else than hours that are taken to be those of every day."""
+    hours = added["prices"][0].get("hours", ())
+    free = [each["days"] for each in hours if each["utc"] == "00:00-24:00"]
+    if free and "hours" in entry["prices"][-1]:
+        entry["note"] = DAYS_NOTE.format(days=", ".join(free))
+
+
 def _ordered(entry: Entry) -> Entry:
-    keys = ("provider", "model", "aliases", "context_window", "output_max", "prices")
+    keys = ("provider", "model", "aliases", "context_window", "output_max", "note", "prices")
     return {key: entry[key] for key in keys if entry.get(key)}
 
 

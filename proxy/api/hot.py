@@ -49,6 +49,11 @@ async def _answer(world: World, scope: Scope, receive: Receive) -> Reply:
         return await _reply(world, scope, receive)
     except ProxyError as error:
         return _rendered(world, error)
+    except asyncio.CancelledError:
+        # The server cancels what outlasts its grace; the exchange is closed, and the caller is told.
+        if not world.is_closing:
+            raise
+        return _rendered(world, Unavailable("The server is shutting down."))
     except Exception:
         # A bug of ours: the books were closed on the way up; the caller learns only that it was us.
         log.exception("an exchange failed")
@@ -56,11 +61,11 @@ async def _answer(world: World, scope: Scope, receive: Receive) -> Reply:
 
 
 async def _reply(world: World, scope: Scope, receive: Receive) -> Reply:
-    started = time.perf_counter()
     found: dict[bytes, bytes] = dict(scope["headers"])
     principal = world.identity.authenticate(found)
     body = await _body(found, receive, world.settings.server.body_bytes_max)
-    return await serve(world, principal, Inbound(found, body), started)
+    # From here on the caller waits for us, and not we for the caller.
+    return await serve(world, principal, Inbound(found, body), time.perf_counter())
 
 
 async def _body(found: Mapping[bytes, bytes], receive: Receive, bytes_max: int) -> bytes:

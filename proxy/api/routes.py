@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 import proxy
 from proxy.routing.policy import model_names
 from proxy.wire import errors
-from proxy.wire.errors import NotServed, ProxyError, UnknownModel
+from proxy.wire.errors import MethodNotAllowed, NotServed, ProxyError, UnknownModel
 from proxy.world import World
 
 NOT_SERVED = (
@@ -55,10 +55,16 @@ def build(world: World, is_ready: Callable[[], bool]) -> FastAPI:
             raise UnknownModel(f"The model `{name[:80]}` does not exist.", param="model")
         return _json(_model(world, name))
 
+    # Its POST never comes here; see proxy.app.
+    app.add_api_route("/v1/chat/completions", _post_only, methods=["GET", "PUT", "PATCH", "DELETE"])
     for path in NOT_SERVED:
         app.add_api_route(path, _not_served, methods=["GET", "POST", "DELETE"])
         app.add_api_route(path + "/{rest:path}", _not_served, methods=["GET", "POST", "DELETE"])
     return app
+
+
+async def _post_only() -> Response:
+    raise MethodNotAllowed("This endpoint takes POST only.")
 
 
 async def _not_served(request: Request) -> Response:

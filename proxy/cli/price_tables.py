@@ -221,13 +221,15 @@ def _missing(found: Comparison, watched: Watched, *, everything: bool) -> Iterat
     """Say what a side does not list: in full, or for the models in tiers with a count of the rest."""
     absent = [each for each in found.absent if everything or each[:2] in watched]
     unlisted = [each for each in found.unlisted if everything or (each.provider, each.model) in watched]
+    gaps: dict[str, list[str]] = {}
     for provider, model, side in absent:
-        yield f"{side} does not know {provider}/{model}"
+        gaps.setdefault(f"{side} does not know", []).append(f"{provider}/{model}")
     for each in unlisted:
-        yield f"{each.side} lists no {each.what} of {each.provider}/{each.model}"
+        gaps.setdefault(f"{each.side} does not price {each.what} of", []).append(f"{each.provider}/{each.model}")
+    yield from (f"{gap} {', '.join(models)}" for gap, models in gaps.items())
     hidden = len(found.absent) + len(found.unlisted) - len(absent) - len(unlisted)
     if hidden:
-        yield f"{hidden} more prices of models that no tier lists are missing on a side (--all lists them)"
+        yield f"{hidden} more are missing on a side, of models that no tier lists (--all lists them)"
     for name, count in found.more.items():
         if count:
             yield f"{name} knows {count} models that the book does not"
@@ -294,11 +296,10 @@ def print_shown(day: date, book: CostBook, found: Sequence[ShownModel]) -> None:
     """Print a model's prices on a day."""
     for each in found:
         entry = each.entry
-        since = "always" if each.since is None else str(each.since)
+        since = "since always" if each.since is None else f"from {each.since}"
         until = f" until {each.until}" if each.until else ""
-        click.echo(
-            f"{entry.provider}/{entry.model} on {day}: valid from {since}{until}{', pinned' if each.pinned else ''}"
-        )
+        pinned = ", pinned" if each.pinned else ""
+        click.echo(f"{entry.provider}/{entry.model} on {day}: valid {since}{until}{pinned}")
         click.echo(f"source: {book.source if each.source is None else each.source}; book {book.name} {book.version}")
         _print(_rows(each))
         if entry.history.note is not None:

@@ -93,13 +93,16 @@ class KeeperLink:
 
     # ---- what the exchange asks -------------------------------------------------------------------------------------
 
-    async def lease(self, customer: int, need_milli: int, returned_milli: int) -> bool:
+    async def lease(self, customer: int, need_milli: int, wish_milli: int, returned_milli: int) -> bool:
         """Ask for credits, which are in the wallet when this returns; False when the customer has less than needed.
 
         Raises:
             KeeperAway: no answer in time.
         """
-        answer = await self._ask({"ask": "lease", "customer": customer, "need": need_milli, "returned": returned_milli})
+        asked = {"customer": customer, "need": need_milli, "wish": wish_milli, "returned": returned_milli}
+        answer = await self._ask({"ask": "lease"} | asked)
+        if answer == "unknown":
+            raise KeeperAway
         return answer is not None
 
     async def open_customer(self, name: str) -> None:

@@ -18,25 +18,11 @@ def close(hold: Hold, t: int) -> dict[str, Any]:
     if hold.call is None:
         return records.void(x=hold.x, t=t, why="recovered_unsent", attempts=[])
     if hold.mark is None:
-        cost = hold.call["inc"]
-        line = _line(hold.call, {"input": hold.call["in"]}, cost, kind="failed")
-        return records.void(x=hold.x, t=t, why="recovered_unanswered", attempts=[line])
+        return records.void(x=hold.x, t=t, why="recovered_unanswered", attempts=[records.lost(hold.call)])
     usage = {"input": hold.call["in"], "output": hold.mark["out"]}
-    line = _line(hold.call, usage, hold.mark["cost"], kind="estimated")
+    line = records.lost(hold.call) | {"kind": "estimated", "u": usage, "cost": hold.mark["cost"]}
     decision = {"recovered": True, "charge_tier": hold.charge_tier, "served_tier": hold.served_tier}
     return records.settled(
-        x=hold.x,
-        t=t,
-        outcome="recovered",
-        credits_milli=hold.held_milli,
-        attempts=[line],
-        baseline_nusd=None,
+        x=hold.x, t=t, outcome="recovered", credits_milli=hold.held_milli, attempts=[line], baseline_nusd=None,
         decision=decision,
-    )
-
-
-def _line(call: dict[str, Any], usage: dict[str, int], cost: int | None, *, kind: records.CostKind) -> dict[str, Any]:
-    return records.attempt(
-        n=call["n"], provider=call["p"], deployment=call["d"], model=call["m"], card=call["card"], kind=kind,
-        usage=usage, cost_nusd=cost, call_id=None, status=None,
     )  # fmt: skip

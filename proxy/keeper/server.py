@@ -20,6 +20,7 @@ from margin.ledger import questions
 from proxy import settings as configuration
 from proxy.keeper.commands import perform
 from proxy.keeper.control import SOCKET_NAME, socket_address
+from proxy.keeper.desk import Desk
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 from proxy.keeper.listener import MetricsListener
 from proxy.keeper.office import TICK_GRACE_NS, Office
@@ -62,6 +63,7 @@ class KeeperServer:
         self.settings = settings = office.settings
         self._watcher = Watcher(settings.path)
         self._workers: set[Worker] = set()
+        self._desk = Desk(office, self._workers)
         self._stopping = asyncio.Event()
         self._everyone_up = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -173,20 +175,16 @@ class KeeperServer:
     def _note(self, worker: Worker, message: Message) -> None:
         if "ack" in message:
             for customer, milli in message["leases"]:
-                self._give_back(worker, customer, milli)
+                self._desk.give_back(worker, customer, milli)
             worker.acknowledged(message)
         elif "returned" in message:
-            self._give_back(worker, message["customer"], message["milli"])
+            self._desk.give_back(worker, message["customer"], message["milli"])
             worker.returned(message)
         elif "refused" in message:
             self.metrics.refused(message["refused"])
         elif "hello" in message:
             worker.journal = message["hello"]
             self._start(self._introduce(worker), "introduce")
-
-    def _give_back(self, worker: Worker, customer: int, milli: int) -> None:
-        if worker.journal is not None and milli:
-            self.office.lending.give_back(worker.journal, customer, milli)
 
     async def _introduce(self, worker: Worker) -> None:
         """Tell a new worker everything; when all are up, tell all that the house is ready."""
@@ -201,36 +199,12 @@ class KeeperServer:
 
     async def _answer(self, worker: Worker, message: Message) -> None:
         if message["ask"] == "lease":
-            answer: Any = await self._lease(worker, message)
+            answer: Any = await self._desk.lend(worker, message)
         else:
             self.office.open_customer(message["name"])
             await self._announce()
             answer = True
         worker.frames.send({"id": message["id"], "answer": answer})
-
-    async def _lease(self, worker: Worker, message: Message) -> Message | None:
-        """Lend what is free; when that is too little, call in what other workers hold."""
-        customer, need = message["customer"], message["need"]
-        assert worker.journal is not None
-        self._give_back(worker, customer, message["returned"])
-        if self._free(customer) < need:
-            await self._recall(worker, customer)
-        self.office.fold_all()
-        free = self._free(customer)
-        if free < need:
-            return None
-        amount = free if len(self._workers) == 1 else max(need, free // (2 * len(self._workers)))
-        self.office.lending.lend(worker.journal, customer, amount)
-        expires = self.office.books.state.earliest_expiry_t(customer, time.time_ns())
-        return {"customer": customer, "milli": amount, "expires": expires}
-
-    def _free(self, customer: int) -> int:
-        return self.office.lending.free_milli(self.office.books.state, customer, time.time_ns())
-
-    async def _recall(self, asker: Worker, customer: int) -> None:
-        assert asker.journal is not None
-        holders = self.office.lending.holders(customer, besides=asker.journal)
-        await asyncio.gather(*(each.recall(customer) for each in self._workers if each.journal in holders))
 
     async def _announce(self) -> None:
         """Tell all workers of pending changes; return when each has taken them in."""

@@ -14,8 +14,8 @@ from typing import Any
 from proxy.keeper.frames import CHANGES_PER_MESSAGE, LINE_BYTES_MAX, Frames, Message
 
 ACK_DEADLINE_S = 5.0
-RECALL_DEADLINE_S = 0.5
-"""Half of what an asker waits for its lease."""
+RECALL_DEADLINE_S = 1.0
+"""A worker answers at its loop's next turn; under a stampede a turn can take long."""
 
 Ask = Callable[["Worker", Message], Awaitable[Any]]
 
@@ -64,13 +64,14 @@ class Worker:
         self._acks.pop(number, None)
         return self.version == version
 
-    async def recall(self, customer: int) -> None:
-        """Ask a lease back; what comes was noted when this returns."""
+    async def recall(self, customer: int) -> bool:
+        """Ask a lease back; what comes was noted when this returns. False: no answer in time."""
         number = next(self._numbers)
         done = self._returns[number] = asyncio.get_running_loop().create_future()
         self.frames.send({"recall": number, "customer": customer})
         await _wait(done, RECALL_DEADLINE_S)
         self._returns.pop(number, None)
+        return done.done()
 
     def acknowledged(self, message: Message) -> None:
         """A change was taken in, or the configuration read."""

@@ -104,7 +104,7 @@ def _by_tier(
     return Route(
         requested=ask.model,
         charge_tier=charge,
-        served_tier=_tier_of(settings, deployments[0], served),
+        served_tier=tier_of(settings, deployments[0], served),
         credits_milli=plan.credits.schedule_milli[charge],
         deployments=deployments,
         rule=trail.rule,
@@ -174,6 +174,8 @@ def _able(settings: Settings, lowest: Tier, highest: Tier, ask: ChatRequest, tra
 
 def lacking(deployment: Deployment, ask: ChatRequest) -> str | None:
     """Return what a deployment lacks for this request, in words; None when it can take it."""
+    if not _chats(deployment):
+        return "is no chat model: it has no price for output"
     if ask.has_images and not deployment.vision:
         return "reads no images"
     if ask.tools and not deployment.tools:
@@ -184,6 +186,10 @@ def lacking(deployment: Deployment, ask: ChatRequest) -> str | None:
     if window is not None and input_estimate(ask) + _reserve(ask) > window:
         return f"has a window of {window} tokens"
     return None
+
+
+def _chats(deployment: Deployment) -> bool:
+    return deployment.prices is None or "output" in deployment.prices.cards[-1][1].rates
 
 
 def _require(deployment: Deployment, ask: ChatRequest) -> None:
@@ -201,7 +207,8 @@ def input_estimate(ask: ChatRequest) -> int:
     return ask.body_bytes // BYTES_PER_TOKEN + 1
 
 
-def _tier_of(settings: Settings, deployment: Deployment, lowest: Tier) -> Tier:
+def tier_of(settings: Settings, deployment: Deployment, lowest: Tier) -> Tier:
+    """Return the tier, from `lowest` up, that a deployment serves in; `lowest` when it is in none."""
     for tier in TIERS[TIERS.index(lowest) :]:
         if deployment in settings.tiers[tier]:
             return tier

@@ -9,6 +9,7 @@ The tree says whose doing it is::
     │  ├─ OutOfCredit    402  told not to retry
     │  ├─ Forbidden      403  a scope or a plan's gate
     │  ├─ UnknownModel   404
+    │  ├─ MethodNotAllowed 405
     │  ├─ TooLarge       413
     │  └─ Refused        4xx  the provider refused the request itself, mapped field by field
     ├─ UpstreamFailed         the provider's doing
@@ -90,6 +91,14 @@ class UnknownModel(Rejected):
     status = 404
     code = "model_not_found"
     reason = "unknown_model"
+
+
+class MethodNotAllowed(Rejected):
+    """The endpoint exists and takes another method."""
+
+    status = 405
+    code = "method_not_allowed"
+    reason = "no_route"
 
 
 class TooLarge(Rejected):

@@ -100,8 +100,8 @@ def test_the_headline_is_the_report() -> None:
 def test_the_tiers_are_shown_by_requests_and_by_cost() -> None:
     """60, 30 and 10 of 100 requests; half, one and two and a half of four dollars."""
     lines = drawn(100, 32)
-    (requests,) = [line for line in lines if line.startswith(" requests █")]
-    (cost,) = [line for line in lines if line.startswith(" cost ") and "█" in line]
+    (requests,) = [line for line in lines if line.startswith(" requests ▇")]
+    (cost,) = [line for line in lines if line.startswith(" cost ") and "▇" in line]
 
     assert requests.split()[-3:] == ["60%", "30%", "10%"]
     assert cost.split()[-3:] == [f"{0.5 / 4:.0%}", f"{1.0 / 4:.0%}", f"{2.5 / 4:.0%}"]

@@ -98,6 +98,8 @@ def test_credits(books: Server):
         ("explain", "--model", "gpt-nonsense", "hi"),
         ("explain", "--plan", "gold", "hi"),
         ("reconcile", "--export", "/nowhere/invoice.jsonl"),
+        ("prices", "show", "gpt-0"),
+        ("prices", "show", "gpt-6-luna", "--at", "yesterday"),
         ("ledger", "nonsense"),
         ("nonsense",),
     ],
@@ -168,10 +170,15 @@ def test_check_of_a_broken_configuration(tmp_path: Path):
     """An unknown key is refused with its line and the spelling that exists."""
     broken = Server(tmp_path / "data", write_config(tmp_path / "config", routing={"basline": "requested"}))
 
-    said = broken.cli("check", "--json")
+    said, read = broken.cli("check", "--json"), broken.cli("check")
 
-    assert (said.code, said.out) == (2, "")
-    assert re.search(r"basline.*baseline", said.err, re.DOTALL)
+    assert (said.code, said.json()["ok"]) == (2, False)
+    (problem,) = said.json()["problems"]
+    line = broken.config.read_text().splitlines()[problem["line"] - 1]
+    assert (problem["path"], line.strip()) == ("routing.basline", "basline: requested")
+    assert read.code == 2
+    for text in (problem["message"], read.out + read.err):
+        assert re.search(r"basline.*baseline", text, re.DOTALL)
 
 
 def test_explain_a_prompt_a_file_and_stdin(books: Server, tmp_path: Path):
@@ -253,6 +260,7 @@ READS: dict[str, tuple[str, ...]] = {
     "credits balance": ("credits", "balance", "sandbox"),
     "check": ("check",),
     "explain": ("explain", "Say hello"),
+    "prices show": ("prices", "show", "gpt-6-luna", "--at", "2026-11-21"),
 }
 
 

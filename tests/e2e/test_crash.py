@@ -170,6 +170,7 @@ def test_sigterm_ends_in_order(ending: tuple[Server, Server]):
     """To the parent or to the whole group: exit 0 within ten seconds, streams that run on are settled, books sound."""
     loads = [Load(server, streams=4, busy=1) for server in ending]
     quick = [open_quick_stream(server) for server in ending]
+    hanging = [open_hanging_request(server) for server in ending]
 
     begun_s = time.monotonic()
     for server, by_group in zip(ending, (False, True), strict=True):
@@ -180,15 +181,18 @@ def test_sigterm_ends_in_order(ending: tuple[Server, Server]):
 
     assert codes == [0, 0]
     assert took_s < 10
-    for server, load, line, by_group in zip(ending, loads, quick, (False, True), strict=True):
+    for server, load, line, hung, by_group in zip(ending, loads, quick, hanging, (False, True), strict=True):
         for open_line in (stream for stream, _ in load.streams):
             rest = read_rest(open_line)
             assert b'"error"' in rest
             assert b"[DONE]" not in rest
         assert by_group or read_rest(line).endswith(wire.DONE), "the simulator ended with the group"
+        check_hung_request(read_rest(hung))
         line.close()
+        hung.close()
         load.over()
         assert server.processes == {}
+        assert "Traceback" not in server.log.read_text()
         check_ended(server, load)
 
 
@@ -206,6 +210,24 @@ def open_quick_stream(server: Server) -> socket.socket:
     line.sendall(wire.chat(server.key, "[[sim: tokens=50 slow=0.02]] Say hello", stream=True))
     wire.read_events(line, 2)
     return line
+
+
+def open_hanging_request(server: Server) -> socket.socket:
+    """Return a connection with a plain request that the provider never answers."""
+    line = server.connect()
+    line.sendall(wire.chat(server.key, "[[sim: hang]] Say hello"))
+    until(lambda: any("sim: hang" in str(each["body"]) for each in server.seen_upstream()), "the provider has it")
+    return line
+
+
+def check_hung_request(received: bytes) -> None:
+    """Check that who still waited for an answer was told why there is none, in OpenAI's shape."""
+    answer = wire.parse(received)
+    assert (answer.status, answer.headers["content-type"]) in {
+        (503, "application/json"),
+        (502, "application/json"),  # the simulator ended with the group
+    }
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
 
 def check_ended(server: Server, load: Load) -> None:

@@ -97,13 +97,14 @@ def test_key_lives_from_its_creation_to_its_revocation(shop: Server):
 
 
 def test_remaining_credits_are_the_balance(shop: Server):
-    """The header says what is left of the balance, not of some worker's share of it."""
+    """The header says what is left of the balance; several workers, none of which knows it, leave it out."""
     key = shop.create_key("counting", plan="sandbox")
     shop.grant("counting", 100)
 
-    left = [float(shop.chat("Say hello", key).headers["x-penstock-credits-remaining"]) for _ in range(6)]
+    left = [shop.chat("Say hello", key).headers.get("x-penstock-credits-remaining") for _ in range(6)]
 
-    assert left == [100 - count for count in range(1, 7)]
+    known = len(shop.workers) == 1
+    assert left == [str(100 - count) if known else None for count in range(1, 7)]
 
 
 def test_books_are_sound_after_the_rush(shop: Server):

@@ -98,10 +98,23 @@ def test_slow_reader_gets_everything_and_holds_up_nobody(server: Server):
 
 
 def test_books_are_sound_when_all_have_left(server: Server):
-    """Ledger and invoice agree to the nano-dollar; this one comes last."""
+    """Ledger and invoice agree to the nano-dollar; this one comes before the estimates."""
     found = server.ask("ledger.verify")
     agreed = server.reconcile()
 
     assert found["ok"], found
     assert agreed["ok"], agreed
     assert agreed["explained_share"] == 1
+
+
+@pytest.mark.parametrize("events", [20, 100])
+def test_estimate_of_a_broken_stream_is_near_its_bill(server: Server, events: int):
+    """A provider that breaks off reports no usage: what we book is marked as an estimate and is near what it bills."""
+    answer = server.chat(f"[[sim: tokens=200 cut={events}]] Say hello", stream=True)
+
+    charge = server.ask("explain.charge", id=answer.headers["x-penstock-request-id"])
+    (cost_line,) = charge["cost_lines"]
+    bill = server.invoice()[-1]
+    assert (charge["outcome"], charge["credits_milli"], cost_line["kind"]) == ("cut", 0, "estimated")
+    assert bill["call_id"] == cost_line["call_id"]
+    assert bill["usage"]["output"] / 2 <= cost_line["usage"]["output"] <= bill["usage"]["output"] * 2

@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -251,6 +252,91 @@ def test_nothing_is_committed_that_the_disk_did_not_take(opened, monkeypatch):
     assert balance(opened)["available"] == 1000 * CREDIT
     with pytest.raises(JournalBroken):
         opened.close()
+
+
+# ---- where the machine can die ---------------------------------------------------------------------------------------
+
+
+class Disk:
+    """A disk that knows what was synced, and loses the rest of every journal when the power fails."""
+
+    def __init__(self, monkeypatch):
+        self._synced, self._real = {}, os.fdatasync
+        monkeypatch.setattr(os, "fdatasync", self._sync)
+
+    def _sync(self, descriptor):
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        self._synced[path.name] = path.stat().st_size
+
+    def power_fails(self, folder, into):
+        """Return what is left; the ledger file may well be newer than the journals."""
+        left = killed(folder, into)
+        for path in (left / "journal").iterdir():
+            os.truncate(path, self._synced.get(path.name, 0))
+        return left
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """A disk that can lose power."""
+    return Disk(monkeypatch)
+
+
+def test_what_was_committed_survives_the_machine(disk, folder, tmp_path):
+    """A grant that was acknowledged and a worker's range that was folded are there when the power is back."""
+    first = open_books(folder)
+    for record in OPENING:
+        first.record(record)
+    worker = Worker(folder).write(*EXCHANGE)
+    first.fold_worker(worker.path)
+    first.commit()
+    first.record(grant("g2", 5000))
+
+    after = open_books(disk.power_fails(folder, tmp_path / "after"))
+
+    assert balance(after) == {"available": 998 * CREDIT, "held": 0, "spent": 2000, "expired": 0}
+    assert after.refolded_why is None
+    assert sound(after) == []
+    for each in (first, after):
+        each.close()
+    worker.close()
+
+
+def test_what_a_killed_process_left_unsynced_survives_once_it_was_seen(disk, folder, tmp_path):
+    """The next keeper folds it and shows it; when the power fails after that, it is not un-happened."""
+    first = open_books(folder)
+    for record in OPENING:
+        first.record(record)
+    copy = killed(folder, tmp_path / "restarted")
+    second = open_books(copy)
+    assert balance(second)["available"] == 1000 * CREDIT
+
+    after = open_books(disk.power_fails(copy, tmp_path / "after"))
+
+    assert balance(after)["available"] == 1000 * CREDIT
+    assert sound(after) == []
+    for each in (first, second, after):
+        each.close()
+
+
+def test_a_ledger_that_was_ahead_when_the_power_failed_is_folded_again(disk, folder, tmp_path, monkeypatch):
+    """Were a commit ever faster than the journal's sync, the journals would still be the record."""
+    first = open_books(folder)
+    for record in OPENING:
+        first.record(record)
+    first.commit()
+    with monkeypatch.context() as patch:
+        patch.setattr(first.journal, "sync", lambda: None)
+        first.record(grant("g2", 5000))
+        first.commit()
+
+    after = open_books(disk.power_fails(folder, tmp_path / "after"))
+
+    assert after.refolded_why is not None
+    assert balance(after)["available"] == 1000 * CREDIT
+    assert sound(after) == []
+    for each in (first, after):
+        each.close()
 
 
 # ---- catching up -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The cost book: expected bills as arithmetic, prices in time, and files that cannot be read."""
 
-import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -11,16 +10,16 @@ from hypothesis import strategies as st
 
 from margin.costbook import (
     BUCKETS,
+    SHIPPED,
     Card,
     CostBook,
-    CostBookError,
+    Hours,
     NoPrice,
     PricedModel,
     PriceHistory,
     UnpricedBucket,
     load,
 )
-from margin.costbooks.reading import RATE_KEYS
 from margin.usage import Usage
 
 BOOK = load()
@@ -132,14 +131,75 @@ def test_anthropic_writes_cost_more_than_input():
     assert cost == 10 * 2_000 + 100 * 100 + 1_000 * 2_500 + 2_000 * 4_000
 
 
-def test_deepseek_is_priced_at_its_peak_hours_and_says_so():
-    """The hours of the day are not modelled: the dearer price counts, with a note."""
-    history = BOOK.find("deepseek-v4-flash")
+@pytest.mark.parametrize(
+    ("moment", "rates"),
+    [
+        ((2026, 11, 20, 0, 59, 59), (150, 3, 600)),
+        ((2026, 11, 20, 1, 0, 0), (300, 6, 1_200)),
+        ((2026, 11, 20, 3, 59, 59), (300, 6, 1_200)),
+        ((2026, 11, 20, 4, 0, 0), (150, 3, 600)),
+        ((2026, 11, 20, 9, 59, 59), (300, 6, 1_200)),
+        ((2026, 11, 20, 10, 0, 0), (150, 3, 600)),
+        ((2026, 8, 20, 2, 0, 0), (220, 7, 660)),
+    ],
+)
+def test_deepseek_costs_twice_as_much_in_its_peak_hours(moment, rates):
+    """Peak is 01:00 to 04:00 and 06:00 to 10:00 UTC, to the second, since the price that has hours began."""
+    usage = Usage(input=1_000, cache_read=500, output=100)
 
-    cost = history.at(unix_s(2026, 11, 20)).cost_nusd(Usage(input=1_000, output=100))
+    cost = card("deepseek-v4-flash", *moment).cost_nusd(usage)
 
-    assert cost == 1_000 * 300 + 100 * 1_200
-    assert history.note == "peak-hours price; off-peak is cheaper"
+    assert cost == 1_000 * rates[0] + 500 * rates[1] + 100 * rates[2]
+
+
+@pytest.mark.parametrize("model", ["gpt-5", "gpt-5.6-luna", "gpt-6-luna", "gpt-6.1-sol", "gpt-6-astra"])
+def test_a_batch_costs_half(model):
+    """OpenAI bills every bucket of a batch at half its price, on both sides of the long-context line."""
+    standard = card(model, 2026, 11, 20)
+    batch = standard.for_service_tier("batch")
+
+    for fresh in (1_000, 300_000):
+        usage = Usage(input=fresh, cache_read=2_000, cache_write_5m=400, output=1_000)
+        assert 2 * batch.cost_exact(usage) == standard.cost_exact(usage)
+
+
+def test_flex_and_priority_have_prices_of_their_own():
+    """Gemini 4 Argon: flex is half, priority 1.8 times the standard price; before it doubles."""
+    usage = Usage(input=1_000, output=100)
+    standard = card("gemini-4-argon", 2026, 11, 20)
+
+    assert standard.cost_nusd(usage) == 1_000 * 2_000 + 100 * 10_000
+    assert standard.for_service_tier("flex").cost_nusd(usage) == 1_000 * 1_000 + 100 * 5_000
+    assert standard.for_service_tier("priority").cost_nusd(usage) == 1_000 * 3_600 + 100 * 18_000
+
+
+@pytest.mark.parametrize("name", [None, "auto", "default", "standard", "scale", "flex"])
+def test_a_service_tier_without_a_price_costs_the_standard_one(name):
+    """That is the rule for names that nobody prices apart, and for those that mean the standard tier."""
+    plain = Card.of(input=2, output=8, service_tiers={"batch": {"input": 1, "output": 4}})
+
+    assert plain.for_service_tier(name) is plain
+    assert plain.for_service_tier("batch") == Card.of(input=1, output=4)
+
+
+def test_a_bucket_that_a_service_tier_does_not_name_keeps_its_standard_price():
+    """At each context size; a bucket that it does name has its price at every context size."""
+    standard = Card.of(input=2, output=8, cache_read="0.2", tiers=[(100, {"input": 4, "cache_read": "0.4"})])
+
+    batch = standard.repriced({"input": Decimal(1)})
+
+    assert batch.cost_nusd(Usage(input=50, cache_read=50, output=1)) == 50 * 1_000 + 50 * 200 + 8_000
+    assert batch.cost_nusd(Usage(input=51, cache_read=50, output=1)) == 51 * 1_000 + 50 * 400 + 8_000
+
+
+def test_cards_with_other_service_tiers_are_other_cards():
+    """They bill the standard tier alike, so the id is the same; as prices they differ."""
+    plain = Card.of(input=2, output=8)
+    with_batch = Card.of(input=2, output=8, service_tiers={"batch": {"input": 1}})
+
+    assert plain.id == with_batch.id
+    assert plain != with_batch
+    assert with_batch.for_service_tier("batch").id != plain.id
 
 
 def test_embeddings_have_no_output_price():
@@ -274,6 +334,15 @@ def test_equal_prices_are_one_card():
     assert len(one.id) == len("card_") + 12
 
 
+HOURS = Hours(((3_600, 7_200),), Card.of(input=2))
+
+
+def nested_service_tiers():
+    """Try to make a service tier that has service tiers."""
+    batch = Card.of(input=1, service_tiers={"flex": {"input": 1}})
+    return Card({"input": Decimal(1)}, (), {"batch": batch})
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -286,6 +355,13 @@ def test_equal_prices_are_one_card():
         (lambda: Card.of(input=1, tiers=[(5, {}), (5, {})]), "ascending"),
         (lambda: Card.of(input=1, tiers=[(0, {})]), "ascending"),
         (lambda: Card.of(input="cheap"), "not a decimal"),
+        (lambda: Card.of(input=1, service_tiers={"bach": {}}), "unknown service tier 'bach'"),
+        (nested_service_tiers, "cannot have service tiers itself"),
+        (lambda: PriceHistory(((0, Card.of(input=1)),), hours=((5, HOURS),)), r"none at \[5\]"),
+        (
+            lambda: PriceHistory(((0, Card.of(input=1)),), hours=((0, HOURS), (0, HOURS))),
+            "mon 01:00 UTC has two prices",
+        ),
         (lambda: PriceHistory(()), "ascending"),
         (lambda: PriceHistory(((5, Card.of(input=1)), (5, Card.of(input=2)))), "ascending"),
     ],
@@ -330,6 +406,7 @@ def test_the_shipped_book_is_sorted_small_and_current():
     assert names == sorted(names)
     assert BOOK.source.startswith("genai-prices 0.2.3, 2026-11-20")
     assert BOOK.version == load().version
+    assert SHIPPED.stat().st_size < 150_000
     assert "mistral" in BOOK.providers
     assert {entry.provider for entry in BOOK.models("groq")} == {"groq"}
 
@@ -357,108 +434,6 @@ def test_of_several_providers_the_preferred_one_is_taken():
     assert strangers.find("m") is None
     assert strangers.find("m", "bbb").at(0) == Card.of(input=2)
     assert with_maker.find("m").at(0) == Card.of(input=4)
-
-
-def model(**changes):
-    """Return a valid entry of a price file, changed."""
-    entry = {"provider": "p", "model": "m", "prices": [{"from": None, "input": "1"}]}
-    return {key: value for key, value in (entry | changes).items() if value is not ...}
-
-
-def prices(**changes):
-    """Return a valid entry whose one price is changed."""
-    return model(prices=[{"from": None, "input": "1"} | changes])
-
-
-def book(*models, **changes):
-    """Return a valid price file of these models, changed."""
-    head = {"format": 1, "name": "n", "currency": "USD", "per": 1_000_000, "source": "s"}
-    return head | {"models": list(models)} | changes
-
-
-def test_a_file_reads_back_as_its_cards(tmp_path):
-    """Every rate key of the format fills its bucket."""
-    rates = {key: f"0.{number}" for number, key in enumerate(RATE_KEYS, start=1)}
-    path = tmp_path.joinpath("prices.json")
-    later = {"from": "2026-12-01", "input": "2", "tiers": [{"above": 9, "input": "3"}]}
-    entry = model(prices=[{"from": None, **rates}, later], context_window=8, output_max=4)
-    path.write_text(json.dumps(book(entry)))
-
-    found = load(path).find("m", "p")
-
-    assert found.at(0).rates == {RATE_KEYS[key]: Decimal(rate) for key, rate in rates.items()}
-    assert found.at(unix_s(2026, 12, 1)) == Card.of(input=2, tiers=[(9, {"input": 3})])
-    assert (found.context_window, found.output_max) == (8, 4)
-
-
-def test_the_version_is_of_the_content_not_of_the_text(tmp_path):
-    """Layout, order and trailing zeros do not change it; a price does."""
-
-    def version(document, **layout):
-        path = tmp_path.joinpath("prices.json")
-        path.write_text(json.dumps(document, **layout))
-        return load(path).version
-
-    original = version(book(model(), model(model="n")))
-
-    assert version(book(model(model="n"), prices(input="1.00")), indent=2) == original
-    assert version(book(prices(input="1.01"), model(model="n"))) != original
-    assert version(book(prices(**{"from": "2026-01-01"}), model(model="n"))) != original
-    assert version(book(model(aliases=["x"]), model(model="n"))) != original
-    assert original.startswith("cost_")
-    assert len(original) == len("cost_") + 12
-
-
-@pytest.mark.parametrize(
-    ("document", "message"),
-    [
-        (book(prices(input=0.1)), r'p/m: input: found 0.1; a decimal in quotes, "0.10"'),
-        (book(prices(input=1)), r"p/m: input: found 1; a decimal in quotes"),
-        (book(prices(input="-1")), r"p/m: the rate of input must be from 0 to 1000000, not -1"),
-        (book(prices(input="NaN")), r"p/m: the rate of input must be from 0"),
-        (book(prices(input="x")), r"p/m: 'x' is not a decimal"),
-        (book(prices(cached="1")), r"p/m: found cached; allowed are from, tiers, input"),
-        (book(prices(**{"from": "1.12.2026"})), r"p/m: from: found '1.12.2026'; null or a date"),
-        (book(prices(**{"from": 5})), r"p/m: from: found 5; null or a date"),
-        (book(prices(tiers=[{"input": "1"}])), r"p/m: tiers: found .* integer `above`"),
-        (book(prices(tiers=[{"above": 1, "in": "1"}])), r"p/m: found in; allowed are above"),
-        (book(model(prices=[])), r"p/m: a price history needs cards"),
-        (book(model(prices=[{"input": "1"}])), r"p/m: prices: .* with `from`"),
-        (book(model(prices=model()["prices"] * 2)), r"p/m: prices: found None after a date"),
-        (book(model(context_window=0)), r"p/m: context_window: found 0; a positive integer"),
-        (book(model(note=1)), r"p/m: note: found 1; text in quotes"),
-        (book(model(aliases=[1])), r"p/m: aliases: found \(1,\)"),
-        (book(model(provider=...)), r"None/m: provider: found None; text"),
-        (book(model(), model()), r"n: p lists 'm' twice"),
-        (book(model(aliases=["n"]), model(model="n")), r"n: p lists 'n' twice"),
-        (book(5), r"models: found int; objects"),
-        (book(format=2), r"format: found 2; only 1 is allowed"),
-        (book(currency="EUR"), r"currency: found 'EUR'; only 'USD'"),
-        (book(per=1000), r"per: found 1000; only 1000000"),
-        (book(extra=1), r"found extra; allowed are format"),
-        (book(models=None), r"models: found nothing; a list"),
-        ([], r"found list; a JSON object"),
-    ],
-)
-def test_a_file_that_cannot_be_used_says_why(tmp_path, document, message):
-    """File, entry, what was found and what is allowed are in the message."""
-    path = tmp_path.joinpath("prices.json")
-    path.write_text(json.dumps(document))
-
-    with pytest.raises(CostBookError, match=rf"prices\.json: {message}"):
-        load(path)
-
-
-def test_a_file_that_is_missing_or_no_json_says_so(tmp_path):
-    """The first two things that go wrong with a path in a configuration."""
-    path = tmp_path.joinpath("prices.json")
-
-    with pytest.raises(CostBookError, match=r"prices\.json: cannot be read: No such file"):
-        load(path)
-
-    path.write_text("{")
-    with pytest.raises(CostBookError, match=r"prices\.json: not JSON"):
-        load(path)
 
 
 @given(usages)

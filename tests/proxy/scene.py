@@ -41,16 +41,16 @@ class Keeper:
         self.is_away = False
         self.opened: list[str] = []
 
-    async def lease(self, customer: int, need_milli: int, returned_milli: int) -> bool:
-        """Lend everything."""
+    async def lease(self, customer: int, need_milli: int, wish_milli: int, returned_milli: int) -> bool:
+        """Lend everything, whatever was wished for."""
+        self.credits_milli += returned_milli
         await asyncio.sleep(0)
         if self.is_away:
             raise KeeperAway
-        given, self.credits_milli = self.credits_milli + returned_milli, 0
-        if given < need_milli:
-            self.credits_milli = given
+        if self.credits_milli < need_milli:
             return False
-        self.wallets.add(customer, Lease(given, None))
+        self.wallets.add(customer, Lease(self.credits_milli, None))
+        self.credits_milli = 0
         return True
 
     async def open_customer(self, name: str) -> None:

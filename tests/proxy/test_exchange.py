@@ -192,7 +192,7 @@ def test_many_at_once_never_spend_more_than_there_is(tmp_path: Path) -> None:
         outcomes = await asyncio.gather(*(here.ask() for _ in range(30)), return_exceptions=True)
         assert sum(isinstance(each, Reply) for each in outcomes) == 12
         assert sum(isinstance(each, OutOfCredit) for each in outcomes) == 30 - 12
-        assert here.world.wallets.left_milli(1) == 0
+        assert here.world.wallets.left_milli(1) in {None, 0}
         here.world.wallets.put_back(1, LENT - 12 * SIMPLE)
 
     assert charged_milli(play(tmp_path, act).records()) == 12 * SIMPLE
@@ -301,7 +301,6 @@ def test_a_provider_that_is_down_is_passed_over(tmp_path: Path) -> None:
     assert len(found.billed()) == 1
 
 
-@pytest.mark.xfail(reason="the served tier is the first choice's, whoever served", raises=AssertionError)
 def test_who_served_in_the_end_is_the_served_tier(tmp_path: Path) -> None:
     """Both simple models are down: medium serves, simple is charged."""
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from margin.costbook import SHIPPED
 from proxy.settings import SettingsError, load
 from tests.settings.writing import ENVIRON, GOOD, KEY, changed, loaded, refused
 
@@ -274,6 +275,114 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     said = refused(tmp_path, text).splitlines()
 
     assert [line.split(": ")[0] for line in said] == ["penstock.yaml:11", "penstock.yaml:13"]
+
+
+def test_the_stages_tell_together(tmp_path: Path) -> None:
+    """A misspelt key hides neither an unknown model further down nor what is wrong with a plan or the prices."""
+    text = changed("{data_dir: ./books}", "{prot: 1, port: x}", changed("[gpt-6-luna]", "[gpt-6-lunna]"))
+    text += "prices: prices.json\n"
+    tmp_path.joinpath("prices.json").write_text("{}", encoding="utf-8")
+
+    said = refused(tmp_path, text, plans=changed("included", "inclouded", PLANS))
+
+    paths = [line.split(": ")[:2] for line in said.splitlines()]
+    assert paths == [
+        ["penstock.yaml:1", "server.port"],
+        ["penstock.yaml:1", "server.prot"],
+        ["penstock.yaml:13", "tiers.simple[0]"],
+        ["penstock.yaml:17", "prices"],
+        ["plans.yaml:6", "plans.starter.credits.inclouded"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (changed("free: true", "free: flase"), "models.local.free"),
+        (changed("local: {provider: house, free: true, credits: 0.5}", "local: house"), "models.local"),
+        (changed("medium: [gpt-6.1-sol]", "medium: gpt-6.1-sol"), "tiers.medium"),
+        (changed("simple: [gpt-6-luna]", "simple: [5]", GOOD.partition("  medium")[0]), "tiers.simple[0]"),
+        (
+            changed("free: true", "price: {input: 1, output: x}").replace("[gpt-6-luna]", "[local]"),
+            "models.local.price",
+        ),
+        (changed("free: true", "model: '${X}'"), "models.local.model"),
+        (changed("  house:", '  "${HOUSE}":'), "providers"),
+    ],
+)
+def test_a_mistake_is_told_without_its_consequences(tmp_path: Path, text: str, path: str) -> None:
+    """What only seems wrong because something else is, is not wrong."""
+    (said,) = refused(tmp_path, text).splitlines()
+
+    assert f": {path}" in said
+
+
+def test_a_broken_sell_book_makes_no_customer_wrong(tmp_path: Path) -> None:
+    """Whether its plan exists cannot be known."""
+    text = GOOD + "sandbox: {customers: {acme: {plan: starter}}}\n"
+
+    (said,) = refused(tmp_path, text, plans="default: open\nplans: 5\n").splitlines()
+
+    assert said == "plans.yaml:2: plans: must be a mapping of `key: value`"
+
+
+def test_a_file_with_a_slip_in_its_name(tmp_path: Path) -> None:
+    """The nearest file beside it is named."""
+    tmp_path.joinpath("prices.json").write_text("{}", encoding="utf-8")
+
+    said = refused(tmp_path, GOOD + "plans: plan.yaml\nprices: price.json\n", plans=PLANS)
+
+    assert (
+        'penstock.yaml:17: plans: plan.yaml cannot be read: No such file or directory; did you mean "plans.yaml"?'
+        in said
+    )
+    assert (
+        'penstock.yaml:18: prices: price.json cannot be read: No such file or directory; did you mean "prices' in said
+    )
+
+
+def test_a_slip_in_a_price_names_its_entry(tmp_path: Path) -> None:
+    """File and entry are named, beside the line that names the file."""
+    book = SHIPPED.read_text("utf-8")
+    start = book.index('"gpt-6-luna"')
+    written = book[:start] + book[start:].replace('"input"', '"imput"', 1)
+    tmp_path.joinpath("prices.json").write_text(written, encoding="utf-8")
+
+    (said,) = refused(tmp_path, GOOD + "prices: prices.json\n").splitlines()
+
+    assert said.startswith("penstock.yaml:17: prices: prices.json: ")
+    assert "openai/gpt-6-luna: " in said
+    assert "imput" in said
+
+
+@pytest.mark.parametrize("name", ["\\0", "x" * 300, ".", "penstock.yaml/x"])
+def test_a_name_that_no_file_has(tmp_path: Path, name: str) -> None:
+    """Whatever the system says against it, it is a refusal."""
+    assert "penstock.yaml:17: prices: " in refused(tmp_path, GOOD + f'prices: "{name}"\n')
+    assert "cannot be read: " in refused(tmp_path, GOOD + f'plans: "{name}"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("server:\n\tport: 1\n", 2),
+        ("server:\n  \tport: 1\n", 2),
+        ("server:\n  port:\t1\n", 2),
+        ("server: {port: 1,\n\thost: x}\n", 2),
+        ("server: # x\n  port: 1\t# y\n", 2),
+    ],
+)
+def test_a_tab_is_named_wherever_it_stands(tmp_path: Path, text: str, line: int) -> None:
+    """Nobody sees one, so it is said with its line."""
+    assert refused(tmp_path, text) == f"penstock.yaml:{line}: YAML is indented with spaces, and there is a tab here"
+
+
+def test_what_began_further_up_is_named(tmp_path: Path) -> None:
+    """A bracket that is not closed is noticed only later."""
+    said = refused(tmp_path, changed("simple: [gpt-6-luna]", "simple: [gpt-6-luna"))
+
+    assert said.startswith("penstock.yaml:14: not YAML: ")
+    assert said.endswith(" (it began on line 13)")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ async def play(show: Show) -> Closing:
         HouseFell: the server did not start, or ended early.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     environ = environment(load(show.config, quiet=True), show.data_dir)
     settings = configuration.load(show.config, environ=environ)

@@ -171,7 +171,7 @@ def _bar(shares: Sequence[float], cells: int) -> Text:
     for tier, share, edge in zip(TIERS, shares, edges, strict=True):
         size = max(edge - start, 0)
         gap = 1 if size > 1 and edge < cells else 0
-        found.append("█" * (size - gap) if share else "", COLOURS[tier]).append(" " * gap)
+        found.append("▇" * (size - gap) if share else "", COLOURS[tier]).append(" " * gap)
         start += size
     found.pad_right(cells - len(found))
     return found

@@ -132,7 +132,18 @@ class ChatStream:
     `"usage"` in quotes cannot stand inside a JSON string (the quotes would be escaped), so a search for it is exact.
     """
 
-    __slots__ = ("_asked", "_framer", "call_id", "error", "events", "finished", "relayed_bytes", "usage", "usage_error")
+    __slots__ = (
+        "_asked",
+        "_framer",
+        "call_id",
+        "error",
+        "events",
+        "finished",
+        "frame_bytes",
+        "relayed_bytes",
+        "usage",
+        "usage_error",
+    )
 
     def __init__(self, *, usage_asked: bool) -> None:
         self._asked = usage_asked
@@ -146,6 +157,8 @@ class ChatStream:
         """Whether the provider reported an error inside the stream."""
         self.events = 0
         self.relayed_bytes = 0
+        self.frame_bytes = sse.EVENT_BYTES_MAX
+        """The smallest event so far: what a frame weighs that carries next to nothing."""
 
     def feed(self, data: bytes) -> bytes:
         """Return what may go to the caller of what just arrived; `[DONE]` is held back for the exchange to send."""
@@ -158,15 +171,17 @@ class ChatStream:
             block = block.replace(b',"usage":null', b"")
         if b'"usage"' in block or b"[DONE]" in block or b'"error"' in block:
             block = self._read_events(block)
-        self.events += block.count(b"data:")
-        self.relayed_bytes += len(block)
+        count = block.count(b"data:")
+        if count:
+            self.events += count
+            self.relayed_bytes += len(block)
+            self.frame_bytes = min(self.frame_bytes, len(block) // count)
         return block
 
     @property
     def output_estimate(self) -> int:
         """About how many tokens were relayed: providers send about one per event; larger events are counted by size."""
-        # 150 bytes is what the frame around a delta weighs in OpenAI's format.
-        return max(self.events, (self.relayed_bytes - 150 * self.events) // 4)
+        return max(self.events, (self.relayed_bytes - self.frame_bytes * self.events) // 4)
 
     def _read_first(self, block: bytes) -> None:
         # Not always the first event: comments and frames that we cannot read may come before it.

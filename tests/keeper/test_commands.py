@@ -1,0 +1,336 @@
+"""What commands answer: the shapes that others test against, and sentences where they refuse."""
+
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import orjson
+import pytest
+
+from proxy.keeper.commands import COMMANDS, perform
+from tests.keeper.offices import Worker, office
+from tests.margin.bookkeeping import CREDIT, USD, called, held, line, mark, settled, void
+
+MARGIN_FIELDS = ["requests", "cost_nusd", "revenue_nusd", "margin_nusd", "margin", "savings_nusd"]
+
+
+@pytest.fixture
+def found(tmp_path):
+    """An open office."""
+    opened = office(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def worker(found):
+    """A worker's journal."""
+    one = Worker(found, "worker-1")
+    yield one.paper
+    one.die()
+
+
+def result(found, command, **args):
+    """Perform a command that succeeds; its answer is plain JSON."""
+    answer = perform(found, command, args)
+    assert set(answer) == {"result"}, answer
+    assert orjson.loads(orjson.dumps(answer)) == answer
+    return answer["result"]
+
+
+def refusal(found, command, **args):
+    """Perform a command that is refused; nothing is written."""
+    before = found.books.journal.offset
+    answer = perform(found, command, args)
+    assert set(answer) == {"refused"}, answer
+    assert found.books.journal.offset == before
+    return answer["refused"]
+
+
+def given(found, customer="acme", milli=100 * CREDIT, paid=0, expires_s=None):
+    """Grant credits by command."""
+    return result(found, "credits.grant", customer=customer, credits_milli=milli, paid_nusd=paid, expires_s=expires_s)
+
+
+def test_keys_create(found):
+    """The key, its id, its customer and its scopes; the customer is opened on the default plan."""
+    made = result(found, "keys.create", customer="acme", scopes=["serve", "see-cost"])
+
+    assert sorted(made) == ["customer", "id", "key", "scopes"]
+    assert (made["customer"], made["scopes"]) == ("acme", ["serve", "see-cost"])
+    assert found.is_key(made["key"])
+    assert result(found, "customers.list")[0]["plan"] == "open"
+
+
+def test_keys_list_shows_no_secret(found):
+    """Ids, customers, scopes and both moments."""
+    made = result(found, "keys.create", customer="acme", scopes=["serve"])
+    result(found, "keys.revoke", id=made["id"])
+
+    (listed,) = result(found, "keys.list")
+
+    assert sorted(listed) == ["created", "customer", "id", "revoked", "scopes"]
+    assert listed["revoked"].endswith("Z")
+    assert made["key"] not in str(listed)
+
+
+def test_keys_revoke(found):
+    """Once."""
+    made = result(found, "keys.create", customer="acme", scopes=["serve"])
+
+    assert result(found, "keys.revoke", id=made["id"]) == {"id": made["id"], "revoked": True}
+    assert not found.is_key(made["key"])
+    assert refusal(found, "keys.revoke", id=made["id"]) == f'there is no live key "{made["id"]}"'
+
+
+def test_customers_create_move_list(found):
+    """A customer is on the plan that was asked for, and then on the other."""
+    assert result(found, "customers.create", customer="acme", plan="hard") == {"customer": "acme", "plan": "hard"}
+    assert result(found, "customers.create", customer="globex", plan=None) == {"customer": "globex", "plan": "open"}
+    assert result(found, "customers.move", customer="acme", plan="starter") == {"customer": "acme", "plan": "starter"}
+
+    listed = result(found, "customers.list")
+
+    assert [(each["customer"], each["plan"]) for each in listed] == [("acme", "starter"), ("globex", "open")]
+    assert all(sorted(each) == ["customer", "plan", "since"] for each in listed)
+
+
+def test_credits_grant_and_balance(found):
+    """Amounts are credits: whole ones are integers, parts are decimals."""
+    made = given(found, milli=100 * CREDIT)
+
+    assert sorted(made) == ["available", "expired", "grant", "held", "spent"]
+    assert made["available"] == 100
+    given(found, milli=1)
+    assert result(found, "credits.balance", customer="acme") == {
+        "available": 100.001, "held": 0, "spent": 0, "expired": 0,
+    }  # fmt: skip
+
+
+def test_a_balance_counts_what_was_journalled_before_it_was_asked(found, worker):
+    """No wait for the next fold."""
+    given(found)
+    worker.write(held("x1", 10 * CREDIT), settled("x1", 4 * CREDIT), held("x2", 5 * CREDIT))
+
+    assert result(found, "credits.balance", customer="acme") == {"available": 91, "held": 5, "spent": 4, "expired": 0}
+
+
+def test_report_margin(found, worker):
+    """Every customer and the total, with the same fields; without revenue the margin is null, and the loss is shown."""
+    result(found, "customers.create", customer="acme", plan="prepaid")
+    given(found, milli=100 * CREDIT, paid=10 * USD)
+    result(found, "customers.create", customer="globex", plan="open")
+    t = time.time_ns()
+    worker.write(
+        held("x1", 10 * CREDIT, plan="prepaid", t=t), settled("x1", 10 * CREDIT, line(USD // 4), baseline=USD, t=t)
+    )
+    worker.write(held("x2", 0, of=2, t=t), settled("x2", 0, line(500), t=t), held("x3", 0, of=2), void("x3"))
+
+    found_report = result(found, "report.margin")
+
+    assert sorted(found_report) == ["customers", "total"]
+    rows = {row["customer"]: row for row in found_report["customers"]}
+    assert all(list(row) == ["customer", *MARGIN_FIELDS] for row in rows.values())
+    assert rows["acme"] == {
+        "customer": "acme", "requests": 1, "cost_nusd": USD // 4, "revenue_nusd": USD, "margin_nusd": USD * 3 // 4,
+        "margin": 0.75, "savings_nusd": USD * 3 // 4,
+    }  # fmt: skip
+    assert (rows["globex"]["margin"], rows["globex"]["margin_nusd"], rows["globex"]["requests"]) == (None, -500, 1)
+    assert list(found_report["total"]) == MARGIN_FIELDS
+    assert found_report["total"]["requests"] == 2
+    assert found_report["total"]["margin_nusd"] == sum(row["margin_nusd"] for row in rows.values())
+
+
+def test_report_margin_since(found, worker):
+    """From a day on; what is no day is refused with an example."""
+    worker.write(held("x1", 0), settled("x1", 0, line(500)))
+    found.open_customer("acme")
+
+    assert result(found, "report.margin", since="2026-11-20")["total"]["cost_nusd"] == 500
+    assert result(found, "report.margin", since="20261121")["total"]["cost_nusd"] == 0
+    assert result(found, "report.margin", since=None)["total"]["cost_nusd"] == 500
+    assert refusal_of_day(found, "yesterday") == '"yesterday" is no day; write it like 2026-11-20'
+
+
+def refusal_of_day(found, since):
+    """Ask for a report since what is no day. Asking lets time pass in the books, so something is written."""
+    return perform(found, "report.margin", {"since": since})["refused"]
+
+
+def test_a_report_of_nothing(found):
+    """No customers, zeros, and no margin."""
+    assert result(found, "report.margin") == {
+        "customers": [],
+        "total": dict.fromkeys(MARGIN_FIELDS, 0) | {"margin": None},
+    }
+
+
+def test_ledger_verify(found, worker):
+    """Sound books, one hold open, whole transactions."""
+    given(found)
+    deadline = time.time_ns() + 10**12
+    worker.write(held("x1", 1000, deadline=deadline), called("x1"), mark("x1"))
+
+    answer = result(found, "ledger.verify")
+
+    assert answer == {"ok": True, "transactions": 2, "imbalance_nusd": 0, "open_holds": 1, "violations": []}
+
+
+def test_ledger_verify_says_no(found, worker):
+    """A tampered entry, a record without effect and a hold past its deadline are each a sentence."""
+    given(found)
+    worker.write(held("x1", 1000, deadline=time.time_ns() - 10**12), settled("x9", 5))
+    found.fold_all()
+    db = found.books.store.db
+    db.execute("DROP TRIGGER entries_are_final")
+    db.execute("UPDATE entries SET amount = amount + 3 WHERE id = 1")
+
+    answer = result(found, "ledger.verify")
+
+    assert not answer["ok"]
+    assert any("x1" in each and "deadline" in each for each in answer["violations"])
+    assert any("no effect" in each for each in answer["violations"])
+    assert any(each.startswith("I1") for each in answer["violations"])
+
+
+def test_ledger_verify_reads_the_journals(found, worker):
+    """Truncated behind our back, a journal is named."""
+    worker.write(held("x1", 0), settled("x1", 0))
+    found.open_customer("acme")
+    found.fold_all()
+    path = worker.path
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+    answer = result(found, "ledger.verify")
+
+    assert not answer["ok"]
+    assert path.name in answer["violations"][0]
+
+
+def invoice(folder, *amounts):
+    """Write a provider's account of calls c0, c1 and so on."""
+    path = folder / "invoice.jsonl"
+    lines = [{"call_id": f"c{n}", "model": "m1", "amount_usd": str(amount)} for n, amount in enumerate(amounts)]
+    path.write_bytes(b"".join(orjson.dumps(each) + b"\n" for each in lines))
+    return str(path)
+
+
+def test_reconcile(found, worker, tmp_path):
+    """Share, difference and bound; no lines when all is explained."""
+    found.open_customer("acme")
+    for n, cost in enumerate((700, 1_234)):
+        worker.write(held(f"x{n}", 0), settled(f"x{n}", 0, line(cost, call_id=f"c{n}")))
+
+    answer = result(found, "ledger.reconcile", export=invoice(tmp_path, Fraction(7002, 10**10), Fraction(1_234, 10**9)))
+
+    assert {"explained_share", "difference_nusd", "rounding_bound_nusd", "lines"} <= set(answer)
+    assert answer["ok"]
+    assert (answer["explained_share"], answer["lines"]) == (1.0, [])
+    assert answer["difference_nusd"] == pytest.approx(-0.2)
+    assert answer["rounding_bound_nusd"] == 2 / 2
+
+
+def test_reconcile_says_no(found, worker, tmp_path):
+    """What is billed and not booked has a line of its own."""
+    found.open_customer("acme")
+    worker.write(held("x0", 0), settled("x0", 0, line(700, call_id="c0")))
+
+    answer = result(found, "ledger.reconcile", export=invoice(tmp_path, Fraction(700, 10**9), Fraction(300, 10**9)))
+
+    assert not answer["ok"]
+    assert answer["explained_share"] == pytest.approx(0.7)
+    assert answer["lines"] == [
+        {"model": "m1", "reason": "billed, not booked", "calls": 1, "booked_nusd": 0, "billed_nusd": 300.0}
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{}", b"[]", b"not json", b'{"call_id":"c","model":"m","amount_usd":"1/0"}', b"5",
+     b'{"call_id":"c","model":"m","amount_usd":"much"}'],
+)  # fmt: skip
+def test_an_invoice_that_is_none_is_refused_with_its_line(found, tmp_path, content):
+    """The sentence names file and line, never a traceback."""
+    path = tmp_path / "invoice.jsonl"
+    path.write_bytes(b'{"call_id":"c","model":"m","amount_usd":"1/3"}\n' + content + b"\n")
+
+    assert refusal(found, "ledger.reconcile", export=str(path)) == (
+        "invoice.jsonl:2 is no invoice line (call_id, model, amount_usd)"
+    )
+
+
+def test_explain_charge(found, worker):
+    """One charge with its cost lines, its decision record, its customer's name."""
+    found.open_customer("acme")
+    worker.write(held("x1", 3000), settled("x1", 3000, line(700), baseline=900))
+
+    answer = result(found, "explain.charge", id="x1")
+
+    assert (answer["x"], answer["customer"], answer["credits_milli"], answer["cost_nusd"]) == ("x1", "acme", 3000, 700)
+    assert answer["decision"] == {"x": "x1"}
+    assert answer["at"] == "2026-11-20T00:00:00Z"
+    assert answer["cost_lines"][0]["usage"] == {"input": 100, "output": 20}
+
+
+REFUSALS = [
+    ("keys.create", {"customer": "", "scopes": ["serve"]}, "a customer's name must be 1 to 128 printable characters"),
+    ("keys.create", {"customer": "a\nb", "scopes": []}, "a customer's name must be 1 to 128 printable characters"),
+    ("keys.create", {"customer": "n" * 129, "scopes": []}, "a customer's name must be 1 to 128 printable characters"),
+    ("keys.create", {"customer": "new", "scopes": ["root"]},
+     '"root" is no scope; scopes are: serve, attribute, outcomes, costs, see-cost, admin'),
+    ("keys.revoke", {"id": "none"}, 'there is no live key "none"'),
+    ("customers.create", {"customer": "acme", "plan": None}, 'the customer "acme" exists'),
+    ("customers.create", {"customer": "new", "plan": "gold"},
+     'there is no plan "gold"; plans are: hard, open, prepaid, starter'),
+    ("customers.move", {"customer": "new", "plan": "hard"}, 'there is no customer "new"'),
+    ("customers.move", {"customer": "acme", "plan": "gold"},
+     'there is no plan "gold"; plans are: hard, open, prepaid, starter'),
+    ("credits.grant", {"customer": "acme", "credits_milli": 0, "paid_nusd": 0, "expires_s": None},
+     "a grant must be more than 0 credits"),
+    ("credits.grant", {"customer": "acme", "credits_milli": 10**15 + 1, "paid_nusd": 0, "expires_s": None},
+     "a grant must be at most a trillion credits and a billion US dollars"),
+    ("credits.grant", {"customer": "acme", "credits_milli": 1, "paid_nusd": 10**18 + 1, "expires_s": None},
+     "a grant must be at most a trillion credits and a billion US dollars"),
+    ("credits.grant", {"customer": "acme", "credits_milli": 1, "paid_nusd": 0, "expires_s": 10**11},
+     "a grant must expire in the future, and before the year 2262"),
+    ("credits.grant", {"customer": "acme", "credits_milli": 1, "paid_nusd": 0, "expires_s": 0},
+     "a grant must expire in the future, and before the year 2262"),
+    ("credits.balance", {"customer": "new"}, 'there is no customer "new"'),
+    ("explain.charge", {"id": "none"}, 'there is no charge "none"'),
+    ("ledger.reconcile", {"export": "/nonexistent/invoice.jsonl"},
+     "/nonexistent/invoice.jsonl is no file; name the provider's account with --export"),
+    ("ledger.reconcile", {"export": "/"}, "/ is no file; name the provider's account with --export"),
+    ("brew.coffee", {}, "the server knows no command brew.coffee; is it of another version?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "args", "sentence"), REFUSALS, ids=[each[0] for each in REFUSALS])
+def test_what_makes_no_sense_is_refused_in_a_sentence(found, command, args, sentence):
+    """And nothing is written down."""
+    found.open_customer("acme")
+
+    assert refusal(found, command, **args) == sentence
+
+
+def test_the_largest_grants_fit(found):
+    """A trillion credits for a billion dollars, more than once, stay whole numbers."""
+    for _ in range(3):
+        given(found, milli=10**15, paid=10**18)
+
+    assert result(found, "credits.balance", customer="acme")["available"] == 3 * 10**12
+    assert result(found, "ledger.verify")["ok"]
+
+
+def test_every_command_has_a_test_here():
+    """Each name that can be asked is asked above."""
+    text = Path(__file__).read_text(encoding="utf-8")
+
+    assert [name for name in COMMANDS if f'"{name}"' not in text] == []
+
+
+def test_a_customer_half_opened_by_a_crash_can_be_created(found):
+    """Its name is in the directory and not in the books: the command makes it whole instead of refusing it."""
+    found.directory.add(1, "acme")
+
+    assert refusal(found, "credits.balance", customer="acme") == 'there is no customer "acme"'
+    assert result(found, "customers.create", customer="acme", plan="hard") == {"customer": "acme", "plan": "hard"}
