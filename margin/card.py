@@ -1,6 +1,7 @@
 """One entry of a provider's price list: what each token bucket costs at one moment."""
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -159,7 +160,9 @@ class Card:
 
     def with_service_tiers(self, service_tiers: "Mapping[str, Card]") -> "Card":
         """Return this card with these service tiers and no others."""
-        return Card(self.rates, self.tiers, service_tiers)
+        made = copy(self)
+        object.__setattr__(made, "service_tiers", _checked_service_tiers(service_tiers))
+        return made
 
     def for_service_tier(self, name: str | None) -> "Card":
         """Return the card that a call in a service tier is billed by.

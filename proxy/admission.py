@@ -54,6 +54,8 @@ class Wallets:
     def __init__(self, lender: Lender) -> None:
         self._lender = lender
         self._balance_milli: dict[int, int] = {}
+        self._loose_milli: dict[int, int] = {}
+        """Put back after the lease was given up; goes to the keeper with the next word."""
         self._expires_t: dict[int, int | None] = {}
         self._fills: dict[int, asyncio.Future[int | None]] = {}
         self._waiting_milli: dict[int, int] = {}
@@ -68,23 +70,24 @@ class Wallets:
         return True
 
     def put_back(self, customer: int, milli: int) -> None:
-        """Return what was taken too much."""
-        self._balance_milli[customer] = self._balance_milli.get(customer, 0) + milli
+        """Return what was taken too much. Without a lease to go to it waits for the keeper: its expiry is not known."""
+        kept = self._balance_milli if customer in self._balance_milli else self._loose_milli
+        kept[customer] = kept.get(customer, 0) + milli
 
     def add(self, customer: int, lease: Lease) -> None:
         """Add a lease to what is there; the earlier expiry counts for all of it."""
-        self.put_back(customer, lease.credits_milli)
+        self._balance_milli[customer] = self._balance_milli.get(customer, 0) + lease.credits_milli
         ends = [each for each in (self._expires_t.get(customer), lease.expires_t) if each is not None]
         self._expires_t[customer] = min(ends, default=None)
 
     def surrender(self, customer: int) -> int:
         """Give the whole lease up; return what was left of it."""
         self._expires_t.pop(customer, None)
-        return self._balance_milli.pop(customer, 0)
+        return self._balance_milli.pop(customer, 0) + self._loose_milli.pop(customer, 0)
 
     def surrender_all(self) -> list[tuple[int, int]]:
         """Give all leases up; return (customer, what was left)."""
-        return [(customer, self.surrender(customer)) for customer in list(self._balance_milli)]
+        return [(customer, self.surrender(customer)) for customer in {*self._balance_milli, *self._loose_milli}]
 
     def left_milli(self, customer: int) -> int | None:
         """Return what the lease still holds; None when there is no lease."""
@@ -101,7 +104,7 @@ class Wallets:
         self._waiting_milli[customer] = self._waiting_milli.get(customer, 0) + need_milli
         try:
             fill = self._fills.get(customer)
-            if fill is None:
+            if fill is None or fill.done():  # done, and its callback has not run: its answer is an old one
                 fill = self._fills[customer] = asyncio.ensure_future(self._ask(customer, need_milli))
                 fill.add_done_callback(partial(self._filled, customer))
             return await asyncio.shield(fill)
@@ -117,7 +120,8 @@ class Wallets:
         return None if is_lent else need_milli
 
     def _filled(self, customer: int, done: asyncio.Future[int | None]) -> None:
-        self._fills.pop(customer, None)
+        if self._fills.get(customer) is done:
+            del self._fills[customer]
         if not done.cancelled():
             done.exception()  # seen here too, so that a fill all askers left does not warn
 

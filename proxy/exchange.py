@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from classifiers import judge, read_ask
 from margin import records
 from margin.journal import JournalBroken
-from margin.usage import Usage, UsageError
+from margin.usage import Usage
 from proxy import identity, metering
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.identity import Principal
@@ -208,8 +208,9 @@ async def _refused(world: World, case: Case, n: int, deployment: Deployment, ans
     at_s = world.now() // NS
     case.ticket.attempts.append(metering.attempt(n, deployment, at_s, usage=None, failed=True, status=answer.status))
     try:
-        body = await answer.read(client.ERROR_BYTES_MAX)
-    except Lost:
+        async with client.deadline(answer.timeouts):
+            body = await answer.read(client.ERROR_BYTES_MAX)
+    except (Lost, TimeoutError):
         body = b""
     return openai.read_error(answer.status, body, answer.header("retry-after"))
 
@@ -220,7 +221,7 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     try:
         async with client.deadline(answer.timeouts):
             body = await answer.read()
-        call_id, usage = _metered(body)
+        call_id, usage = openai.read_answer(body)
     except (CallFailed, UpstreamBroke, TimeoutError) as error:
         # It answered 200 and broke off, or sent nonsense: it may bill, the caller does not pay.
         settle(case, call, None, "error", call_id=None, output_estimate=0, t=world.now())
@@ -232,14 +233,6 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     if cost is not None and "see-cost" in case.principal.scopes:
         found.append((b"x-penstock-cost-usd", headers.usd(cost)))
     return Reply(200, found, body)
-
-
-def _metered(body: bytes) -> tuple[str | None, Usage | None]:
-    try:
-        return openai.read_answer(body)
-    except UsageError:
-        # The answer is whole and its usage contradicts itself: served, and booked as an estimate.
-        return None, None
 
 
 def streamed(world: World, case: Case, call: Call, answer: Answer) -> Reply:

@@ -29,7 +29,11 @@ MARK_TOKENS = 256
 
 
 class Outlet(Protocol):
-    """Where the bytes go. `send` waits for a slow reader; after the caller left it does nothing."""
+    """Where the bytes go. Either call may raise `OSError`: the caller left."""
+
+    async def open(self) -> None:
+        """Send the head of the reply."""
+        ...
 
     async def send(self, data: bytes) -> None:
         """Send bytes, waiting while the caller reads slowly."""
@@ -44,6 +48,7 @@ class Relay:
 
     __slots__ = (
         "_answer",
+        "_budget_s",
         "_call",
         "_case",
         "_cut",
@@ -59,7 +64,9 @@ class Relay:
         self._world, self._case, self._call, self._answer = world, case, call, answer
         self._stream = ChatStream(usage_asked=case.ask.include_usage)
         self._gone = self._cut = False
+        self._budget_s = call.deployment.provider.timeouts.total_s
         self._limit: asyncio.Timeout | None = None
+        """The pump's deadline while it pumps."""
         self._marked_t = self._marked_tokens = 0
 
     def left(self) -> None:
@@ -76,7 +83,8 @@ class Relay:
         self._end_within(0)
 
     def _end_within(self, seconds: float) -> None:
-        if self._limit is not None:
+        self._budget_s = seconds
+        if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def run(self, outlet: Outlet) -> None:
@@ -94,8 +102,7 @@ class Relay:
             outcome, error = await self._pump(outlet)
             cost = self._settle(outcome)
             await self._world.durable()
-            if not self._gone:
-                await outlet.send(self._last_bytes(error, cost))
+            await self._send(outlet, self._last_bytes(error, cost))
         finally:
             # Only a bug or the end of the process comes here with the ticket open.
             self._settle("client_gone" if self._gone else "cut")
@@ -105,40 +112,51 @@ class Relay:
     async def _pump(self, outlet: Outlet) -> tuple[Outcome, ProxyError | None]:
         """Move bytes until the provider's end; say how it ended."""
         try:
-            async with asyncio.timeout(self._call.deployment.provider.timeouts.total_s) as self._limit:
-                async for data in self._answer.parts():
-                    await self._pass_on(data, outlet)
-                    if self._stream.finished or self._stream.error:
-                        break
+            async with asyncio.timeout(self._budget_s) as self._limit:
+                await self._relay(outlet)
         except Lost as lost:
-            return self._ended(UpstreamBroke(f"The provider's stream broke off ({lost.phase})."))
+            return "cut", UpstreamBroke(f"The provider's stream broke off ({lost.phase}).")
         except TimeoutError:
-            return self._ended(self._too_late())
+            return ("client_gone" if self._gone and not self._cut else "cut"), self._too_late()
         except sse.EventTooLarge:
-            return self._ended(UpstreamBroke("The provider sent an event that is too large."))
+            return "cut", UpstreamBroke("The provider sent an event that is too large.")
+        except JournalBroken:
+            return "cut", Unavailable("The books cannot be written right now.")
+        finally:
+            self._limit = None
         if self._stream.finished and not self._stream.error:
             return ("client_gone" if self._gone else "ok"), None
-        return self._ended(UpstreamBroke("The provider's stream ended with an error or before its end."))
+        return "cut", UpstreamBroke("The provider's stream ended with an error or before its end.")
+
+    async def _relay(self, outlet: Outlet) -> None:
+        try:
+            await outlet.open()
+        except OSError:
+            self.left()
+        async for data in self._answer.parts():
+            block = self._stream.feed(data)
+            if block:
+                self._mark()
+                await self._send(outlet, block)
+            if self._stream.finished or self._stream.error:
+                return
+
+    async def _send(self, outlet: Outlet, data: bytes) -> None:
+        if self._gone:
+            return
+        try:
+            await outlet.send(data)
+        except OSError:
+            self.left()
 
     def _too_late(self) -> ProxyError:
         if self._cut:
             return Unavailable("The server is shutting down.")
         return UpstreamLate("The provider's stream took too long.")
 
-    def _ended(self, error: ProxyError) -> tuple[Outcome, ProxyError]:
-        return ("client_gone" if self._gone else "cut"), error
-
-    async def _pass_on(self, data: bytes, outlet: Outlet) -> None:
-        block = self._stream.feed(data)
-        if not block:
-            return
-        self._mark()
-        if not self._gone:
-            await outlet.send(block)
-
     def _mark(self) -> None:
         """Journal a checkpoint at the first byte, and then by time or tokens."""
-        tokens, t = self._stream.events, self._world.now()
+        tokens, t = self._stream.deltas, self._world.now()
         if self._marked_t and t - self._marked_t < MARK_NS and tokens - self._marked_tokens < MARK_TOKENS:
             return
         self._marked_t, self._marked_tokens = t, tokens

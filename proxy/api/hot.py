@@ -110,11 +110,10 @@ def _rendered(world: World, error: ProxyError) -> Reply:
 
 
 async def _send_stream(reply: Reply, relay: Relay, receive: Receive, send: Send) -> None:
-    # The one task of a stream: it learns that the client left while we wait for the provider.
+    # Learns that the client left while we wait for the provider.
     watch = asyncio.ensure_future(_watch(receive, relay))
     try:
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-        await relay.run(_Client(send))
+        await relay.run(_Client(send, reply))
         await send({"type": "http.response.body", "body": b""})
     finally:
         watch.cancel()
@@ -129,10 +128,14 @@ async def _watch(receive: Receive, relay: Relay) -> None:
 class _Client:
     """The outlet of a relay: the connection to the caller."""
 
-    __slots__ = ("_send",)
+    __slots__ = ("_reply", "_send")
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, send: Send, reply: Reply) -> None:
+        self._send, self._reply = send, reply
+
+    async def open(self) -> None:
+        """Send status and headers."""
+        await self._send({"type": "http.response.start", "status": self._reply.status, "headers": self._reply.headers})
 
     async def send(self, data: bytes) -> None:
         """Send bytes; the server waits here while the caller reads slowly."""

@@ -96,10 +96,11 @@ def _book(settings: PriceSettings) -> CostBook:
     try:
         return costbook.load(settings.file)
     except CostBookError as error:
-        fail(str(error), USAGE)
+        absent = settings.file is not None and not settings.file.exists()
+        fail(f"{error}{'; `penstock prices import` makes one' if absent else ''}", USAGE)
 
 
-@prices.command("import")
+@prices.command("import", epilog="Such as: penstock prices import --from litellm --data model_prices.json --dry-run")
 @click.option("--from", "name", type=click.Choice(NAMES), required=True, help="Whose prices.")
 @click.option("--data", "file", type=_FILE_OPTION, help="A file of that source's; without it, it must be installed.")
 @click.option(
@@ -123,11 +124,11 @@ def import_(
     config: Path,
     as_json: bool,
 ) -> None:
-    r"""Write what a source says into a price file: dated entries, history kept, every change reported.
+    """Write a source's prices into a price file.
 
-    \b
-    penstock prices import --from genai-prices
-    penstock prices import --from litellm --data model_prices_and_context_window.json
+    Changed prices become dated entries beside the old ones, so old requests keep their price; every change is
+    reported, and nothing takes effect until the configuration names the file. A new file begins with the prices
+    that count now.
     """
     settings = _settings(config)
     path = settings.target if out is None else out
@@ -197,9 +198,9 @@ def diff(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Show where sources disagree with our prices and with each other; changes nothing.
+    """Show where price sources disagree.
 
-    Without --against it compares with those of genai-prices and litellm that are installed. Exit 1 when a model
+    With our prices and with each other, today and on dates ahead; nothing is changed. Without --against it compares with those of genai-prices and litellm that are installed. Exit 1 when a model
     that the tiers list differs by more than one per cent.
     """
     settings = _settings(config)
@@ -267,9 +268,9 @@ def pin(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Keep MODEL's price of a day from that day on, whatever later entries and imports say.
+    """Keep MODEL's price as it is.
 
-    Earlier entries stay as they are, later ones wait, and `pin --remove` brings them back.
+    The price of a day counts from that day on, whatever later entries and imports say. Earlier entries stay as they are, later ones wait, and `pin --remove` brings them back.
     """
     settings = _settings(config)
     path = settings.target if out is None else out
@@ -303,7 +304,10 @@ def show(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Show what MODEL costs on a day: at each hour, context size and service tier, and where that was read."""
+    """Show what MODEL costs on a day.
+
+    At each hour, context size and service tier, with where that was read and since when and until when it holds.
+    """
     settings = _settings(config)
     book = _book(settings)
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from classifiers import Judgement
+from margin.costbook import NoPrice, UnpricedBucket
 from margin.sellbook import Plan
 from proxy.settings import TIERS, Deployment, Settings, Tier
 from proxy.wire.chat import ChatRequest
@@ -20,6 +21,8 @@ OUTPUT_RESERVE_TOKENS = 1_024
 """Kept free in a context window for the answer when the caller states no `max_tokens`."""
 BYTES_PER_TOKEN = 4
 """English prose under cl100k is 4.2 bytes a token; code and other scripts are less. For capability, never money."""
+TOKENS_PER_MEDIA_PART = 800
+"""An image of a megapixel is 765 tokens at OpenAI's high detail; a minute of audio about 600."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,7 @@ def _reserve(ask: ChatRequest) -> int:
 
 def input_estimate(ask: ChatRequest) -> int:
     """Return about how many tokens the input is. An estimate: bills come from the provider's own count."""
-    return ask.body_bytes // BYTES_PER_TOKEN + 1
+    return (ask.body_bytes - ask.media_bytes) // BYTES_PER_TOKEN + ask.media_parts * TOKENS_PER_MEDIA_PART + 1
 
 
 def tier_of(settings: Settings, deployment: Deployment, lowest: Tier) -> Tier:
@@ -235,5 +238,8 @@ def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int) -> int | N
     output_max = ask.output_max if ask.output_max is not None else deployment.output_max
     if deployment.prices is None or output_max is None:
         return None
-    card = deployment.prices.at(at_s)
-    return card.ceiling_nusd(input_tokens_max=ask.body_bytes, output_tokens_max=output_max * ask.choices)
+    try:
+        card = deployment.prices.at(at_s)
+        return card.ceiling_nusd(input_tokens_max=ask.body_bytes, output_tokens_max=output_max * ask.choices)
+    except (NoPrice, UnpricedBucket):
+        return None

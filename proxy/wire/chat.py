@@ -12,6 +12,7 @@ from proxy.wire.errors import Malformed
 from proxy.wire.strict import read_object
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+TEXT_TYPES = frozenset({"text", "refusal"})
 TEXT_MAX = 256
 """Characters of a model name or an identity field: OpenAI's own limits are 64; longer ones only bloat records."""
 MESSAGES_MAX = 20_000
@@ -37,6 +38,9 @@ class ChatRequest:
     wants_schema: bool
     has_images: bool
     has_audio: bool
+    media_parts: int
+    media_bytes: int
+    """What images, audio and files weigh in the body: their tokens do not follow their size."""
 
     def body_for(self, model: str) -> bytes:
         """Serialise what was judged, for the provider's `model`; a stream is asked to report its usage."""
@@ -56,7 +60,9 @@ def read(body: bytes) -> ChatRequest:
     fields = read_object(body)
     messages = _messages(fields)
     stream = _boolean(fields, "stream")
-    parts = _part_types(messages)
+    parts = _parts(messages)
+    types = {part["type"] for part in parts}
+    media = [part for part in parts if part["type"] not in TEXT_TYPES]
     return ChatRequest(
         fields=fields,
         body_bytes=len(body),
@@ -68,8 +74,10 @@ def read(body: bytes) -> ChatRequest:
         choices=_integer(fields, "n", low=1, high=CHOICES_MAX, default=1),
         tools=len(_list(fields, "tools")) + len(_list(fields, "functions")),
         wants_schema=_wants_schema(fields),
-        has_images="image_url" in parts,
-        has_audio="input_audio" in parts,
+        has_images="image_url" in types,
+        has_audio="input_audio" in types,
+        media_parts=len(media),
+        media_bytes=sum(_weight(part) for part in media),
     )
 
 
@@ -117,10 +125,15 @@ def _check_parts(parts: list[Any], where: str) -> None:
             raise Malformed(f"`{where}[{index}]` must be an object with a `type`.", param=f"{where}[{index}]")
 
 
-def _part_types(messages: list[dict[str, Any]]) -> set[str]:
-    return {
-        part["type"] for message in messages if isinstance(message.get("content"), list) for part in message["content"]
-    }
+def _parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [part for message in messages if isinstance(message.get("content"), list) for part in message["content"]]
+
+
+def _weight(part: dict[str, Any]) -> int:
+    """Return the characters of the strings in a media part, two levels deep, where providers put URLs and base64."""
+    values = [*part.values()]
+    values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
+    return sum(len(value) for value in values if isinstance(value, str))
 
 
 def _include_usage(fields: Mapping[str, Any], stream: bool) -> bool:

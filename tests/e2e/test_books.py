@@ -65,6 +65,7 @@ def open_callers(server: Server) -> list[Caller]:
 
 def test_each_request_ends_as_it_should(day: Day):
     """What is broken is refused with its status; what is good is served, or has no credit left, and nothing else."""
+    assert [told.refusal for told in day.answers if told.status >= 500] == []
     statuses = {told.status for told in day.answers if told.wish.breaks is None and told.wish.customer != "dry"}
     dry = {told.status for told in day.answers if told.wish.breaks is None and told.wish.customer == "dry"}
 

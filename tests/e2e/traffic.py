@@ -38,13 +38,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What came back: amounts as the caller was told, None where nothing was."""
+    """What came back: amounts as the caller was told, None where nothing was. `refusal`: an error's own words."""
 
     wish: Wish
     status: int
     request_id: str | None
     credits: Decimal
     cost_nusd: int | None
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ async def send(port: int, wishes: Iterable[Wish], *, at_once: int) -> list[Told]
 
 def _told(wish: Wish, answer: Answer) -> Told:
     if answer.status != 200:
-        return Told(wish, answer.status, None, Decimal(0), None)
+        return Told(wish, answer.status, None, Decimal(0), None, answer.json()["error"]["message"])
     if wish.body.get("stream"):
         assert answer.body.endswith(wire.DONE), answer.body[-300:]
         cost = answer.body.rpartition(b": x-penstock-cost-usd ")[2].partition(b"\n")[0].decode()

@@ -70,9 +70,9 @@ def abandon(found: Office) -> None:
 class NoLender:
     """A keeper that lends nothing of its own accord."""
 
-    async def lease(self, customer: int, need_milli: int, returned_milli: int) -> bool:
+    async def lease(self, customer: int, need_milli: int, wish_milli: int, returned_milli: int) -> bool:
         """Refuse."""
-        raise NotImplementedError(customer, need_milli, returned_milli)
+        raise NotImplementedError(customer, need_milli, wish_milli, returned_milli)
 
 
 class Worker:

@@ -115,21 +115,25 @@ class LendingMachine(RuleBasedStateMachine):
         return self.office.books.state.available_milli(number, T0)
 
     @invariant()
-    def nothing_is_lent_beyond_what_there_is(self):
-        """With every journal read to its end, the wallets of all workers together fit into what is available."""
-        ahead = self._with_what_waits()
+    def nothing_is_lent_twice(self):
+        """With every journal read to its end, what is free is what is available less what lies in wallets, exactly."""
+        state, lending = self._with_what_waits()
         for name, number in CUSTOMERS.items():
             wallets = sum(worker.left(number) for worker in self.workers)
+            available = state.available_milli(number, T0)
+            assert lending.free_milli(state, number, T0) == available - wallets
             # On a plan that only counts, what is left in a wallet is handed in before it can be spent.
-            assert wallets <= ahead.available_milli(number, T0) or self.plan[name] == "open"
+            assert wallets <= available or self.plan[name] == "open"
 
     def _with_what_waits(self):
-        """Return the ledger's memory as it will be when the journals are folded, without folding them."""
+        """Return the ledger's memory and the leases as they will be when the journals are folded, folding nothing."""
         state = copy.deepcopy(replace(self.office.books.state, history=NoHistory()))
+        lending = copy.deepcopy(self.office.lending)
         for worker in self.workers:
             for line in journal.read(worker.paper.path, state.journals.get(worker.name, journal.Position())):
                 fold.apply(state, line.record, Effects(), journal=worker.name)
-        return state
+                lending.observe(worker.name, line.record, enforced=self.office._is_enforced(line.record))
+        return state, lending
 
     def teardown(self):
         """When all have handed in and ended, all that was not charged is there to be lent."""

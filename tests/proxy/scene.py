@@ -85,6 +85,9 @@ class Caller:
         self.sends = 0
         self.at: dict[int, Any] = {}
 
+    async def open(self) -> None:
+        """Take the head of the reply."""
+
     async def send(self, data: bytes) -> None:
         """Take bytes; then do what was planned for this moment."""
         self.got += data

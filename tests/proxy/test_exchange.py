@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from proxy.admission import Lease
 from proxy.exchange import Reply
 from proxy.wire.errors import (
     Forbidden,
@@ -193,7 +194,7 @@ def test_many_at_once_never_spend_more_than_there_is(tmp_path: Path) -> None:
         assert sum(isinstance(each, Reply) for each in outcomes) == 12
         assert sum(isinstance(each, OutOfCredit) for each in outcomes) == 30 - 12
         assert here.world.wallets.left_milli(1) in {None, 0}
-        here.world.wallets.put_back(1, LENT - 12 * SIMPLE)
+        here.world.wallets.add(1, Lease(LENT - 12 * SIMPLE, None))
 
     assert charged_milli(play(tmp_path, act).records()) == 12 * SIMPLE
 

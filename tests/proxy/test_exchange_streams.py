@@ -244,9 +244,6 @@ def test_a_stream_without_usage_is_an_estimate(tmp_path: Path) -> None:
     assert line["cost"] > 0
 
 
-@pytest.mark.xfail(
-    reason="frames weigh twice what the estimate takes off: some 35 tokens for each", raises=AssertionError
-)
 def test_an_estimate_is_about_right(tmp_path: Path) -> None:
     """What a stream without usage is booked at, and a crash is recovered from: within half of the truth."""
     found = streamed(tmp_path, "hi [[sim: no_usage tokens=40]]")
@@ -288,7 +285,7 @@ def test_a_long_stream_is_marked_as_it_goes(tmp_path: Path) -> None:
     marks = [record["out"] for record in found.records() if record["k"] == "mark"]
     assert len(marks) >= 1 + 1000 // 256
     assert marks == sorted(marks)
-    assert 0 < marks[0] < marks[-1]
+    assert marks[0] < marks[-1]
 
 
 # ---- callers that leave --------------------------------------------------------------------------------------------
@@ -329,10 +326,8 @@ def test_a_caller_may_leave_before_its_first_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("leaves_at", [2, 0], ids=["in the stream", "before it"])
-def test_draining_has_a_budget(tmp_path: Path, leaves_at: int, request: pytest.FixtureRequest) -> None:
+def test_draining_has_a_budget(tmp_path: Path, leaves_at: int) -> None:
     """A provider that is slow after its caller left is not waited for: what came is booked as an estimate."""
-    if leaves_at == 0:
-        request.applymarker(pytest.mark.xfail(reason="leaving before the pump runs sets no drain budget"))
 
     async def act(here: Scene) -> None:
         reply = await here.ask("hi [[sim: stall=5 tokens=60]]", stream=True)
@@ -378,9 +373,6 @@ def test_a_shutdown_ends_a_stream_with_an_error(tmp_path: Path) -> None:
     assert (found.end()["o"], found.end()["cr"]) == ("cut", 0)
 
 
-@pytest.mark.xfail(
-    reason="moving a deadline that is over raises, and the other streams are not cut", raises=RuntimeError
-)
 def test_a_shutdown_while_the_last_bytes_are_sent_is_nothing(tmp_path: Path) -> None:
     """A slow reader of `[DONE]`: its books are closed, and cutting it must not break the shutdown's loop."""
     broke: list[RuntimeError] = []
@@ -409,20 +401,18 @@ def test_a_shutdown_while_the_last_bytes_are_sent_is_nothing(tmp_path: Path) -> 
 
 
 def test_a_caller_whose_connection_breaks_does_not_hang_us(tmp_path: Path) -> None:
-    """A server whose `send` raises: the books are closed and the provider is let go."""
+    """A server whose `send` raises says that the caller left: the answer is read to its end and charged."""
 
     async def act(here: Scene) -> None:
         def broken() -> None:
             raise ConnectionResetError("gone")
 
         here.caller.at[2] = broken
-        with pytest.raises(ConnectionResetError):
-            await here.stream("hi [[sim: tokens=60]]")
+        await here.stream("hi [[sim: tokens=60]]")
 
     found = play(tmp_path, act)
 
-    assert found.end()["k"] == "settled"
-    assert found.provider.left == 1
+    assert (found.end()["k"], found.end()["o"], found.end()["a"][0]["kind"]) == ("settled", "client_gone", "model")
 
 
 # ---- a journal that fails ------------------------------------------------------------------------------------------
@@ -431,7 +421,7 @@ def test_a_caller_whose_connection_breaks_does_not_hang_us(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "written",
     [
-        pytest.param(2, marks=pytest.mark.xfail(reason="a checkpoint that fails breaks the stream without an event")),
+        2,
         3,
     ],
     ids=["checkpoint", "settlement"],

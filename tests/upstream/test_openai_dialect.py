@@ -406,7 +406,7 @@ def read_whole(pieces: list[bytes], *, asked: bool) -> tuple[Any, ...]:
     """Everything that the books or the caller learn of a stream."""
     stream = ChatStream(usage_asked=asked)
     out = relayed(stream, pieces)
-    return out, stream.usage, stream.finished, stream.error, stream.call_id, stream.events
+    return out, stream.usage, stream.finished, stream.error, stream.call_id, stream.output_estimate
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -16,6 +16,8 @@ from margin.usage import Usage, UsageError
 from proxy.wire import sse
 from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
 
+_BACKSLASH = ord("\\")
+
 CHAT_PATH = "/chat/completions"
 MESSAGE_MAX = 2_000
 """Characters of a provider's error message that are passed on."""
@@ -76,11 +78,10 @@ def _count(details: Mapping[str, Any], name: str) -> int:
 
 
 def read_answer(body: bytes) -> tuple[str | None, Usage | None]:
-    """Return a plain answer's call id and usage.
+    """Return a plain answer's call id and usage. Usage that contradicts itself counts as not reported.
 
     Raises:
         UpstreamBroke: not an answer.
-        UsageError: usage that contradicts itself.
     """
     try:
         answer = orjson.loads(body)
@@ -88,7 +89,11 @@ def read_answer(body: bytes) -> tuple[str | None, Usage | None]:
         raise UpstreamBroke("The provider's answer is not JSON.") from None
     if not isinstance(answer, dict) or "choices" not in answer:
         raise UpstreamBroke("The provider's answer has no choices.")
-    return _text(answer.get("id")), read_usage(answer.get("usage"))
+    try:
+        usage = read_usage(answer.get("usage"))
+    except UsageError:
+        usage = None
+    return _text(answer.get("id")), usage
 
 
 def _text(value: Any) -> str | None:
@@ -125,6 +130,18 @@ def _seconds(retry_after: bytes | None) -> int | None:
     return int(retry_after) if retry_after is not None and retry_after.isdigit() and len(retry_after) < 6 else None
 
 
+_TEXT_MARKS = (b'"content":"', b'"arguments":"', b'"reasoning_content":"')
+"""What the text of a delta follows, as providers write it: without spaces."""
+
+
+def _string_length(data: bytes) -> int:
+    """Return how long the JSON string is that `data` begins with, up to its closing quote; 0 when it has none."""
+    end = data.find(b'"')
+    while end > 0 and data[end - 1] == _BACKSLASH:
+        end = data.find(b'"', end + 1)
+    return max(end, 0)
+
+
 class ChatStream:
     """Watches a chat stream go by: relays its bytes, and decodes only the events that matter to the books.
 
@@ -136,11 +153,10 @@ class ChatStream:
         "_asked",
         "_framer",
         "call_id",
+        "deltas",
         "error",
-        "events",
         "finished",
-        "frame_bytes",
-        "relayed_bytes",
+        "text_bytes",
         "usage",
         "usage_error",
     )
@@ -155,10 +171,9 @@ class ChatStream:
         """Whether the provider's `[DONE]` was seen: only then is the answer whole."""
         self.error = False
         """Whether the provider reported an error inside the stream."""
-        self.events = 0
-        self.relayed_bytes = 0
-        self.frame_bytes = sse.EVENT_BYTES_MAX
-        """The smallest event so far: what a frame weighs that carries next to nothing."""
+        self.deltas = 0
+        """Pieces of text relayed: providers send about one token in each."""
+        self.text_bytes = 0
 
     def feed(self, data: bytes) -> bytes:
         """Return what may go to the caller of what just arrived; `[DONE]` is held back for the exchange to send."""
@@ -171,17 +186,22 @@ class ChatStream:
             block = block.replace(b',"usage":null', b"")
         if b'"usage"' in block or b"[DONE]" in block or b'"error"' in block:
             block = self._read_events(block)
-        count = block.count(b"data:")
-        if count:
-            self.events += count
-            self.relayed_bytes += len(block)
-            self.frame_bytes = min(self.frame_bytes, len(block) // count)
+        self._count(block)
         return block
 
     @property
     def output_estimate(self) -> int:
-        """About how many tokens were relayed: providers send about one per event; larger events are counted by size."""
-        return max(self.events, (self.relayed_bytes - self.frame_bytes * self.events) // 4)
+        """About how many tokens were relayed: one per piece of text, or by size where pieces are larger."""
+        return max(self.deltas, self.text_bytes // 4)
+
+    def _count(self, block: bytes) -> None:
+        """Count the text in whole events, without decoding them."""
+        for mark in _TEXT_MARKS:
+            for piece in block.split(mark)[1:]:
+                length = _string_length(piece)
+                if length:
+                    self.deltas += 1
+                    self.text_bytes += length
 
     def _read_first(self, block: bytes) -> None:
         # Not always the first event: comments and frames that we cannot read may come before it.
