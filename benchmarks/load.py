@@ -23,7 +23,8 @@ wrk.headers["authorization"] = "Bearer " .. os.getenv("BENCH_KEY")
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format('JSON {"requests":%d,"us":%d,"p50":%.0f,"p99":%.0f,"errors":%d}\\n', summary.requests,
-    summary.duration, latency:percentile(50), latency:percentile(99), e.connect + e.read + e.write + e.timeout + e.status))
+    summary.duration, latency:percentile(50), latency:percentile(99),
+    e.connect + e.read + e.write + e.timeout + e.status))
 end
 """
 

@@ -38,17 +38,21 @@ ANSWER = {
 UPSTREAM = """worker_processes 1; pid {folder}/up.pid; error_log {folder}/up.err crit; daemon off;
 events {{ worker_connections 4096; }}
 http {{ access_log off; keepalive_timeout 300; keepalive_requests 100000000; default_type application/json;
-  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-  server {{ listen 127.0.0.1:{port} backlog=4096; client_max_body_size 10m; location / {{ return 200 '{answer}'; }} }} }}
+  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  server {{ listen 127.0.0.1:{port} backlog=4096; client_max_body_size 10m;
+    location / {{ return 200 '{answer}'; }} }} }}
 """
 REVERSE_PROXY = """worker_processes 1; pid {folder}/px.pid; error_log {folder}/px.err crit; daemon off;
 events {{ worker_connections 8192; }}
 http {{ access_log off; keepalive_timeout 300; keepalive_requests 100000000;
-  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
   upstream up {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 100000000; }}
   server {{ listen 127.0.0.1:{port} backlog=4096; client_body_buffer_size 64k;
-    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; location / {{ proxy_pass http://up; }} }} }}
-"""  # noqa: E501 - nginx's own lines
+    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    location / {{ proxy_pass http://up; }} }} }}
+"""
 CONFIG = """
 server: {{port: {port}, metrics_port: {metrics}}}
 providers: {{up: {{dialect: openai, base_url: "http://127.0.0.1:{upstream}/v1", api_key: bench}}}}

@@ -203,8 +203,12 @@ def main() -> None:
     parser.add_argument("--keeper-fd", type=int, required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
     parser.add_argument("--simulator-url")
+    parser.add_argument("--local-model")
     given = parser.parse_args()
-    load = partial(configuration.load, given.config, environ=os.environ, simulator_url=given.simulator_url)
+    load = partial(
+        configuration.load, given.config, environ=os.environ, simulator_url=given.simulator_url,
+        local_model=given.local_model,
+    )  # fmt: skip
     import uvloop
 
     uvloop.run(work(load, given.keeper_fd, given.listen_fd))

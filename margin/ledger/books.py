@@ -77,7 +77,7 @@ class Books:
         self.store = Store(self.ledger_path)
         try:
             self.state = _catch_up(self.folder, self.store)
-        except BaseException:
+        except BaseException:  # whatever it was, the file must not stay open behind whoever folds anew
             self.store.close()
             raise
 

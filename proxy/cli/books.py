@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from margin.money import format_usd
-from proxy.cli.frame import SAYS_NO, USAGE, common, console, fail, keeper, load, print_json
+from proxy.cli.frame import SAYS_NO, USAGE, console, fail, keeper, load, print_json, shared_options
 
 
 @click.group()
@@ -21,7 +21,7 @@ def report() -> None:
 
 @report.command()
 @click.option("--since", help="First day to count, in UTC, such as 2026-11-01; everything without it.")
-@common
+@shared_options
 def margin(since: str | None, config: Path, as_json: bool) -> None:
     """Cost, revenue, margin and savings by customer; the biggest loss first."""
     if since is not None:
@@ -65,7 +65,7 @@ def ledger() -> None:
 
 
 @ledger.command()
-@common
+@shared_options
 def verify(config: Path, as_json: bool) -> None:
     """Check the books against themselves and against the journals; exit 1 when anything is off."""
     found = keeper(config, "ledger.verify", {})
@@ -83,7 +83,7 @@ def verify(config: Path, as_json: bool) -> None:
 @click.option(
     "--export", type=click.Path(path_type=Path), help="The provider's own account; the simulator's without it."
 )
-@common
+@shared_options
 def reconcile(export: Path | None, config: Path, as_json: bool) -> None:
     """Compare what we booked as cost with what the provider says it billed; exit 1 when they differ beyond rounding."""
     path = load(config, quiet=True).server.data_dir / "simulator" / "invoice.jsonl" if export is None else export

@@ -14,7 +14,7 @@ import click
 import orjson
 
 from proxy import settings as configuration
-from proxy.cli.frame import USAGE, common, fail, print_json
+from proxy.cli.frame import USAGE, fail, print_json, shared_options
 from proxy.settings import TIERS, Entry, Provider, Settings, SettingsError, startup_errors
 
 _GAP: Final = "  "
@@ -23,7 +23,7 @@ _VALUE_CHARS_MIN: Final = 12  # `entitlement` and `1000/day` stay whole on the n
 
 @click.command()
 @click.option("--effective", is_flag=True, help="Also show every value in effect, secrets redacted, and its origin.")
-@common
+@shared_options
 def check(config: Path, as_json: bool, effective: bool) -> None:
     """Check the configuration and say what it means. Nothing is called and nothing is started.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from margin.money import usd_to_nusd
-from proxy.cli.frame import USAGE, common, fail, keeper, print_json
+from proxy.cli.frame import USAGE, fail, keeper, print_json, shared_options
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -24,7 +24,7 @@ def credits() -> None:  # noqa: A001 - the command's name
 @click.argument("amount")
 @click.option("--expires", help="How long they last, such as 30d or 12h; without it they never end.")
 @click.option("--paid", metavar="USD", help="What the customer paid; without it they are promotional and earn nothing.")
-@common
+@shared_options
 def grant(
     customer: str,
     amount: str,
@@ -46,7 +46,7 @@ def grant(
 
 @credits.command()
 @click.argument("customer")
-@common
+@shared_options
 def balance(customer: str, config: Path, as_json: bool) -> None:
     """Show what a customer has: available, held, spent, expired."""
     found = keeper(config, "credits.balance", {"customer": customer})

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from proxy.cli.frame import common, console, keeper, print_json
+from proxy.cli.frame import console, keeper, print_json, shared_options
 
 
 @click.group()
@@ -18,7 +18,7 @@ def customers() -> None:
 @customers.command()
 @click.argument("customer")
 @click.option("--plan", help="A plan of the sell book; its default plan unless said otherwise.")
-@common
+@shared_options
 def create(customer: str, plan: str | None, config: Path, as_json: bool) -> None:
     """Open a customer on a plan."""
     made = keeper(config, "customers.create", {"customer": customer, "plan": plan})
@@ -28,7 +28,7 @@ def create(customer: str, plan: str | None, config: Path, as_json: bool) -> None
 @customers.command()
 @click.argument("customer")
 @click.argument("plan")
-@common
+@shared_options
 def move(customer: str, plan: str, config: Path, as_json: bool) -> None:
     """Put a customer on another plan, from now on."""
     made = keeper(config, "customers.move", {"customer": customer, "plan": plan})
@@ -36,7 +36,7 @@ def move(customer: str, plan: str, config: Path, as_json: bool) -> None:
 
 
 @customers.command("list")
-@common
+@shared_options
 def list_(config: Path, as_json: bool) -> None:
     """List customers with their plans."""
     found = keeper(config, "customers.list", {})

@@ -19,7 +19,7 @@ SAYS_NO, USAGE, NOT_REACHABLE = 1, 2, 3
 DEFAULT_CONFIG = "configs/penstock.yaml"
 
 
-def common(command: Callable[..., Any]) -> Callable[..., Any]:
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--config` and `--json`."""
     command = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")(
         command
@@ -54,6 +54,8 @@ def keeper(config: Path, command: str, args: dict[str, Any]) -> Any:
         fail(str(error), NOT_REACHABLE)
     except OSError as error:
         fail(f"cannot use the data folder {found.server.data_dir}: {error.strerror}", USAGE)
+    if "failed" in answer:
+        fail(answer["failed"], NOT_REACHABLE)
     if "refused" in answer:
         fail(answer["refused"], USAGE)
     return answer["result"]

@@ -13,7 +13,7 @@ import orjson
 
 from classifiers import TIERS, Judgement, judge, read_ask
 from margin.money import format_usd
-from proxy.cli.frame import USAGE, common, fail, keeper, load, print_json
+from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
 from proxy.routing import policy
 from proxy.routing.policy import Route
 from proxy.settings import Settings
@@ -24,7 +24,7 @@ _NS = 1_000_000_000
 
 
 @click.command()
-@common
+@shared_options
 def classify(config: Path, as_json: bool) -> None:
     """Judge JSONL from stdin, one {"id", "prompt"} or {"id", "messages"} per line; JSONL to stdout, in order."""
     del config, as_json
@@ -58,7 +58,7 @@ def _judged(number: int, line: bytes) -> dict[str, Any]:
 @click.option("--model", default="auto", show_default=True, help="The model the caller would ask for.")
 @click.option("--plan", help="The plan to judge under; the sell book's default without it.")
 @click.option("--charge", metavar="ID", help="Explain a booked charge instead: its x-penstock-request-id.")
-@common
+@shared_options
 def explain(
     request_: str | None,
     model: str,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from proxy.cli.frame import common, console, keeper, print_json
+from proxy.cli.frame import console, keeper, print_json, shared_options
 
 
 @click.group()
@@ -18,7 +18,7 @@ def keys() -> None:
 @keys.command()
 @click.option("--customer", required=True, help="Who pays; opened on the default plan at first use.")
 @click.option("--scope", "scopes", multiple=True, help="serve (default), attribute, outcomes, costs, see-cost, admin.")
-@common
+@shared_options
 def create(customer: str, scopes: tuple[str, ...], config: Path, as_json: bool) -> None:
     """Create a key. It is shown once: only its digest is stored."""
     made = keeper(config, "keys.create", {"customer": customer, "scopes": list(scopes) or ["serve"]})
@@ -32,7 +32,7 @@ def create(customer: str, scopes: tuple[str, ...], config: Path, as_json: bool) 
 
 
 @keys.command("list")
-@common
+@shared_options
 def list_(config: Path, as_json: bool) -> None:
     """List all keys, without their secrets."""
     found = keeper(config, "keys.list", {})
@@ -47,7 +47,7 @@ def list_(config: Path, as_json: bool) -> None:
 
 @keys.command()
 @click.argument("id_", metavar="ID")
-@common
+@shared_options
 def revoke(id_: str, config: Path, as_json: bool) -> None:
     """Revoke a key by its id (see `penstock keys list`). The next request with it is refused."""
     done = keeper(config, "keys.revoke", {"id": id_})

@@ -19,7 +19,7 @@ from margin.costbooks.complaints import meant
 from margin.costbooks.differing import Side
 from margin.costbooks.sources import NAMES, PROVIDERS, Source, SourceMissing
 from proxy.cli import price_tables
-from proxy.cli.frame import SAYS_NO, USAGE, common, fail, print_json
+from proxy.cli.frame import SAYS_NO, USAGE, fail, print_json, shared_options
 from proxy.settings import SettingsError
 from proxy.settings import document as yaml_document
 
@@ -112,7 +112,7 @@ def _book(settings: PriceSettings) -> CostBook:
 @click.option("--provider", "providers", multiple=True, help=f"Whose models, repeatable; {', '.join(PROVIDERS)}.")
 @click.option("--replace", is_flag=True, help="Let entries of that day and later give way to the source's.")
 @click.option("--dry-run", is_flag=True, help="Say what would change and write nothing.")
-@common
+@shared_options
 def import_(
     name: str,
     file: Path | None,
@@ -190,7 +190,7 @@ def _written(settings: PriceSettings, path: Path) -> str:
 )
 @click.option("--at", "day", callback=_day, metavar="YYYY-MM-DD", help="Compare the prices of that day; today in UTC.")
 @click.option("--all", "everything", is_flag=True, help="List every missing price too, not only for models in tiers.")
-@common
+@shared_options
 def diff(
     others: tuple[str, ...],
     day: date,
@@ -200,8 +200,9 @@ def diff(
 ) -> None:
     """Show where price sources disagree.
 
-    With our prices and with each other, today and on dates ahead; nothing is changed. Without --against it compares with those of genai-prices and litellm that are installed. Exit 1 when a model
-    that the tiers list differs by more than one per cent.
+    With our prices and with each other, today and on dates ahead; nothing is changed. Without --against it compares
+    with those of genai-prices and litellm that are installed. Exit 1 when a model that the tiers list differs by
+    more than one per cent.
     """
     settings = _settings(config)
     book = _book(settings)
@@ -258,7 +259,7 @@ def _watched(settings: PriceSettings, book: CostBook) -> frozenset[tuple[str, st
     "--out", type=_FILE_OPTION, help="The price file to write; the configuration's, or prices.json beside it."
 )
 @click.option("--remove", is_flag=True, help="Remove the pin: the model costs what its other entries say.")
-@common
+@shared_options
 def pin(
     model: str,
     day: date,
@@ -270,7 +271,8 @@ def pin(
 ) -> None:
     """Keep MODEL's price as it is.
 
-    The price of a day counts from that day on, whatever later entries and imports say. Earlier entries stay as they are, later ones wait, and `pin --remove` brings them back.
+    The price of a day counts from that day on, whatever later entries and imports say. Earlier entries stay as they
+    are, later ones wait, and `pin --remove` brings them back.
     """
     settings = _settings(config)
     path = settings.target if out is None else out
@@ -296,7 +298,7 @@ def pin(
 @click.argument("model")
 @click.option("--at", "day", callback=_day, metavar="YYYY-MM-DD", help="The day; today in UTC.")
 @click.option("--provider", help="Whose model, where several have one of that name.")
-@common
+@shared_options
 def show(
     model: str,
     day: date,

@@ -25,7 +25,7 @@ from proxy import identity
 from proxy.keeper import recovery
 from proxy.keeper.directory import Directory
 from proxy.keeper.lending import Lending
-from proxy.settings import Settings
+from proxy.settings import Changed, Settings
 
 NS = 1_000_000_000
 TICK_GRACE_NS = NS
@@ -107,7 +107,7 @@ class Office:
 
     # ---- customers, keys, grants ------------------------------------------------------------------------------------
 
-    def adopt(self, settings: Settings, changes: Sequence[Any]) -> None:
+    def adopt(self, settings: Settings, changes: Sequence[Changed]) -> None:
         """Go on under another configuration; who changed what from what to what is journalled."""
         diff = [[each.path, each.before, each.after] for each in changes]
         record = records.configured(t=time.time_ns(), version=settings.version, before=self.settings.version, diff=diff)

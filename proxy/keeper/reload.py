@@ -32,7 +32,7 @@ class Watcher:
         return False
 
     def _look(self) -> dict[Path, Stamp]:
-        return {path: _stamp(path) for path in getattr(configuration, "files", lambda each: (each,))(self._path)}
+        return {path: _stamp(path) for path in configuration.files(self._path)}
 
 
 def _stamp(path: Path) -> Stamp:

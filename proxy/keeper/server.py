@@ -284,11 +284,19 @@ class KeeperServer:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = Frames(reader, writer)
         async for message in frames.receive():
-            answer = perform(self.office, message["command"], message["args"])
-            await self._announce()
-            frames.send(answer)
+            frames.send(await self._perform(message))
             break
         await frames.close()
+
+    async def _perform(self, message: Message) -> Message:
+        try:
+            answer = perform(self.office, message["command"], message["args"])
+        except Exception:
+            # A bug in one command must not take the keeper, or leave who asked without a word.
+            log.exception("the command %s failed", message["command"])
+            return {"failed": "the server failed at this command; its log says why"}
+        await self._announce()
+        return answer
 
     # ---- metrics ----------------------------------------------------------------------------------------------------
 

@@ -211,7 +211,7 @@ class Pool:
         except (OSError, UnicodeError, OverflowError) as error:
             connection.abort()
             raise _connect_failure(origin, error) from error
-        except BaseException:
+        except BaseException:  # cancelled: a half-open connection is nobody's
             connection.abort()
             raise
         self.opened += 1

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -194,3 +195,16 @@ def test_a_file_that_is_missing_or_no_json_says_so(tmp_path):
     path.write_text("{")
     with pytest.raises(CostBookError, match=r"prices\.json: not JSON"):
         load(path)
+
+
+def test_the_example_of_the_documentation_can_be_read(tmp_path):
+    """What docs/prices.md shows is a price file, and its hours are those that it tells of."""
+    text = (Path(__file__).parents[2] / "docs" / "prices.md").read_text()
+    path = tmp_path.joinpath("prices.json")
+    path.write_text(text.partition("```json\n")[2].partition("```")[0])
+
+    history = load(path).find("example", "openai")
+
+    assert history.at(unix_s(2026, 11, 30)).for_service_tier("batch").rates["output"] == 4
+    assert history.at(unix_s(2026, 12, 1, 22, 0)).rates["input"] == 6
+    assert history.at(unix_s(2026, 12, 5, 22, 0)).rates["input"] == 3

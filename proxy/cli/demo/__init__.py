@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from proxy.cli.books import margin_table
-from proxy.cli.frame import USAGE, common, console, fail, load, print_json
+from proxy.cli.frame import USAGE, console, fail, load, print_json, shared_options
 from proxy.cli.serve import SANDBOX_CONFIG
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     envvar="DURATION", show_envvar=True, help="How long traffic is sent; Ctrl-C ends it earlier.",
 )  # fmt: skip
 @click.option("--seed", default=1, show_default=True, help="Another number, other requests at other times.")
-@common
+@shared_options
 def demo(duration_s: float, seed: int, config: Path, as_json: bool) -> None:
     """Watch a minute of live traffic from six customers, and what each of them earns.
 

@@ -1,0 +1,176 @@
+"""The keeper's process from its first step to its last: lock, ports, what a predecessor left, simulator, server.
+
+Everything that can go wrong at the start is one sentence (`StartFailed`), and leaves nothing half-started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from margin.ledger.books import journal_dir
+from proxy import settings as configuration
+from proxy.keeper import sandbox
+from proxy.keeper.office import Lock, LockHeld, Office, dead_journals
+from proxy.keeper.server import KeeperServer, Sockets, StartFailed
+from proxy.keeper.workers import listen
+from proxy.settings import Settings
+
+PREDECESSOR_S = 10.0
+"""How long a start waits for workers of a keeper that died: they close within five seconds."""
+SIMULATOR_END_S = 2.0
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to read the configuration, here and in every worker: the same file with the same words from outside."""
+
+    config: Path
+    local_model: str | None = None
+    simulator_url: str | None = None
+
+    def load(self) -> Settings:
+        """Read the configuration; raises `SettingsError`."""
+        return configuration.load(
+            self.config, environ=os.environ, simulator_url=self.simulator_url, local_model=self.local_model
+        )
+
+    def worker_argv(self) -> list[str]:
+        """Return the command that starts a worker."""
+        argv = [sys.executable, "-m", "proxy.app", "--config", str(self.config)]
+        if self.simulator_url is not None:
+            argv += ["--simulator-url", self.simulator_url]
+        if self.local_model is not None:
+            argv += ["--local-model", self.local_model]
+        return argv
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What an operator wants to know of a server that is ready. `key`: of a sandbox, beside `env_file`."""
+
+    settings: Settings
+    base_url: str
+    metrics_url: str
+    key: str | None
+    env_file: Path | None
+
+
+async def keep(
+    settings: Settings, launch: Launch, on_ready: Callable[[Started], None], on_note: Callable[[str], None]
+) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        StartFailed: it could not start; the text is for the operator.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_locked(settings))
+        sockets = _sockets(settings, stack)
+        dead = dead_journals(_journals(settings), wait_s=PREDECESSOR_S)
+        office = stack.enter_context(contextlib.closing(Office(settings)))
+        recovered = office.recover(dead)
+        if recovered:
+            on_note(f"{recovered} exchanges that an earlier process left open were settled or voided.")
+        async with _simulated(settings, launch) as complete:
+            await _serve(office, sockets, complete, on_ready)
+
+
+async def _serve(office: Office, sockets: Sockets, launch: Launch, on_ready: Callable[[Started], None]) -> None:
+    started = _started(office, sockets)
+    server = KeeperServer(office, sockets, launch.worker_argv(), launch.load)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    loop.add_signal_handler(signal.SIGHUP, server.ask_reload)
+    await server.run(partial(on_ready, started))
+    if server.failure is not None:
+        raise server.failure
+
+
+def _started(office: Office, sockets: Sockets) -> Started:
+    settings = office.settings
+    host, port = sockets.api.getsockname()[:2]
+    base_url = f"http://{_url_host(host)}:{port}/v1"
+    metrics_host, metrics_port = sockets.metrics.getsockname()[:2]
+    metrics_url = f"http://{_url_host(metrics_host)}:{metrics_port}/metrics"
+    if settings.sandbox is None:
+        return Started(settings, base_url, metrics_url, None, None)
+    # Written before anybody can see readiness.
+    env_file, key = sandbox.write_env(office, base_url)
+    return Started(settings, base_url, metrics_url, key, env_file)
+
+
+def _url_host(host: str) -> str:
+    if host in EVERYWHERE:
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _locked(settings: Settings) -> Iterator[None]:
+    folder = settings.server.data_dir
+    try:
+        lock = Lock(folder)
+        lock.acquire(0)
+    except LockHeld:
+        raise StartFailed(f"another server keeps {folder}; stop it, or choose another PENSTOCK_DATA_DIR") from None
+    except OSError as error:
+        raise StartFailed(f"cannot write to the data folder {folder}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _sockets(settings: Settings, stack: ExitStack) -> Sockets:
+    server = settings.server
+    bound = []
+    for port, variable in ((server.port, "PORT"), (server.metrics_port, "METRICS_PORT")):
+        try:
+            bound.append(stack.enter_context(contextlib.closing(listen(server.host, port))))
+        except OSError as error:
+            where = f"{server.host}:{port}"
+            raise StartFailed(f"cannot listen on {where}: {error.strerror}; choose another with {variable}=") from None
+    return Sockets(*bound)
+
+
+def _journals(settings: Settings) -> Path:
+    folder = journal_dir(settings.server.data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@asynccontextmanager
+async def _simulated(settings: Settings, launch: Launch) -> AsyncIterator[Launch]:
+    """Run the simulator while the block runs, if the configuration wants it; it is the last to end."""
+    if not settings.wants_simulator:
+        yield launch
+        return
+    try:
+        process, url = await sandbox.start_simulator(settings.server.data_dir)
+    except sandbox.SimulatorFailed as error:
+        raise StartFailed(str(error)) from None
+    try:
+        yield replace(launch, simulator_url=url)
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(SIMULATOR_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
