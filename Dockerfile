@@ -1,4 +1,5 @@
-# Two stages: the first installs what uv.lock says, every file checked against its hash; the second has no installer.
+# Two stages: the first installs what uv.lock says, every file checked against its hash, with the steps of `make setup`
+# less the tools of development; the second has no installer.
 FROM python:3.12-slim AS build
 RUN pip install --no-cache-dir uv==0.13.8
 ENV UV_PROJECT_ENVIRONMENT=/opt/penstock UV_PYTHON=/usr/local/bin/python3 UV_PYTHON_DOWNLOADS=never \
@@ -9,10 +10,6 @@ COPY pyproject.toml uv.lock ./
 RUN uv sync --frozen --no-dev --no-install-project
 COPY . .
 RUN uv sync --frozen --no-dev --no-editable
-# A container's address is its own: who may reach it is said by whoever publishes the port.
-RUN sed -i 's/^  host: 127\.0\.0\.1 /  host: 0.0.0.0   /' configs/penstock.yaml \
-    && printf '\nserver: {host: 0.0.0.0}\n' >> configs/sandbox.yaml \
-    && grep -q '^  host: 0\.0\.0\.0 ' configs/penstock.yaml
 
 FROM python:3.12-slim
 RUN groupadd --system --gid 10001 penstock \
@@ -20,14 +17,16 @@ RUN groupadd --system --gid 10001 penstock \
     && install -d -o penstock -g penstock -m 0700 /data
 COPY --from=build /opt/penstock /opt/penstock
 COPY --from=build /source/configs /app/configs
-ENV PATH=/opt/penstock/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PENSTOCK_DATA_DIR=/data
+# A container's address is its own: who may reach it is said by whoever publishes the port.
+ENV PATH=/opt/penstock/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    PENSTOCK_DATA_DIR=/data PENSTOCK_HOST=0.0.0.0
 WORKDIR /app
 USER penstock
 # Everything that is written is written here: the root may be read-only.
 VOLUME /data
 EXPOSE 8080 9464
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/readyz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", \
+    "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\", 8080)}/readyz', timeout=2)"]
 ENTRYPOINT ["penstock"]
 CMD ["serve"]

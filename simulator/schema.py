@@ -78,7 +78,8 @@ class Filler:
         return None if kind == "null" else self._string(schema, name)
 
     def _object(self, schema: dict[str, Any], depth: int) -> dict[str, Any]:
-        properties = schema.get("properties", {})
+        stated = schema.get("properties")
+        properties = stated if isinstance(stated, dict) else {}
         wanted = properties if depth < _DEPTH_MAX else schema.get("required", ())
         return {name: self.fill(properties.get(name), name, depth + 1) for name in wanted}
 

@@ -12,11 +12,14 @@ import click
 import orjson
 from rich.console import Console
 
+import proxy
 from proxy import settings as configuration
 from proxy.settings import Settings, SettingsError
 
 SAYS_NO, USAGE, NOT_REACHABLE = 1, 2, 3
 DEFAULT_CONFIG = "configs/penstock.yaml"
+PACKAGED_CONFIG = Path(proxy.__file__).with_name("configs") / "penstock.yaml"
+"""The same file where Penstock was installed from its wheel; a checkout has none there."""
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,10 +28,16 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
         command
     )
     config = click.option(
-        "--config", "config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True,
-        help="The configuration file.",
+        "--config", "config", type=click.Path(path_type=Path), default=_default_config,
+        show_default=DEFAULT_CONFIG, help="The configuration file; where there is none, the package's.",
     )  # fmt: skip
     return config(command)
+
+
+def _default_config() -> Path:
+    """Return the configuration of the working directory; without one, the package's."""
+    own = Path(DEFAULT_CONFIG)
+    return own if own.exists() or not PACKAGED_CONFIG.exists() else PACKAGED_CONFIG
 
 
 def load(config: Path, *, simulator_url: str | None = None, quiet: bool = False) -> Settings:

@@ -85,6 +85,7 @@ def _converse(line: socket.socket, command: str, args: dict[str, Any]) -> dict[s
 
 
 def _ask_here(settings: Settings, command: str, args: dict[str, Any]) -> dict[str, Any]:
+    os.umask(0o077)  # journals, ledger and names are for this account alone
     lock = Lock(settings.server.data_dir)
     try:
         lock.acquire(0)

@@ -58,6 +58,8 @@ class KeeperLink:
             waiting = self._answers.pop(message["id"], None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(answer)
+        elif "ping" in message:
+            self._frames.send({"pong": True})
         elif "recall" in message:
             milli = self.wallets.surrender(message["customer"])
             self._frames.send({"returned": message["recall"], "customer": message["customer"], "milli": milli})

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -27,7 +26,6 @@ from proxy.settings import Settings
 
 PREDECESSOR_S = 10.0
 """How long a start waits for workers of a keeper that died: they close within five seconds."""
-SIMULATOR_END_S = 2.0
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
@@ -74,6 +72,8 @@ async def keep(
     Raises:
         StartFailed: it could not start; the text is for the operator.
     """
+    os.umask(0o077)  # journals, ledger and names are for this account alone
+    stopping = _stop_at_signals()
     with ExitStack() as stack:
         stack.enter_context(_locked(settings))
         sockets = _sockets(settings, stack)
@@ -83,16 +83,23 @@ async def keep(
         if recovered:
             on_note(f"{recovered} exchanges that an earlier process left open were settled or voided.")
         async with _simulated(settings, launch) as complete:
-            await _serve(office, sockets, complete, on_ready)
+            await _serve(office, sockets, complete, stopping, on_ready)
 
 
-async def _serve(office: Office, sockets: Sockets, launch: Launch, on_ready: Callable[[Started], None]) -> None:
-    started = _started(office, sockets)
-    server = KeeperServer(office, sockets, launch.worker_argv(), launch.load)
-    loop = asyncio.get_running_loop()
+def _stop_at_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and Ctrl-C set: from the first step on, so that an early one is not lost."""
+    stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    loop.add_signal_handler(signal.SIGHUP, server.ask_reload)
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _serve(
+    office: Office, sockets: Sockets, launch: Launch, stopping: asyncio.Event, on_ready: Callable[[Started], None]
+) -> None:
+    started = _started(office, sockets)
+    server = KeeperServer(office, sockets, launch.worker_argv(), launch.load, stopping)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.ask_reload)
     await server.run(partial(on_ready, started))
     if server.failure is not None:
         raise server.failure
@@ -157,20 +164,14 @@ async def _simulated(settings: Settings, launch: Launch) -> AsyncIterator[Launch
     if not settings.wants_simulator:
         yield launch
         return
+    simulator = sandbox.Simulator(settings.server.data_dir)
     try:
-        process, url = await sandbox.start_simulator(settings.server.data_dir)
+        url = await simulator.start()
     except sandbox.SimulatorFailed as error:
         raise StartFailed(str(error)) from None
+    watch = asyncio.ensure_future(simulator.keep())
     try:
         yield replace(launch, simulator_url=url)
     finally:
-        _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(SIMULATOR_END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        watch.cancel()
+        simulator.end()

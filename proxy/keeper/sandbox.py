@@ -7,6 +7,8 @@ all. Where it listens stands in `<data dir>/simulator/url`, for whoever wants to
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -20,39 +22,66 @@ CUSTOMER = "sandbox"
 ENV_FILE = "sandbox.env"
 SPEED_VARIABLE = "PENSTOCK_SIMULATOR_SPEED"
 START_S = 10.0
+END_S = 2.0
+WATCH_S = 0.5
+
+log = logging.getLogger("penstock")
 
 
 class SimulatorFailed(Exception):
     """The simulator did not start."""
 
 
-async def start_simulator(data_dir: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the simulator as a child that dies with us; return it and its URL."""
-    folder = data_dir / "simulator"
-    folder.mkdir(exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "simulator",
-        "--port",
-        "0",
-        "--invoice",
-        str(folder / "invoice.jsonl"),
-        "--speed",
-        os.environ.get(SPEED_VARIABLE, "1"),
-        "--die-with-parent",
-    ]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603, ASYNC220
-    assert process.stdout is not None
-    loop = asyncio.get_running_loop()
-    try:
-        line = await asyncio.wait_for(loop.run_in_executor(None, process.stdout.readline), START_S)
-        url = str(orjson.loads(line)["url"])
-    except (TimeoutError, orjson.JSONDecodeError, KeyError):
-        process.kill()
-        raise SimulatorFailed("the simulator did not start") from None
-    (folder / "url").write_text(f"{url}\n")
-    return process, url
+class Simulator:
+    """The simulator's process. It dies with us, and is started again on the same port when it dies alone."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir / "simulator"
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> str:
+        """Start it; return its URL.
+
+        Raises:
+            SimulatorFailed: it did not come up in time.
+        """
+        self._folder.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "simulator", "--port", str(self._port), "--die-with-parent",
+                   "--invoice", str(self._folder / "invoice.jsonl"),
+                   "--speed", os.environ.get(SPEED_VARIABLE, "1")]  # fmt: skip
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603, ASYNC220
+        assert process.stdout is not None
+        loop = asyncio.get_running_loop()
+        try:
+            line = await asyncio.wait_for(loop.run_in_executor(None, process.stdout.readline), START_S)
+            url = str(orjson.loads(line)["url"])
+        except (TimeoutError, orjson.JSONDecodeError, KeyError):
+            process.kill()
+            raise SimulatorFailed("the simulator did not start") from None
+        self._process, self._port = process, int(url.rpartition(":")[2])
+        (self._folder / "url").write_text(f"{url}\n")
+        return url
+
+    async def keep(self) -> None:
+        """Start it again whenever it dies, until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self._process is not None and self._process.poll() is not None:
+                log.warning("the simulator died; starting it again")
+                with contextlib.suppress(SimulatorFailed):
+                    await self.start()
+
+    def end(self) -> None:
+        """End it."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def write_env(office: Office, base_url: str) -> tuple[Path, str]:

@@ -20,12 +20,11 @@ from margin.ledger import questions
 from proxy import settings as configuration
 from proxy.keeper.commands import perform
 from proxy.keeper.control import SOCKET_NAME, socket_address
-from proxy.keeper.desk import Desk
+from proxy.keeper.crew import Crew
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 from proxy.keeper.listener import MetricsListener
 from proxy.keeper.office import TICK_GRACE_NS, Office
 from proxy.keeper.reload import Watcher
-from proxy.keeper.workers import Worker
 from proxy.settings import Settings, SettingsError
 from proxy.telemetry.metrics import Books, Metrics
 
@@ -37,10 +36,6 @@ FOLD_S = 0.1
 """The ledger lags the journals by this and the folding itself; the promise is a quarter of a second."""
 TICK_S = 60.0
 """Fees accrue at least this often; reads accrue them too."""
-STOP_S = 8.0
-"""What workers get to end; with the rest of an orderly end this stays under ten seconds."""
-RESTART_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Waits before a worker that died is started again; the last repeats."""
 
 
 class StartFailed(Exception):
@@ -58,31 +53,35 @@ class Sockets:
 class KeeperServer:
     """Everything that runs in the keeper's process."""
 
-    def __init__(self, office: Office, sockets: Sockets, worker_argv: list[str], load: Callable[[], Settings]) -> None:
-        self.office, self._sockets, self._argv, self._load = office, sockets, worker_argv, load
+    def __init__(
+        self,
+        office: Office,
+        sockets: Sockets,
+        worker_argv: list[str],
+        load: Callable[[], Settings],
+        stopping: asyncio.Event,
+    ) -> None:
+        self.office, self._sockets, self._load = office, sockets, load
         self.settings = settings = office.settings
         self._watcher = Watcher(settings.path)
-        self._workers: set[Worker] = set()
-        self._desk = Desk(office, self._workers)
-        self._stopping = asyncio.Event()
-        self._everyone_up = asyncio.Event()
+        self._crew = Crew(office, worker_argv, sockets.api, self._start)
+        self._stopping = stopping
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
         self.metrics = Metrics(Books(self._totals, self._credits, self._gauges, self._baseline))
         office.on_record = self.metrics.settled
+        self._crew.on_refused = self.metrics.refused
         self._listener = MetricsListener(self._render)
-        self._restarts = 0
         self.failure: BaseException | None = None
         """What ended the server, when it was not asked to end."""
 
     # ---- life -------------------------------------------------------------------------------------------------------
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Serve until `stop`; then end the workers, fold what they wrote, and return."""
+        """Serve until `stopping` is set; then end the workers, fold what they wrote, and return."""
         control = await self._open_control()
         await self._listener.open(self._sockets.metrics)
-        for _ in range(self.settings.server.workers):
-            self._start(self._keep_worker(), "worker")
+        self._crew.begin()
         self._start(self._feed(), "feed")
         self._start(self._watch(), "watch")
         try:
@@ -92,10 +91,6 @@ class KeeperServer:
             await self._stopping.wait()
         finally:
             await self._end(control)
-
-    def stop(self) -> None:
-        """Begin the end."""
-        self._stopping.set()
 
     def ask_reload(self) -> None:
         """Read the configuration again, soon."""
@@ -115,7 +110,7 @@ class KeeperServer:
             self._stopping.set()
 
     async def _wait_ready(self) -> None:
-        up = asyncio.ensure_future(self._everyone_up.wait())
+        up = asyncio.ensure_future(self._crew.all_up.wait())
         stop = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({up, stop}, return_when=asyncio.FIRST_COMPLETED)
         for each in (up, stop):
@@ -124,93 +119,13 @@ class KeeperServer:
     async def _end(self, control: asyncio.Server) -> None:
         self._stopping.set()
         control.close()
-        for worker in list(self._workers):
-            worker.terminate()
-        deadline = time.monotonic() + STOP_S
-        while self._workers and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-        for worker in list(self._workers):
-            worker.kill()
-            await worker.dead()
+        await self._crew.end()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.office.recover({worker.journal for worker in self._workers if worker.journal is not None})
         await self._listener.close()
         with contextlib.suppress(FileNotFoundError):
             (self.settings.server.data_dir / SOCKET_NAME).unlink()
-
-    # ---- workers ----------------------------------------------------------------------------------------------------
-
-    async def _keep_worker(self) -> None:
-        """Run one worker, and another when it dies, until the end."""
-        while not self._stopping.is_set():
-            worker = await Worker.spawn(self._argv, self._sockets.api)
-            self._workers.add(worker)
-            await self._follow(worker)
-            worker.lost()
-            if not self._stopping.is_set():
-                # Its line is gone; it must be dead before its leases and open exchanges are anyone else's.
-                worker.kill()
-            await worker.dead()
-            if worker.journal is not None:
-                self.office.recover({worker.journal})
-            self._workers.discard(worker)
-            await self._rest()
-
-    async def _rest(self) -> None:
-        if self._stopping.is_set():
-            return
-        wait = RESTART_S[min(self._restarts, len(RESTART_S) - 1)]
-        self._restarts += 1
-        await asyncio.sleep(wait)
-
-    async def _follow(self, worker: Worker) -> None:
-        async for message in worker.frames.receive():
-            if "ask" in message:
-                self._start(self._answer(worker, message), f"answer {message['ask']}")
-            else:
-                self._note(worker, message)
-
-    def _note(self, worker: Worker, message: Message) -> None:
-        if "ack" in message:
-            for customer, milli in message["leases"]:
-                self._desk.give_back(worker, customer, milli)
-            worker.acknowledged(message)
-        elif "returned" in message:
-            self._desk.give_back(worker, message["customer"], message["milli"])
-            worker.returned(message)
-        elif "refused" in message:
-            self.metrics.refused(message["refused"])
-        elif "hello" in message:
-            worker.journal = message["hello"]
-            self._start(self._introduce(worker), "introduce")
-
-    async def _introduce(self, worker: Worker) -> None:
-        """Tell a new worker everything; when all are up, tell all that the house is ready."""
-        # Marked up first: a change made meanwhile must reach it too, and comes after this in its line.
-        worker.is_up = True
-        await worker.tell(self.office.everything())
-        up = [each for each in self._workers if each.is_up]
-        if len(up) == self.settings.server.workers:
-            for each in up:
-                each.frames.send({"ready": True})
-            self._everyone_up.set()
-
-    async def _answer(self, worker: Worker, message: Message) -> None:
-        if message["ask"] == "lease":
-            answer: Any = await self._desk.lend(worker, message)
-        else:
-            self.office.open_customer(message["name"])
-            await self._announce()
-            answer = True
-        worker.frames.send({"id": message["id"], "answer": answer})
-
-    async def _announce(self) -> None:
-        """Tell all workers of pending changes; return when each has taken them in."""
-        changes = self.office.take_changes()
-        if changes:
-            await asyncio.gather(*(worker.tell(changes) for worker in self._workers if worker.is_up))
 
     # ---- the configuration ------------------------------------------------------------------------------------------
 
@@ -239,9 +154,9 @@ class KeeperServer:
         log.warning("configuration %s → %s, %d changes", self.settings.version, new.version, len(changes))
         self.office.adopt(new, changes)
         self.settings = new
-        taken = await asyncio.gather(*(worker.reload(new.version) for worker in self._workers if worker.is_up))
-        self.metrics.reloaded(ok=all(taken))
-        return all(taken)
+        taken = await self._crew.reload(new.version)
+        self.metrics.reloaded(ok=taken)
+        return taken
 
     def _keep_old(self, why: str) -> bool:
         log.error("the configuration was not reloaded and %s keeps serving: %s", self.settings.version, why)
@@ -295,7 +210,7 @@ class KeeperServer:
             # A bug in one command must not take the keeper, or leave who asked without a word.
             log.exception("the command %s failed", message["command"])
             return {"failed": "the server failed at this command; its log says why"}
-        await self._announce()
+        await self._crew.announce()
         return answer
 
     # ---- metrics ----------------------------------------------------------------------------------------------------
@@ -320,6 +235,6 @@ class KeeperServer:
             "penstock_reserved_credits": sum(hold.held_milli for hold in state.holds.values()) / 1000,
             "penstock_reservations_stale": len(self.office.stale_holds(time.time_ns())),
             "penstock_ledger_lag_seconds": self.office.lag_s(),
-            "penstock_workers": sum(worker.is_up for worker in self._workers),
+            "penstock_workers": self._crew.answering,
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
         }

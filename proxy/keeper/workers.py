@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
@@ -27,6 +28,7 @@ class Worker:
         self.process, self.frames = process, frames
         self.journal: str | None = None
         self.is_up = False
+        self._heard_s = time.monotonic()
         self.version: str | None = None
         """The configuration it serves, once it was told to read one."""
         self._acks: dict[int, asyncio.Future[None]] = {}
@@ -53,6 +55,9 @@ class Worker:
             self.frames.send({"changes": changes[start : start + CHANGES_PER_MESSAGE], "number": number})
             if wait:
                 await _wait(done, ACK_DEADLINE_S)
+                if not done.done():
+                    # It would go on serving what no longer holds, such as a revoked key.
+                    self.kill()
             self._acks.pop(number, None)
 
     async def reload(self, version: str) -> bool:
@@ -72,6 +77,19 @@ class Worker:
         await _wait(done, RECALL_DEADLINE_S)
         self._returns.pop(number, None)
         return done.done()
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self.frames.send({"ping": True})
+
+    def heard(self) -> None:
+        """A sign of life came."""
+        self._heard_s = time.monotonic()
+
+    @property
+    def silent_s(self) -> float:
+        """How long no sign of life has come."""
+        return time.monotonic() - self._heard_s
 
     def acknowledged(self, message: Message) -> None:
         """A change was taken in, or the configuration read."""

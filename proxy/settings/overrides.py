@@ -18,6 +18,7 @@ from proxy.settings.providers import unusable
 SERVER: Final[Mapping[str, Steps]] = MappingProxyType(
     {
         "PENSTOCK_DATA_DIR": ("server", "data_dir"),
+        "PENSTOCK_HOST": ("server", "host"),  # not HOST, which shells set to the name of the machine
         "PORT": ("server", "port"),
         "METRICS_PORT": ("server", "metrics_port"),
     }

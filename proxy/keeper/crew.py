@@ -1,0 +1,181 @@
+"""The workers as one crew: starts them, replaces the dead, puts an end to the hung, and says when all answer.
+
+A worker answers a ping every half second. One that does not for `HUNG_S` is not ready, and neither is the house; one
+that does not for `KILL_S`, or takes a change in too late, is killed: what it knows may be out of date, and what a dead
+worker left open is recovered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from proxy.keeper.desk import Desk
+from proxy.keeper.frames import Message
+from proxy.keeper.office import Office
+from proxy.keeper.workers import Worker
+
+log = logging.getLogger("penstock")
+
+PING_S = 0.5
+HUNG_S = 2.0
+KILL_S = 15.0
+"""A worker whose loop stands still this long serves nobody: real turns are tens of milliseconds."""
+STOP_S = 8.0
+"""What workers get to end; with the rest of an orderly end this stays under ten seconds."""
+RESTART_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Waits before a worker that died is started again; the last repeats."""
+STEADY_S = 60.0
+"""A worker that lived this long ends the row of failures."""
+
+Start = Callable[[Coroutine[Any, Any, None], str], None]
+
+
+class Crew:
+    """All workers, and what the keeper says to them."""
+
+    def __init__(self, office: Office, argv: list[str], listener: socket.socket, start: Start) -> None:
+        self._office, self._argv, self._listener, self._start = office, argv, listener, start
+        self._workers: set[Worker] = set()
+        self._desk = Desk(office, self._workers)
+        self._is_ending = False
+        self._failures = 0
+        self._said_ready: bool | None = None
+        self.on_refused: Callable[[dict[str, int]], None] = lambda _: None
+        self.all_up = asyncio.Event()
+        """Set once all workers answered for the first time."""
+
+    # ---- life -------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start all workers, and watch them."""
+        for _ in range(self._office.settings.server.workers):
+            self._start(self._keep_one(), "worker")
+        self._start(self._watch(), "watch the crew")
+
+    async def end(self) -> None:
+        """End all workers, the slow ones by force, and close what they left open."""
+        self._is_ending = True
+        for worker in list(self._workers):
+            worker.terminate()
+        deadline = time.monotonic() + STOP_S
+        while self._workers and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for worker in list(self._workers):
+            worker.kill()
+            await worker.dead()
+            self._bury(worker)
+
+    async def _keep_one(self) -> None:
+        """Run one worker, and another when it dies, until the end."""
+        while not self._is_ending:
+            began_s = time.monotonic()
+            worker = await Worker.spawn(self._argv, self._listener)
+            self._workers.add(worker)
+            await self._follow(worker)
+            worker.lost()
+            self._say_ready()
+            if not self._is_ending:
+                # Its line is gone; it must be dead before its leases and open exchanges are anyone else's.
+                worker.kill()
+            await worker.dead()
+            self._bury(worker)
+            await self._rest(lived_s=time.monotonic() - began_s)
+
+    def _bury(self, worker: Worker) -> None:
+        if worker in self._workers:
+            self._workers.discard(worker)
+            if worker.journal is not None:
+                self._office.recover({worker.journal})
+
+    async def _rest(self, *, lived_s: float) -> None:
+        if self._is_ending:
+            return
+        self._failures = 1 if lived_s > STEADY_S else self._failures + 1
+        log.warning("a worker died after %.0f s; starting another", lived_s)
+        await asyncio.sleep(RESTART_S[min(self._failures, len(RESTART_S)) - 1])
+
+    async def _watch(self) -> None:
+        while True:
+            for worker in self._workers:
+                worker.ping()
+                if worker.is_up and worker.silent_s > KILL_S:
+                    log.error("a worker has not answered for %.0f s and is killed", worker.silent_s)
+                    worker.kill()
+            self._say_ready()
+            await asyncio.sleep(PING_S)
+
+    @property
+    def answering(self) -> int:
+        """How many workers answer."""
+        return sum(worker.is_up and worker.silent_s < HUNG_S for worker in self._workers)
+
+    def _say_ready(self) -> None:
+        """Tell the workers, who answer /readyz, whether all of them answer."""
+        ready = self.answering == self._office.settings.server.workers
+        if ready:
+            self.all_up.set()
+        if ready != self._said_ready:
+            self._said_ready = ready
+            for worker in self._workers:
+                worker.frames.send({"ready": ready})
+
+    # ---- what they say ----------------------------------------------------------------------------------------------
+
+    async def _follow(self, worker: Worker) -> None:
+        async for message in worker.frames.receive():
+            if "ask" in message:
+                self._start(self._answer(worker, message), f"answer {message['ask']}")
+            else:
+                self._note(worker, message)
+
+    def _note(self, worker: Worker, message: Message) -> None:
+        if "pong" in message:
+            worker.heard()
+        elif "ack" in message:
+            for customer, milli in message["leases"]:
+                self._desk.give_back(worker, customer, milli)
+            worker.acknowledged(message)
+        elif "returned" in message:
+            self._desk.give_back(worker, message["customer"], message["milli"])
+            worker.returned(message)
+        elif "refused" in message:
+            self.on_refused(message["refused"])
+        elif "hello" in message:
+            worker.journal = message["hello"]
+            self._start(self._introduce(worker), "introduce")
+
+    async def _introduce(self, worker: Worker) -> None:
+        """Tell a new worker everything."""
+        # Marked up first: a change made meanwhile must reach it too, and comes after this in its line.
+        worker.is_up = True
+        await worker.tell(self._office.everything())
+        worker.heard()
+        self._said_ready = None
+        self._say_ready()
+
+    async def _answer(self, worker: Worker, message: Message) -> None:
+        if message["ask"] == "lease":
+            answer: Any = await self._desk.lend(worker, message)
+        else:
+            self._office.open_customer(message["name"])
+            await self.announce()
+            answer = True
+        worker.frames.send({"id": message["id"], "answer": answer})
+
+    # ---- what they are told -----------------------------------------------------------------------------------------
+
+    async def announce(self) -> None:
+        """Tell all workers of pending changes; return when each has taken them in, or is dead."""
+        changes = self._office.take_changes()
+        if changes:
+            await asyncio.gather(*(worker.tell(changes) for worker in self._workers if worker.is_up))
+
+    async def reload(self, version: str) -> bool:
+        """Have all workers read the configuration; True when each of them now serves `version`."""
+        taken = await asyncio.gather(*(worker.reload(version) for worker in self._workers if worker.is_up))
+        return all(taken)
