@@ -105,7 +105,7 @@ def read(fields: dict[str, Any]) -> ChatRequest:
         choices=_whole(fields, "n", CHOICES_MAX) or 1,
         output_limit=_output_limit(fields),
         response_format=form if isinstance(form, dict) else None,
-        effort=fields.get("reasoning_effort"),
+        effort=_word(fields, "reasoning_effort"),
         seed=fields.get("seed"),
         tools=_tools(fields, messages, last_user_text),
     )
@@ -140,6 +140,13 @@ def _include_usage(fields: dict[str, Any], *, stream: bool) -> bool:
 def _output_limit(fields: dict[str, Any]) -> int | None:
     limit = _whole(fields, "max_completion_tokens", None)
     return _whole(fields, "max_tokens", None) if limit is None else limit
+
+
+def _word(fields: dict[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ApiError(400, f"Invalid type for '{name}': expected a string.", param=name)
+    return value
 
 
 def _whole(fields: dict[str, Any], name: str, most: int | None) -> int | None:
