@@ -1,0 +1,118 @@
+"""A configuration that changes under a running server, and processes that stop answering under it."""
+
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Launch
+from tests.e2e.polling import until
+from tests.e2e.server import Server, is_alive, write_config
+
+PLAN = {
+    "credits": {
+        "mode": "prepaid",
+        "price": 0.05,
+        "enforce": "hard",
+        "schedule": {"simple": 2, "medium": 3, "complex": 10},
+    }
+}
+
+
+def reloads(server: Server, result: str) -> float:
+    """Return how many readings of the configuration ended so."""
+    found = [
+        s.value for s in server.metrics() if s.name == "penstock_config_reloads_total" and s.labels["result"] == result
+    ]
+    return found[0] if found else 0
+
+
+def charged(server: Server) -> str:
+    """Return what a simple request costs now."""
+    return server.chat("Say hello").headers["x-penstock-credits-charged"]
+
+
+@pytest.fixture
+def shop(launch: Launch, tmp_path: Path) -> Server:
+    """Return a server with a configuration of its own."""
+    return launch(write_config(tmp_path / "config", server={"workers": 2}))
+
+
+def test_a_change_takes_effect_without_a_restart(shop: Server):
+    """A plan's schedule and a tier's order: the next requests follow them, on every worker."""
+    workers = shop.workers
+    assert charged(shop) == "1"
+
+    tiers = {"simple": ["gpt-4o-mini", "gpt-6-luna"]}
+    write_config(shop.config.parent, plans={"sandbox": PLAN}, server={"workers": 2}, tiers=tiers)
+
+    until(lambda: reloads(shop, "ok") == 1, "the new configuration serves")
+    answers = [shop.chat("Say hello").headers for _ in range(6)]
+    assert {answer["x-penstock-credits-charged"] for answer in answers} == {"2"}
+    assert {answer["x-penstock-model"] for answer in answers} == {"gpt-4o-mini"}
+    assert shop.workers == workers
+    assert shop.ask("ledger.verify")["ok"]
+
+
+def test_a_bad_change_leaves_the_old_one_serving(shop: Server):
+    """A broken file and a change that needs a restart are refused and counted; the next good one mends it."""
+    good = shop.config.read_text()
+
+    shop.config.write_text(good + "\nroutng: {}\n")
+    until(lambda: reloads(shop, "refused") == 1, "the broken file is noticed")
+    assert charged(shop) == "1"
+    write_config(shop.config.parent, server={"workers": 1})
+    until(lambda: reloads(shop, "refused") == 2, "the restart is asked for")
+    assert charged(shop) == "1"
+
+    shop.config.write_text(good)
+    assert shop.process is not None
+    os.kill(shop.process.pid, signal.SIGHUP)
+    until(lambda: reloads(shop, "ok") == 1, "SIGHUP reads it again")
+    (successful,) = [s.value for s in shop.metrics() if s.name == "penstock_config_last_reload_successful"]
+    assert successful == 1
+    assert 'did you mean "routing"?' in shop.log.read_text()
+
+
+def test_readiness_means_that_every_worker_answers(shop: Server):
+    """A worker that hangs turns readiness off while it does; one that dies until it is replaced."""
+    hung, _ = shop.workers
+
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        until(lambda: not all(ready(shop) for _ in range(4)), "not ready while one hangs")
+    finally:
+        os.kill(hung, signal.SIGCONT)
+    until(lambda: all(ready(shop) for _ in range(4)), "ready again")
+    os.kill(hung, signal.SIGKILL)
+    until(lambda: hung not in shop.workers and len(shop.workers) == 2, "replaced")
+    until(lambda: all(ready(shop) for _ in range(4)), "ready with the new one")
+
+
+def ready(server: Server) -> bool:
+    """Tell what /readyz says on a connection of its own; a worker that hangs says nothing."""
+    try:
+        return httpx.get(f"{server.origin}/readyz", timeout=0.5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_the_simulator_is_replaced(shop: Server):
+    """Its death costs the requests of a moment, not the sandbox."""
+    (simulator,) = [pid for pid, command in shop.processes.items() if " -m simulator " in command]
+
+    os.kill(simulator, signal.SIGKILL)
+
+    until(lambda: not is_alive(simulator), "dead")
+    until(lambda: shop.chat("Say hello").status_code == 200, "answers again")
+    assert shop.reconcile()["ok"]
+
+
+def test_files_are_for_this_account_alone(shop: Server):
+    """Names, ledger and journals are readable by nobody else."""
+    files = [path for path in shop.data_dir.rglob("*") if path.is_file()]
+
+    assert files
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
