@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from margin.ledger import questions
+from margin.ledger.books import BATCH_RECORDS_MAX
 from proxy import settings as configuration
 from proxy.keeper.commands import perform
 from proxy.keeper.control import SOCKET_NAME, socket_address
@@ -167,7 +168,9 @@ class KeeperServer:
 
     async def _feed(self) -> None:
         while True:
-            await asyncio.sleep(0 if self.office.fold_some() else FOLD_S)
+            # Each batch costs two syncs and a commit, whatever its size: only a full one is followed at once.
+            is_behind = self.office.fold_some() >= BATCH_RECORDS_MAX
+            await asyncio.sleep(0 if is_behind else FOLD_S)
             self._tick_if_due()
 
     def _tick_if_due(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -119,9 +120,8 @@ class Worker:
             self.wallets.put_back(customer, milli - (0 if charge is None else charge))
 
     def left(self, customer: int) -> int:
-        """Return what the wallet holds."""
-        left = self.wallets.left_milli(customer)
-        return 0 if left is None else left
+        """Return what the worker would hand in now."""
+        return copy.deepcopy(self.wallets).surrender(customer)
 
     def die(self) -> None:
         """End without a word."""

@@ -284,7 +284,7 @@ class BooksMachine(RuleBasedStateMachine):
 QUICK = settings(
     max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )  # fmt: skip
-LONG = settings(QUICK, max_examples=3000, stateful_step_count=80)
+LONG = settings(QUICK, max_examples=1500, stateful_step_count=80)
 
 
 class TestBooks(BooksMachine.TestCase):
