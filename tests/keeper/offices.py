@@ -81,6 +81,7 @@ class Worker:
 
     def __init__(self, office: Office, name: str) -> None:
         self.office = office
+        self.sellbook = office.settings.sellbook  # as it was when the worker last heard of it
         self.paper = bookkeeping.Worker(office.settings.server.data_dir, name)
         self.name = self.paper.path.name
         self.wallets = Wallets(NoLender())
@@ -103,7 +104,7 @@ class Worker:
 
     def hold(self, x: str, customer: int, milli: int, plan: str, deep: int) -> bool:
         """Admit an exchange if the wallet covers it or the plan asks for none; get as far as `deep`."""
-        terms = self.office.settings.sellbook.plan(plan)
+        terms = self.sellbook.plan(plan)
         enforced = terms.credits.enforce == "hard"
         if enforced and not self.wallets.take(customer, milli, bookkeeping.T0):
             return False
@@ -126,3 +127,19 @@ class Worker:
     def die(self) -> None:
         """End without a word."""
         self.paper.close()
+
+
+def again(found: Office, *, plans: str = PLANS, more: str = "") -> Office:
+    """Close an office and open it anew."""
+    found.close()
+    return office(found.settings.server.data_dir, plans=plans, more=more)
+
+
+def balance(found: Office, of: int = 1) -> dict[str, int]:
+    """Return a customer's credits as the ledger file has them."""
+    return bookkeeping.balance(found.books, of)
+
+
+def sound(found: Office) -> list[str]:
+    """Return what is wrong with an office's books, journals and rebuild."""
+    return bookkeeping.sound(found.books)

@@ -21,6 +21,7 @@ from margin.ledger import fold, questions, verify
 from margin.ledger.postings import Effects
 from margin.ledger.state import NoHistory
 from proxy.keeper.lending import Lending
+from tests.keeper import offices
 from tests.keeper.offices import Worker, office
 from tests.margin.bookkeeping import CREDIT, DAY, T0, Ledger, customer, grant, held, mark, sellbook, settled, void
 
@@ -248,3 +249,47 @@ def test_credits_that_ended_are_not_lent():
     assert lending.free_milli(state, 1, T0 + DAY) == -60
     lending.give_back("w1", 1, 60)
     assert lending.free_milli(state, 1, T0 + DAY) == 0
+
+
+@pytest.fixture
+def moved(tmp_path):
+    """An office whose customer had a lease on an enforcing plan, handed it in, and moved to one that only counts."""
+    found = office(tmp_path / "data")
+    found.open_customer("acme", "hard")
+    found.grant("acme", 100 * CREDIT, paid_nusd=0, expires_t=None)
+    worker = Worker(found, "worker-1")
+    assert worker.lease(1, 10 * CREDIT)
+    worker.surrender(1)
+    found.move_customer("acme", "open")
+    yield found, worker
+    worker.die()
+    found.close()
+
+
+def test_what_is_spent_without_a_lease_is_not_lent_again(moved):
+    """Back on the enforcing plan, only what is left is free."""
+    found, worker = moved
+    assert worker.hold("x1", 1, 30 * CREDIT, "open", deep=0)
+    worker.end("x1", 30 * CREDIT)
+    found.fold_all()
+
+    found.move_customer("acme", "hard")
+
+    assert found.lending.free_milli(found.books.state, 1, T0) == 70 * CREDIT
+
+
+def test_a_hold_counts_as_its_worker_took_it_around_a_reload(moved, tmp_path):
+    """The plan stops counting and enforces: what a worker held before it heard of that used no lease up."""
+    found, worker = moved
+    strict = offices.PLANS.replace("open: {credits: {enforce: none}}", "open: {credits: {enforce: hard}}")
+    found.adopt(offices.settings(tmp_path / "data", plans=strict), [])
+    assert worker.lease(1, 10 * CREDIT)
+
+    assert worker.hold("x1", 1, 30 * CREDIT, "open", deep=0)
+    found.fold_all()
+
+    state = found.books.state
+    assert found.lending.free_milli(state, 1, T0) == state.available_milli(1, T0) - worker.left(1)
+    worker.end("x1", 30 * CREDIT)
+    found.fold_all()
+    assert found.lending.free_milli(state, 1, T0) == state.available_milli(1, T0) - worker.left(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from margin import records
 from margin.journal import Journal
-from margin.ledger import fold
+from margin.ledger import books, fold, questions, verify
 from margin.ledger.books import Books, journal_dir
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
@@ -97,6 +97,10 @@ def void(x, *lines, t=T0):
     return records.void(x=x, t=t, why="test", attempts=list(lines))
 
 
+OPENING = [sellbook(), customer(plan="prepaid"), grant("g1", 1000 * CREDIT, paid=USD)]
+EXCHANGE = [held("x1", 3000, plan="prepaid"), called("x1"), settled("x1", 2000, line(700))]
+
+
 class Ledger:
     """A ledger folded in memory."""
 
@@ -175,3 +179,33 @@ TABLES = (
 def tables(db):
     """Return every row of a ledger."""
     return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in TABLES}
+
+
+def balance(found: Books, of: int = 1) -> dict[str, int]:
+    """Return a customer's credits as the ledger file has them."""
+    return questions.credit_balance(found.store.db, of)
+
+
+def sound(found: Books) -> list[str]:
+    """Return how the books contradict themselves, their journals, or their own rebuild."""
+    data_dir = found.folder.parent
+    twin = books.rebuild(data_dir, data_dir.parent / f"{data_dir.name}-twin.sqlite")
+    same = tables(twin.db) == tables(found.store.db)
+    twin.close()
+    wrong = verify.violations(found.store.db, found.state)
+    wrong += list(books.verify_journals(data_dir, found.state.journals))
+    return wrong if same else [*wrong, "a rebuild differs"]
+
+
+class Killed(Exception):
+    """The process was killed here."""
+
+
+def kill(*_, **__):
+    """Be killed."""
+    raise Killed
+
+
+def ledger(plan="open", *more, t=T0):
+    """Open a ledger in memory with one customer."""
+    return Ledger(sellbook(t=t), customer(plan=plan, t=t), *more)
