@@ -27,6 +27,12 @@ from tests.margin.bookkeeping import (
 # ---- where the process can die ---------------------------------------------------------------------------------------
 
 
+def give(found):
+    """Journal, apply and store a grant."""
+    found.record(grant("g2", 5000))
+    found.commit()
+
+
 def crashed(opened, tmp_path, act):
     """Act until killed, and open what is left."""
     with pytest.raises(Killed):
