@@ -140,8 +140,12 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
     yield f"Goes to {found['model']} at {found['provider']}, tier {found['served_tier']} (rule: {found['rule']})."
     if found["fallbacks"]:
         yield f"If that fails: {', '.join(found['fallbacks'])}."
-    yield f"Charged as {found['charge_tier']}: {found['credits']:g} credits on the plan {found['plan']}."
+    yield f"Charged as {found['charge_tier']}: {_credits(found['credits'])} on the plan {found['plan']}."
     yield f"It can cost us at most {format_usd(found['ceiling_nusd'])}. Caches: not built yet, so none answers."
+
+
+def _credits(amount: float) -> str:
+    return f"{amount:g} credit{'' if amount == 1 else 's'}"
 
 
 def _explain_charge(id_: str, config: Path, *, as_json: bool) -> None:
@@ -156,7 +160,7 @@ def _explain_charge(id_: str, config: Path, *, as_json: bool) -> None:
 def _charge_in_words(found: dict[str, Any]) -> Iterator[str]:
     decision, credits_ = found["decision"], found["credits_milli"] / 1000
     yield f"{found['x']} · {found['at']} · {found['customer']} on {found['plan']} ({found['plan_version']})"
-    yield f"  charged {credits_:g} credits as {found['charge_tier']}; earned {format_usd(found['revenue_nusd'])}"
+    yield f"  charged {_credits(credits_)} as {found['charge_tier']}; earned {format_usd(found['revenue_nusd'])}"
     for line in found["cost_lines"]:
         usage = ", ".join(f"{bucket} {count}" for bucket, count in (line["usage"] or {}).items()) or "no usage"
         cost = f"{format_usd(line['cost_nusd'])} ({line['kind']}, {line['card']})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -215,10 +216,20 @@ class Office:
         self._do(records.key_revoked(t=time.time_ns(), id=id_))
         self._changes.append({"revoked": id_})
 
+    def unknown_plans(self) -> dict[str, int]:
+        """Return the plans that customers are on and the sell book does not have, with how many customers."""
+        plans = Counter(each.plan for each in self.books.state.customers.values())
+        return {plan: count for plan, count in plans.items() if plan not in self.settings.sellbook.plans}
+
+    def key_id(self, key: str) -> str | None:
+        """Return a live key's id; None when it is none."""
+        digest = identity.digest(key.encode())
+        live = (each.id for each in self.books.state.keys.values() if each.digest == digest and each.revoked_t is None)
+        return next(live, None)
+
     def is_key(self, key: str) -> bool:
         """Tell whether a key is live."""
-        digest = identity.digest(key.encode())
-        return any(each.digest == digest and each.revoked_t is None for each in self.books.state.keys.values())
+        return self.key_id(key) is not None
 
     def grant(
         self, customer: str, credits_milli: int, *, paid_nusd: int, expires_t: int | None, id_: str | None = None

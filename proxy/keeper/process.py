@@ -82,6 +82,10 @@ async def keep(
         recovered = office.recover(dead)
         if recovered:
             on_note(f"{recovered} exchanges that an earlier process left open were settled or voided.")
+        if settings.sandbox is None and sandbox.revoke_key(office):
+            on_note("This folder was a sandbox's: its key is revoked, so that play does not spend real money.")
+        for plan, count in office.unknown_plans().items():
+            on_note(f'The sell book has no plan "{plan}": {count} customers on it are on the default plan meanwhile.')
         async with _simulated(settings, launch) as complete:
             await _serve(office, sockets, complete, stopping, on_ready)
 

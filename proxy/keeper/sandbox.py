@@ -99,6 +99,16 @@ def write_env(office: Office, base_url: str) -> tuple[Path, str]:
     return path, key
 
 
+def revoke_key(office: Office) -> bool:
+    """Revoke the key that `sandbox.env` holds; tell whether there was a live one."""
+    key = _kept_key(office.settings.server.data_dir / ENV_FILE)
+    id_ = None if key is None else office.key_id(key)
+    if id_ is None:
+        return False
+    office.revoke_key(id_)
+    return True
+
+
 def _kept_key(path: Path) -> str | None:
     if not path.exists():
         return None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from tests.e2e.conftest import Launch
 from tests.e2e.polling import until
@@ -116,3 +117,24 @@ def test_files_are_for_this_account_alone(shop: Server):
 
     assert files
     assert [path for path in files if path.stat().st_mode & 0o077] == []
+
+
+def test_a_sandbox_key_is_worth_nothing_elsewhere(tmp_path: Path):
+    """A folder that was a sandbox's is served without one: its key is revoked, and a plan that is gone is told."""
+    sandbox = Server(tmp_path / "data").start()
+    key = sandbox.key
+    assert sandbox.stop() == 0
+    config = write_config(tmp_path / "config")
+    shipped = yaml.safe_load(config.read_text())
+    del shipped["sandbox"], shipped["plans"]
+    (config.parent / "serious.yaml").write_text(yaml.safe_dump(shipped))
+
+    serious = Server(tmp_path / "data", config.parent / "serious.yaml").start()
+    try:
+        answer = serious.chat("Say hello", key)
+    finally:
+        serious.clear_away()
+
+    assert answer.status_code == 401
+    assert "its key is revoked" in serious.log.read_text()
+    assert 'The sell book has no plan "sandbox"' in serious.log.read_text()
