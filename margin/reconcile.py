@@ -84,7 +84,8 @@ def reconcile(booked: Iterable[Booked], billed: Iterable[Billed]) -> Reconciliat
         match = theirs.get(line.call_id) if line.call_id else None
         if match is None and line.cost_nusd == 0:
             continue
-        postings += line.cost_nusd != 0
+        # Also a line that rounded to nothing, when something was billed for it: its rounding is part of the bound.
+        postings += line.cost_nusd != 0 or (match is not None and match.amount_usd != 0)
         booked_nusd += 0 if line.cost_nusd is None else line.cost_nusd
         if match is not None and line.call_id in matched:
             _note(found, line.model, "booked twice", line.cost_nusd, Fraction(0))

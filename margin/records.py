@@ -10,6 +10,7 @@ Workers write *held*, *called*, *mark*, *settled*, *void*. The keeper writes eve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 Record = dict[str, Any]
@@ -44,15 +45,15 @@ def held(
 
 def called(
     *, x: str, t: int, attempt: int, provider: str, deployment: str, model: str, card: str | None,
-    input_estimate: int, input_cost_nusd: int | None,
+    input_estimate: int, input_cost_nusd: int | None, before: Sequence[Record] = (),
 ) -> Record:  # fmt: skip
     """The intent to send, written before the first byte goes upstream.
 
     `input_cost_nusd` is what the input alone is estimated to cost: all that is known if the process dies before an
-    answer.
+    answer. `before` are the cost lines of the attempts that failed before this one.
     """
     return {"k": "called", "x": x, "t": t, "n": attempt, "p": provider, "d": deployment, "m": model, "card": card,
-            "in": input_estimate, "inc": input_cost_nusd}  # fmt: skip
+            "in": input_estimate, "inc": input_cost_nusd, **({"a": list(before)} if before else {})}  # fmt: skip
 
 
 def mark(*, x: str, t: int, output_estimate: int, cost_nusd: int | None) -> Record:

@@ -74,7 +74,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     principal = await attribute(world, principal, inbound)
     ask = chat.read(inbound.body)
     judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
-    plan = world.settings.sellbook.plan(principal.plan)
+    plan = world.plan_of(principal.plan)
     route = policy.route(world.settings, plan, ask, judgement, _hint(inbound))
 
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
@@ -87,6 +87,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
         call, answer = await call_in_turn(world, case)
         return streamed(world, case, call, answer) if ask.stream else await plain(world, case, call, answer)
     except ProxyError as error:
+        error.exchange = ticket.x
         void(world, ticket, error.reason)
         raise
     except JournalBroken:
@@ -185,6 +186,7 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment) -> Ans
             x=case.ticket.x, t=t, attempt=n, provider=deployment.provider.name, deployment=deployment.name,
             model=deployment.model, card=metering.card_id(deployment, t // NS), input_estimate=estimate,
             input_cost_nusd=metering.cost_nusd(deployment, Usage(input=estimate, source="estimated"), t // NS),
+            before=case.ticket.attempts,
         )
     )  # fmt: skip
     # Each phase up to the answer's head has a deadline of its own in the transport.

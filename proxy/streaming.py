@@ -24,6 +24,8 @@ from proxy.world import World
 
 MARK_NS = 1_000_000_000
 """A checkpoint a second: what a crash can leave unknown of a running stream."""
+SEND_S = 30.0
+"""A caller that takes nothing for this long has left: a slot and a provider's answer do not wait for it."""
 MARK_TOKENS = 256
 """Or as many tokens, whichever comes first."""
 
@@ -101,13 +103,20 @@ class Relay:
         try:
             outcome, error = await self._pump(outlet)
             cost = self._settle(outcome)
-            await self._world.durable()
-            await self._send(outlet, self._last_bytes(error, cost))
+            await self._send(outlet, self._last_bytes(await self._durable(error), cost))
         finally:
             # Only a bug or the end of the process comes here with the ticket open.
             self._settle("client_gone" if self._gone else "cut")
             self._world.relays.discard(self)
             await self._answer.close()
+
+    async def _durable(self, error: ProxyError | None) -> ProxyError | None:
+        """With `sync: always`, wait for the disk; a disk that fails is an error of its own."""
+        try:
+            await self._world.durable()
+        except JournalBroken:
+            return Unavailable("The answer was charged, and the books cannot be made durable right now.")
+        return error
 
     async def _pump(self, outlet: Outlet) -> tuple[Outcome, ProxyError | None]:
         """Move bytes until the provider's end; say how it ended."""
@@ -117,6 +126,8 @@ class Relay:
         except Lost as lost:
             return "cut", UpstreamBroke(f"The provider's stream broke off ({lost.phase}).")
         except TimeoutError:
+            if self._stream.finished and not self._stream.error:
+                return ("client_gone" if self._gone else "ok"), None
             return ("client_gone" if self._gone and not self._cut else "cut"), self._too_late()
         except sse.EventTooLarge:
             return "cut", UpstreamBroke("The provider sent an event that is too large.")
@@ -145,8 +156,10 @@ class Relay:
         if self._gone:
             return
         try:
-            await outlet.send(data)
-        except OSError:
+            async with asyncio.timeout(SEND_S):
+                await outlet.send(data)
+        except (OSError, TimeoutError):
+            # Gone, or reading so slowly that it might as well be: the answer is read on without it, and charged.
             self.left()
 
     def _too_late(self) -> ProxyError:

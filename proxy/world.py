@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from margin.journal import Journal
+from margin.sellbook import Plan
 from proxy.admission import Wallets
 from proxy.identity import Identity
 from proxy.settings import Settings
@@ -80,6 +81,11 @@ class World:
     refusals: dict[str, int] = field(default_factory=dict)
     """Requests refused before they reached the books, by reason; the keeper exports them."""
     _count: int = 0
+
+    def plan_of(self, name: str) -> Plan:
+        """Return a customer's plan; the default one when a reload took its own away a moment ago."""
+        book = self.settings.sellbook
+        return book.plan(name if name in book.plans else book.default)
 
     def adopt(self, settings: Settings) -> None:
         """Serve new exchanges under another configuration; connections to providers stay."""

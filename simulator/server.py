@@ -14,6 +14,8 @@ from simulator.app import Simulator
 
 _GRACE_S = 1  # calls still running after it are cancelled and billed; exit is promised in 2 s
 _KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so they never race a close
+STOPPING = [signal.SIGTERM, signal.SIGINT]
+"""The signals that end it; `die_with_parent` puts its own in their place."""
 _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 
@@ -31,7 +33,7 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take SIGTERM and SIGINT; unlike uvicorn, do not raise them again afterwards."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPPING:
             signal.signal(number, self.handle_exit)
         yield
 
@@ -85,13 +87,19 @@ def run(app: Simulator, bound: socket.socket, ready: Callable[[], None]) -> None
 
 
 def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent ends (Linux only; elsewhere nothing happens).
+    """End when the parent does or says so, by SIGUSR1, and for no other signal (Linux only; elsewhere nothing happens).
+
+    A terminal's Ctrl-C and a SIGTERM to the whole group reach this process too: the parent ends it last, when the calls
+    that are under way have been answered.
 
     The kernel watches the thread that started this process: start it from one that lasts.
     """
     if sys.platform != "linux":
         return
     parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    STOPPING[:] = [signal.SIGUSR1]
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
     if os.getppid() != parent:  # it ended before the kernel was asked
         sys.exit(0)

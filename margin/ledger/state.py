@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from margin.journal import Position
 from margin.ledger.grants import NEVER_T, Grant
-from margin.ledger.terms import Terms
+from margin.ledger.terms import Period, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,14 @@ class State:
     def available_milli(self, customer: int, t: int) -> int:
         """Return what could be held at `t`: credits left on grants that have not ended."""
         return sum(each.left_milli for each in self.live_grants(customer) if each.expires_t > t)
+
+    def is_grant_due(self, number: int, t: int) -> bool:
+        """Tell whether a customer's included credits of the period at `t` are still to be given."""
+        customer = self.customers.get(number)
+        if customer is None or self.terms(customer).included_milli == 0:
+            return False
+        period, *plans = customer.included_period.split("\n")
+        return period != Period.of(t).name or customer.plan not in plans
 
     def earliest_expiry_t(self, customer: int, t: int) -> int | None:
         """Return when the next of the customer's live grants ends; None if none does or there is none."""

@@ -100,7 +100,13 @@ class Crew:
         await asyncio.sleep(RESTART_S[min(self._failures, len(RESTART_S)) - 1])
 
     async def _watch(self) -> None:
+        looked_s = time.monotonic()
         while True:
+            if time.monotonic() - looked_s > 3 * PING_S:
+                # It was this loop that stood still, with a long command: nobody could be heard.
+                for worker in self._workers:
+                    worker.heard()
+            looked_s = time.monotonic()
             for worker in self._workers:
                 worker.ping()
                 if worker.is_up and worker.silent_s > KILL_S:

@@ -50,7 +50,7 @@ class Desk:
         if worker.journal is not None and milli:
             self._office.lending.give_back(worker.journal, customer, milli)
 
-    async def _lend(self, worker: Worker, customer: int, need_milli: int, wish_milli: int) -> Message | None:
+    async def _lend(self, worker: Worker, customer: int, need_milli: int, wish_milli: int) -> Message | str | None:
         while True:
             self._office.fold_all()
             now = time.time_ns()
@@ -58,7 +58,7 @@ class Desk:
             if free >= need_milli:
                 return self._lease(worker, customer, self._share(free, need_milli, wish_milli))
             if self._office.books.state.available_milli(customer, now) < need_milli:
-                return None
+                return UNKNOWN if self._office.is_grant_due(customer) else None
             await self._call_in(worker, customer)
 
     def _share(self, free_milli: int, need_milli: int, wish_milli: int) -> int:

@@ -77,7 +77,11 @@ class Lock:
 class Office:
     """Everything the keeper does to the books."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, serving: bool = False) -> None:
+        """Open the books. Only a server adopts its configuration's plans and opens a sandbox's customers.
+
+        A command goes by the terms in the books: it may have been given another configuration by mistake.
+        """
         self.settings = settings
         data_dir = settings.server.data_dir
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -91,8 +95,10 @@ class Office:
         self._enforcing: set[str] = set()
         """Versions of plans that spend from leases: what a hold's worker went by, also around a reload."""
         self._last_number = max([0, *self.directory.numbers(), *self.books.state.customers])
-        self._adopt_sellbook(settings.sellbook)
-        self._open_sandbox_customers()
+        if serving or not self.books.state.sellbook_version:
+            self._adopt_sellbook(settings.sellbook)
+        if serving:
+            self._open_sandbox_customers()
 
     def close(self) -> None:
         """Commit and close."""
@@ -115,6 +121,9 @@ class Office:
         self.settings = settings
         self._do(record)
         self._adopt_sellbook(settings.sellbook)
+        # Whoever is on a plan that is gone goes by the default one until it is moved; its worker must know.
+        gone = [each.number for each in self.books.state.customers.values() if each.plan not in settings.sellbook.plans]
+        self._changes += [self._customer_change(number) for number in gone]
 
     def _adopt_sellbook(self, book: SellBook) -> None:
         self._enforcing |= {plan.version for plan in book.plans.values() if plan.credits.enforce == "hard"}
@@ -180,6 +189,9 @@ class Office:
         plans = self.settings.sellbook.plans
         if plan not in plans:
             raise UnknownName(f'there is no plan "{plan}"; plans are: {", ".join(sorted(plans))}')
+        if plan not in self.books.state.plans:
+            # A command that names a plan the books do not have yet means its configuration.
+            self._adopt_sellbook(self.settings.sellbook)
 
     def number(self, name: str) -> int:
         """Return a known customer's number.
@@ -304,6 +316,14 @@ class Office:
         now = time.time_ns()
         self.fold_all()
         self._do(records.tick(t=now - TICK_GRACE_NS))
+
+    def is_grant_due(self, number: int) -> bool:
+        """Tell whether a new period's included credits are still to come; lets time pass in the books to give them."""
+        state = self.books.state
+        if not state.is_grant_due(number, time.time_ns()):
+            return False
+        self.tick()
+        return state.is_grant_due(number, time.time_ns()) or state.available_milli(number, time.time_ns()) > 0
 
     def recover(self, journals: set[str]) -> int:
         """Close what the dead workers behind `journals` left open; return how many exchanges that were."""

@@ -76,9 +76,10 @@ async def keep(
     stopping = _stop_at_signals()
     with ExitStack() as stack:
         stack.enter_context(_locked(settings))
+        # First, as a predecessor's workers may still hold the ports; in a thread, as a signal must be heard meanwhile.
+        dead = await asyncio.to_thread(dead_journals, _journals(settings), wait_s=PREDECESSOR_S)
         sockets = _sockets(settings, stack)
-        dead = dead_journals(_journals(settings), wait_s=PREDECESSOR_S)
-        office = stack.enter_context(contextlib.closing(Office(settings)))
+        office = stack.enter_context(contextlib.closing(Office(settings, serving=True)))
         recovered = office.recover(dead)
         if recovered:
             on_note(f"{recovered} exchanges that an earlier process left open were settled or voided.")

@@ -17,12 +17,13 @@ def close(hold: Hold, t: int) -> dict[str, Any]:
     """Return the record that closes an orphaned hold."""
     if hold.call is None:
         return records.void(x=hold.x, t=t, why="recovered_unsent", attempts=[])
+    before = hold.call.get("a", [])
     if hold.mark is None:
-        return records.void(x=hold.x, t=t, why="recovered_unanswered", attempts=[records.lost(hold.call)])
+        return records.void(x=hold.x, t=t, why="recovered_unanswered", attempts=[*before, records.lost(hold.call)])
     usage = {"input": hold.call["in"], "output": hold.mark["out"]}
     line = records.lost(hold.call) | {"kind": "estimated", "u": usage, "cost": hold.mark["cost"]}
     decision = {"recovered": True, "charge_tier": hold.charge_tier, "served_tier": hold.served_tier}
     return records.settled(
-        x=hold.x, t=t, outcome="recovered", credits_milli=hold.held_milli, attempts=[line], baseline_nusd=None,
+        x=hold.x, t=t, outcome="recovered", credits_milli=hold.held_milli, attempts=[*before, line], baseline_nusd=None,
         decision=decision,
     )  # fmt: skip

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -76,7 +77,8 @@ class Simulator:
         """End it."""
         if self._process is None:
             return
-        self._process.terminate()
+        # It ignores what the group is told, so that it is there until the last call was answered.
+        self._process.send_signal(signal.SIGUSR1)
         try:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:

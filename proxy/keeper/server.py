@@ -156,6 +156,7 @@ class KeeperServer:
         self.office.adopt(new, changes)
         self.settings = new
         taken = await self._crew.reload(new.version)
+        await self._crew.announce()
         self.metrics.reloaded(ok=taken)
         return taken
 

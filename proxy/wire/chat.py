@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from proxy.wire.errors import Malformed
+from proxy.wire.shapes import check_parts, check_response_format, check_settings, check_tool_calls, check_tools
 from proxy.wire.strict import read_object
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -60,6 +61,9 @@ def read(body: bytes) -> ChatRequest:
     fields = read_object(body)
     messages = _messages(fields)
     stream = _boolean(fields, "stream")
+    tools = _list(fields, "tools")
+    check_tools(tools, "tools")
+    check_settings(fields)
     parts = _parts(messages)
     types = {part["type"] for part in parts}
     media = [part for part in parts if part["type"] not in TEXT_TYPES]
@@ -72,8 +76,8 @@ def read(body: bytes) -> ChatRequest:
         include_usage=_include_usage(fields, stream),
         output_max=_output_max(fields),
         choices=_integer(fields, "n", low=1, high=CHOICES_MAX, default=1),
-        tools=len(_list(fields, "tools")) + len(_list(fields, "functions")),
-        wants_schema=_wants_schema(fields),
+        tools=len(tools) + len(_list(fields, "functions")),
+        wants_schema=check_response_format(fields.get("response_format")),
         has_images="image_url" in types,
         has_audio="input_audio" in types,
         media_parts=len(media),
@@ -113,16 +117,11 @@ def _check_message(message: Any, index: int) -> None:
         where = f"messages[{index}].content"
         raise Malformed(f"`{where}` must be a string, an array of parts, or null.", param=where)
     if isinstance(content, list):
-        _check_parts(content, f"messages[{index}].content")
+        check_parts(content, f"messages[{index}].content")
     elif content is None and role in {"user", "system", "developer"}:
         where = f"messages[{index}].content"
         raise Malformed(f"`{where}` is missing.", param=where)
-
-
-def _check_parts(parts: list[Any], where: str) -> None:
-    for index, part in enumerate(parts):
-        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-            raise Malformed(f"`{where}[{index}]` must be an object with a `type`.", param=f"{where}[{index}]")
+    check_tool_calls(message.get("tool_calls"), f"messages[{index}].tool_calls")
 
 
 def _parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -152,15 +151,6 @@ def _output_max(fields: Mapping[str, Any]) -> int | None:
     if fields.get(name) is None:
         return None
     return _integer(fields, name, low=1, high=TOKENS_MAX, default=1)
-
-
-def _wants_schema(fields: Mapping[str, Any]) -> bool:
-    wanted = fields.get("response_format")
-    if wanted is None:
-        return False
-    if not isinstance(wanted, dict) or not isinstance(wanted.get("type", ""), str):
-        raise Malformed("`response_format` must be an object with a `type`.", param="response_format")
-    return wanted.get("type") in {"json_schema", "json_object"}
 
 
 def _boolean(fields: Mapping[str, Any], name: str, *, where: str | None = None) -> bool:

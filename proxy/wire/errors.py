@@ -43,6 +43,8 @@ class ProxyError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s: int | None = None
+        self.exchange: str | None = None
+        """The exchange it ended, once there was one: what a cost line of it can be found by."""
         if code is not None:
             self.code = code
 
@@ -178,6 +180,8 @@ def openai_body(error: ProxyError) -> dict[str, Any]:
 def headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
     """Return the headers that tell an SDK whether and when to retry."""
     found = []
+    if error.exchange is not None:
+        found.append((b"x-penstock-request-id", error.exchange.encode()))
     if error.retry_after_s is not None:
         found.append((b"retry-after", b"%d" % error.retry_after_s))
     if error.should_retry is not None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 from pathlib import Path
 
 import httpx
@@ -138,3 +139,57 @@ def test_a_sandbox_key_is_worth_nothing_elsewhere(tmp_path: Path):
     assert answer.status_code == 401
     assert "its key is revoked" in serious.log.read_text()
     assert 'The sell book has no plan "sandbox"' in serious.log.read_text()
+
+
+def test_a_plan_that_is_taken_away_serves_on_the_default_one(shop: Server):
+    """Customers on a plan that a reload removed are neither refused nor broken; a plan given to them later holds."""
+    plan = {"gold": {"credits": {"enforce": "none", "schedule": {"simple": 7, "medium": 8, "complex": 9}}}}
+    write_config(shop.config.parent, plans=plan, server={"workers": 2})
+    until(lambda: reloads(shop, "ok") == 1, "the plan is there")
+    key = shop.create_key("midas", plan="gold")
+    assert shop.chat("Say hello", key).headers["x-penstock-credits-charged"] == "7"
+
+    write_config(shop.config.parent, server={"workers": 2})
+    until(lambda: reloads(shop, "ok") == 2, "the plan is gone")
+
+    answers = [shop.chat("Say hello", key) for _ in range(4)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["x-penstock-credits-charged"] for answer in answers} == {"1"}
+    assert shop.ask("ledger.verify")["ok"]
+
+
+def test_a_command_with_another_configuration_changes_nothing(tmp_path: Path):
+    """Reading a stopped server's books through the wrong file leaves its plans and fees as they are."""
+    server = Server(tmp_path / "data").start()
+    server.grant("acme", 5)
+    assert server.stop() == 0
+    other = write_config(tmp_path / "other", plans={"starter": {"credits": {"enforce": "none"}}})
+    stranger = Server(tmp_path / "data", other)
+    before = server.cli("ledger", "verify", "--json").json()["transactions"]
+
+    assert stranger.cli("report", "margin", "--json").code == 0
+
+    books = sqlite3.connect(f"file:{server.data_dir}/ledger.sqlite?mode=ro", uri=True)
+    (sellbook,) = books.execute("SELECT value FROM meta WHERE name = 'sellbook'").fetchone()
+    books.close()
+    assert f'"version":"{server.settings.sellbook.version}"' in sellbook
+    assert server.cli("ledger", "verify", "--json").json()["transactions"] <= before + 4, "at most fees accrued"
+
+
+def test_a_damaged_journal_is_one_sentence(tmp_path: Path):
+    """A command that must read a journal with a flipped byte says so, and exits 1."""
+    server = Server(tmp_path / "data").start()
+    server.chat("Say hello")
+    assert server.stop() == 0
+    (journal,) = (server.data_dir / "journal").glob("worker-*.journal")
+    content = bytearray(journal.read_bytes())
+    content[len(content) // 2] ^= 1
+    journal.write_bytes(bytes(content))
+    for path in server.data_dir.glob("ledger.sqlite*"):
+        path.unlink()
+
+    said = server.shell("ledger", "verify")
+
+    assert said.code == 1
+    assert said.err.startswith("error: the books cannot be read")
+    assert "Traceback" not in said.err

@@ -52,7 +52,7 @@ def settings(data_dir: Path, *, plans: str = PLANS, more: str = "") -> Settings:
 
 def office(data_dir: Path, *, plans: str = PLANS, more: str = "") -> Office:
     """Open an office, as whoever holds the folder's lock may."""
-    return Office(settings(data_dir, plans=plans, more=more))
+    return Office(settings(data_dir, plans=plans, more=more), serving=True)
 
 
 def killed(found: Office, into: Path) -> Path:

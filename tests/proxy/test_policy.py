@@ -23,6 +23,9 @@ from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Forbidden, Malformed, UnknownModel
 from tests.settings.writing import changed, loaded
 
+TOOL = {"type": "function", "function": {"name": "look_up"}}
+
+
 YAML = """\
 providers:
   house: {dialect: openai, base_url: http://127.0.0.1:8000/v1}
@@ -219,7 +222,7 @@ IMAGE = [{"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}, {"
     ("fields", "tried", "served", "lack"),
     [
         ({"content": IMAGE}, ["middle", "large"], "medium", "small reads no images"),
-        ({"tools": [{}]}, ["large"], "complex", "middle calls no tools"),
+        ({"tools": [TOOL]}, ["large"], "complex", "middle calls no tools"),
         ({"functions": [{}]}, ["large"], "complex", "small calls no tools"),
         ({"content": "x" * 4 * 4000}, ["middle", "large"], "medium", "small has a window of 2000 tokens"),
         ({"max_tokens": 5000}, ["middle", "large"], "medium", "small-too has a window of 4000 tokens"),
@@ -241,7 +244,9 @@ def test_who_cannot_take_a_request_is_left_out(
 
 def test_one_of_the_tier_is_enough(settings: Settings) -> None:
     """The second of a tier takes what the first cannot: that is no move up."""
-    route = policy.route(settings, OPEN, ask(response_format={"type": "json_schema"}), judged("simple"))
+    route = policy.route(
+        settings, OPEN, ask(response_format={"type": "json_schema", "json_schema": {"name": "x"}}), judged("simple")
+    )
 
     assert names(route) == ["small-too", "middle", "large"]
     assert route.served_tier == "simple"
@@ -251,9 +256,9 @@ def test_one_of_the_tier_is_enough(settings: Settings) -> None:
 def test_what_nobody_within_the_plan_can_take(settings: Settings) -> None:
     """400, saying what each lacks; the same for a model that was named."""
     with pytest.raises(Malformed, match=r"small calls no tools.*middle calls no tools") as auto:
-        policy.route(settings, CAPPED, ask(tools=[{}]), judged("simple"))
+        policy.route(settings, CAPPED, ask(tools=[TOOL]), judged("simple"))
     with pytest.raises(Malformed, match="The model middle calls no tools") as named:
-        policy.route(settings, OPEN, ask("middle", tools=[{}]), judged("simple"))
+        policy.route(settings, OPEN, ask("middle", tools=[TOOL]), judged("simple"))
 
     assert auto.value.param == named.value.param == "model"
 
@@ -277,7 +282,7 @@ def test_an_image_is_not_counted_as_text(settings: Settings) -> None:
 
 
 MODELS = ["auto", "auto:simple", "auto:medium", "auto:complex", "gpt-4o", "small", "middle", "large", "no-price"]
-NEEDS = [{}, {"tools": [{}]}, {"content": IMAGE}, {"max_tokens": 3000}, {"response_format": {"type": "json_schema"}}]
+NEEDS = [{}, {"tools": [TOOL]}, {"content": IMAGE}, {"max_tokens": 3000}, {"response_format": {"type": "json_object"}}]
 
 
 @given(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.wire import chat
 from proxy.wire.errors import Malformed
+from proxy.wire.strict import read_object
 from tests.wire.test_strict import JSON_VALUES
 
 HI: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
@@ -136,10 +137,11 @@ def test_what_a_request_needs() -> None:
     parts = [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "https://x"}}]
     audio = [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]
 
-    assert read(tools=[{}, {}], functions=[{}]).tools == 2 + 1
+    tool = {"type": "function", "function": {"name": "look_up"}}
+    assert read(tools=[tool, tool], functions=[{}]).tools == 2 + 1
     assert read(**message(content=parts)).has_images
     assert read(**message(content=audio)).has_audio
-    assert read(response_format={"type": "json_schema"}).wants_schema
+    assert read(response_format={"type": "json_schema", "json_schema": {"name": "x"}}).wants_schema
     assert read(response_format={"type": "json_object"}).wants_schema
     assert not read(response_format={"type": "text"}).wants_schema
 
@@ -238,3 +240,48 @@ def test_any_values_are_read_or_refused_by_name(fields: dict[str, Any]) -> None:
         assert sent(request)["model"] == "gpt-x"
     else:
         assert root(refused.param) in READ_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": None}]}]}, "messages[0].content[0].text"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+        ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": None}]}]},
+            "messages[0].content[0].image_url",
+        ),
+        ({"messages": [{"role": "assistant", "content": "", "tool_calls": 5}]}, "messages[0].tool_calls"),
+        ({"tools": [1]}, "tools[0]"),
+        ({"tools": [{"type": "function", "function": None}]}, "tools[0].function"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"metadata": 5}, "metadata"),
+        ({"stop": {}}, "stop"),
+    ],
+)
+def test_a_shape_that_every_provider_refuses_is_refused_here(fields, param):
+    """Nothing is held or charged for it, and the caller learns which field it was."""
+    with pytest.raises(Malformed) as refused:
+        read(**fields)
+
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"a": [1, {"b": NaN}]}', "a[1].b"),
+        (b'{"a": "\\ud800"}', "a"),
+        (b'{"max_tokens": 123456789012345678901234567890}', "max_tokens"),
+        (b'{"a": {"b": [-9223372036854775809]}}', "a.b[0]"),
+        (b'{"a": ', None),
+    ],
+)
+def test_a_value_that_is_no_json_is_named(body, param):
+    """NaN, a lone surrogate, an integer beyond 64 bits: the error says where."""
+    with pytest.raises(Malformed) as refused:
+        read_object(body)
+
+    assert refused.value.param == param
