@@ -95,9 +95,9 @@ class Office:
         self._enforcing: set[str] = set()
         """Versions of plans that spend from leases: what a hold's worker went by, also around a reload."""
         self._last_number = max([0, *self.directory.numbers(), *self.books.state.customers])
-        if serving or not self.books.state.sellbook_version:
+        is_new = not self.books.state.sellbook_version
+        if serving or is_new:
             self._adopt_sellbook(settings.sellbook)
-        if serving:
             self._open_sandbox_customers()
 
     def close(self) -> None:
