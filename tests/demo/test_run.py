@@ -101,6 +101,7 @@ def test_nothing_is_left_running(shown: Shown) -> None:
     assert running(shown.data_dir) == []
 
 
+@pytest.mark.full
 def test_json_is_one_document(tmp_path: Path) -> None:
     """With --json stdout is one document, and progress goes to stderr."""
     done = penstock(tmp_path, "demo", "--duration", "1", "--json")
@@ -171,6 +172,7 @@ def test_a_terminal_shows_the_live_view_and_then_the_table(tmp_path: Path) -> No
     assert running(tmp_path) == []
 
 
+@pytest.mark.full
 def test_a_terminal_without_room_gets_lines(tmp_path: Path) -> None:
     """Under the smallest size nothing is drawn; the table comes all the same."""
     code, written = on_a_terminal(tmp_path, 50, 10)
