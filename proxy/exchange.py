@@ -31,12 +31,10 @@ from proxy.upstream.dialects import openai
 from proxy.wire import chat, headers
 from proxy.wire.errors import (
     Malformed,
-    OutOfCredit,
     ProxyError,
     Refused,
     Unavailable,
     UpstreamBroke,
-    UpstreamBusy,
     UpstreamFailed,
     UpstreamLate,
 )
@@ -280,6 +278,3 @@ def _headers(world: World, case: Case, call: Call) -> Headers:
     if left is not None and case.plan.credits.enforce == "hard" and case.settings.server.workers == 1:
         found.append((b"x-penstock-credits-remaining", headers.decimal(left)))
     return found
-
-
-__all__ = ["Inbound", "OutOfCredit", "Reply", "UpstreamBusy", "serve"]
