@@ -58,7 +58,13 @@ class Desk:
             if free >= need_milli:
                 return self._lease(worker, customer, self._share(free, need_milli, wish_milli))
             if self._office.books.state.available_milli(customer, now) < need_milli:
-                return UNKNOWN if self._office.is_grant_due(customer) else None
+                if not self._office.is_grant_due(customer):
+                    return None
+                # A new month: its included credits come with the tick, and are looked at in the next round.
+                self._office.tick()
+                if self._office.is_grant_due(customer):
+                    return UNKNOWN
+                continue
             await self._call_in(worker, customer)
 
     def _share(self, free_milli: int, need_milli: int, wish_milli: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from proxy import streaming
 from proxy.upstream.client import Upstream
 from proxy.wire import sse
 from tests.proxy.provider import Loopback
@@ -439,3 +440,21 @@ def test_a_journal_that_fails_in_a_stream(tmp_path: Path, written: int) -> None:
 
     assert found.kinds() == ["held", "called", "mark"][:written]
     assert found.caller.is_done or found.caller.error is not None
+
+
+def test_a_caller_that_stops_reading_is_charged_and_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds its slot for no longer than a send may take; the answer is read to its end and is not free."""
+    monkeypatch.setattr(streaming, "SEND_S", 0.02)
+
+    async def act(here: Scene) -> None:
+        async def stuck(_: bytes) -> None:
+            await asyncio.Event().wait()
+
+        here.caller.send = stuck  # type: ignore[method-assign]
+        reply = await here.ask("hi [[sim: tokens=20]]", stream=True)
+        assert reply.relay is not None
+        await asyncio.wait_for(reply.relay.run(here.caller), 2)
+
+    found = play(tmp_path, act)
+
+    assert (found.end()["o"], found.end()["cr"], found.end()["a"][0]["kind"]) == ("client_gone", SIMPLE, "model")
