@@ -27,7 +27,7 @@ from proxy.settlement import NS, Call, Case, settle
 from proxy.streaming import Relay
 from proxy.upstream import client
 from proxy.upstream.client import Answer, CallFailed, Lost, Unsent
-from proxy.upstream.dialects import openai
+from proxy.upstream.dialects import DIALECTS, uncarried
 from proxy.wire import chat, headers
 from proxy.wire.errors import (
     Malformed,
@@ -73,7 +73,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     ask = chat.read(inbound.body)
     judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
     plan = world.plan_of(principal.plan)
-    route = policy.route(world.settings, plan, ask, judgement, _hint(inbound))
+    route = policy.route(world.settings, plan, ask, judgement, _hint(inbound), uncarried)
 
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
                     enforced=plan.credits.enforce == "hard")  # fmt: skip
@@ -157,13 +157,24 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
 
     Raises:
         Refused: the provider says the request itself is wrong; no other is asked.
+        Malformed: it cannot be said in the wire format of any of them; nobody was asked.
         UpstreamFailed: none answered.
     """
-    failure: ProxyError = UpstreamFailed("No provider answered.")
-    for n, deployment in enumerate(case.route.deployments[:ATTEMPTS_MAX], start=1):
+    failure: ProxyError | None = None
+    unsayable: Malformed | None = None
+    n = 0
+    for deployment in case.route.deployments:
+        try:
+            body = DIALECTS[deployment.provider.dialect].request_body(case.ask, deployment)
+        except Malformed as error:
+            unsayable = error
+            continue
+        if n == ATTEMPTS_MAX:
+            break
+        n += 1
         before = time.perf_counter()
         try:
-            answer = await _call(world, case, n, deployment)
+            answer = await _call(world, case, n, deployment, body)
         except CallFailed as error:
             failure = _failed(world, case, n, deployment, error)
             continue
@@ -173,10 +184,10 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
         failure = await _refused(world, case, n, deployment, answer)
         if isinstance(failure, Refused):
             break
-    raise failure
+    raise failure or unsayable or UpstreamFailed("No provider answered.")
 
 
-async def _call(world: World, case: Case, n: int, deployment: Deployment) -> Answer:
+async def _call(world: World, case: Case, n: int, deployment: Deployment, body: bytes) -> Answer:
     t = world.now()
     estimate = case.route.input_estimate
     case.ticket.call(
@@ -188,7 +199,7 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment) -> Ans
         )
     )  # fmt: skip
     # Each phase up to the answer's head has a deadline of its own in the transport.
-    return await world.upstream.call(deployment, case.ask.body_for(deployment.model))
+    return await world.upstream.call(deployment, body)
 
 
 def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:
@@ -212,7 +223,8 @@ async def _refused(world: World, case: Case, n: int, deployment: Deployment, ans
             body = await answer.read(client.ERROR_BYTES_MAX)
     except (Lost, TimeoutError):
         body = b""
-    return openai.read_error(answer.status, body, answer.header("retry-after"))
+    dialect = DIALECTS[deployment.provider.dialect]
+    return dialect.read_error(answer.status, body, answer.header("retry-after"))
 
 
 async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
@@ -220,8 +232,9 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     before = time.perf_counter()
     try:
         async with client.deadline(answer.timeouts):
-            body = await answer.read()
-        call_id, usage = openai.read_answer(body)
+            read = await answer.read()
+        dialect = DIALECTS[call.deployment.provider.dialect]
+        call_id, usage, body = dialect.read_answer(read, world.now() // NS)
     except (CallFailed, UpstreamBroke, TimeoutError) as error:
         # It answered 200 and broke off, or sent nonsense: it may bill, the caller does not pay.
         settle(case, call, None, "error", call_id=None, output_estimate=0, t=world.now())

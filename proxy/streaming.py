@@ -17,7 +17,7 @@ from margin.records import Outcome
 from proxy import metering
 from proxy.settlement import NS, Call, Case, settle
 from proxy.upstream.client import Answer, Lost
-from proxy.upstream.dialects.openai import ChatStream
+from proxy.upstream.dialects import DIALECTS
 from proxy.wire import headers, sse
 from proxy.wire.errors import ProxyError, Unavailable, UpstreamBroke, UpstreamLate, openai_body
 from proxy.world import World
@@ -64,7 +64,7 @@ class Relay:
 
     def __init__(self, world: World, case: Case, call: Call, answer: Answer) -> None:
         self._world, self._case, self._call, self._answer = world, case, call, answer
-        self._stream = ChatStream(usage_asked=case.ask.include_usage)
+        self._stream = DIALECTS[call.deployment.provider.dialect].stream(case.ask, world.now() // NS)
         self._gone = self._cut = False
         self._budget_s = call.deployment.provider.timeouts.total_s
         self._limit: asyncio.Timeout | None = None

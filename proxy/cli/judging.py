@@ -17,6 +17,7 @@ from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_option
 from proxy.routing import policy
 from proxy.routing.policy import Route
 from proxy.settings import Settings
+from proxy.upstream.dialects import uncarried
 from proxy.wire import chat
 from proxy.wire.errors import ProxyError
 
@@ -97,7 +98,7 @@ def _explained(settings: Settings, body: bytes, plan_name: str | None) -> dict[s
     try:
         ask = chat.read(body)
         judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
-        route = policy.route(settings, plan, ask, judgement)
+        route = policy.route(settings, plan, ask, judgement, uncarried=uncarried)
     except ProxyError as error:
         fail(error.message, USAGE)
     return _judgement(judgement) | _route(route, ask, int(time.time())) | {"plan": plan.name, "cache": "bypass"}

@@ -7,6 +7,7 @@ fallback. A fallback never serves below what was judged or asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from classifiers import Judgement
@@ -44,6 +45,15 @@ class Route:
     input_estimate: int
 
 
+Uncarried = Callable[[Deployment, ChatRequest], str | None]
+"""Names the field of a request that a deployment's wire format has no word for; None when it has one for all."""
+
+
+def _carries_all(deployment: Deployment, ask: ChatRequest) -> str | None:
+    """Return None: every deployment speaks the caller's own format."""
+    return None
+
+
 @dataclass(slots=True)
 class _Trail:
     """The decision so far: rule tokens and reasons."""
@@ -56,8 +66,15 @@ class _Trail:
         self.reasons.append(reason)
 
 
-def route(settings: Settings, plan: Plan, ask: ChatRequest, judgement: Judgement, hint: Tier | None = None) -> Route:
-    """Return the route of a request.
+def route(
+    settings: Settings,
+    plan: Plan,
+    ask: ChatRequest,
+    judgement: Judgement,
+    hint: Tier | None = None,
+    uncarried: Uncarried = _carries_all,
+) -> Route:
+    """Return the route of a request. What a deployment's wire format cannot carry, another takes if it can.
 
     Raises:
         UnknownModel: the name is no model, alias or `auto:TIER`.
@@ -66,11 +83,11 @@ def route(settings: Settings, plan: Plan, ask: ChatRequest, judgement: Judgement
     """
     target = settings.aliases.get(ask.model, ask.model)
     if target == AUTO or target.startswith(f"{AUTO}:"):
-        return _by_tier(settings, plan, ask, judgement, _pinned(target, settings), hint)
+        return _by_tier(settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried)
     deployment = settings.deployments.get(target)
     if deployment is None or not deployment.provider.enabled:
         raise UnknownModel(_unknown(ask.model, settings), param="model")
-    return _by_name(settings, plan, ask, deployment)
+    return _by_name(settings, plan, ask, deployment, uncarried)
 
 
 def _pinned(target: str, settings: Settings) -> Tier | None:
@@ -93,7 +110,13 @@ def model_names(settings: Settings) -> list[str]:
 
 
 def _by_tier(
-    settings: Settings, plan: Plan, ask: ChatRequest, judgement: Judgement, pinned: Tier | None, hint: Tier | None
+    settings: Settings,
+    plan: Plan,
+    ask: ChatRequest,
+    judgement: Judgement,
+    pinned: Tier | None,
+    hint: Tier | None,
+    uncarried: Uncarried,
 ) -> Route:
     if pinned is not None:
         tier, trail = pinned, _Trail("pinned", [f"the caller pinned {AUTO}:{pinned}"])
@@ -103,7 +126,7 @@ def _by_tier(
         tier, trail = judgement.tier, _Trail("judged", list(judgement.reasons))
     served = _gated(plan, tier, trail)
     charge = served if plan.charge_follows_gate else tier
-    deployments = _able(settings, served, _ceiling_tier(plan), ask, trail)
+    deployments = _able(settings, served, _ceiling_tier(plan), ask, trail, uncarried)
     return Route(
         requested=ask.model,
         charge_tier=charge,
@@ -117,15 +140,15 @@ def _by_tier(
     )
 
 
-def _by_name(settings: Settings, plan: Plan, ask: ChatRequest, deployment: Deployment) -> Route:
+def _by_name(settings: Settings, plan: Plan, ask: ChatRequest, deployment: Deployment, uncarried: Uncarried) -> Route:
     listed = deployment.listed_tier
     tier: Tier = "complex" if listed is None else listed
     trail = _Trail("named", [f"the caller named {ask.model}"])
     served = _gated(plan, tier, trail)
     if served != tier:
-        deployments = _able(settings, served, served, ask, trail)
+        deployments = _able(settings, served, served, ask, trail, uncarried)
     else:
-        _require(deployment, ask)
+        _require(deployment, ask, uncarried)
         deployments = (deployment,)
     charge = served if plan.charge_follows_gate else tier
     own = deployment.credits_milli if listed is None and served == tier else None
@@ -157,25 +180,32 @@ def _gated(plan: Plan, tier: Tier, trail: _Trail) -> Tier:
     return cap
 
 
-def _able(settings: Settings, lowest: Tier, highest: Tier, ask: ChatRequest, trail: _Trail) -> tuple[Deployment, ...]:
+def _able(
+    settings: Settings, lowest: Tier, highest: Tier, ask: ChatRequest, trail: _Trail, uncarried: Uncarried
+) -> tuple[Deployment, ...]:
     """Return the deployments from `lowest` up to `highest` that can take the request, preferred first."""
     found: list[Deployment] = []
     lacks: list[str] = []
+    fields: list[str | None] = []
     for tier in TIERS[TIERS.index(lowest) : TIERS.index(highest) + 1]:
         for deployment in settings.tiers[tier]:
-            lack = lacking(deployment, ask)
+            lack = lacking(deployment, ask, uncarried)
             if lack is None and deployment not in found:
                 found.append(deployment)
             elif lack is not None:
                 lacks.append(f"{deployment.name} {lack}")
+                fields.append(uncarried(deployment, ask))
     if not found:
-        raise Malformed(f"No model that this plan reaches can take the request: {'; '.join(lacks)}.", param="model")
+        # The field is to blame only where every model would take the request without it.
+        param = fields[0] if fields and all(each == fields[0] for each in fields) else None
+        text = f"No model that this plan reaches can take the request: {'; '.join(lacks)}."
+        raise Malformed(text, param="model" if param is None else param)
     if found[0] not in settings.tiers[lowest]:
         trail.add("up", f"no model of the tier {lowest} can take it: {'; '.join(lacks)}")
     return tuple(found)
 
 
-def lacking(deployment: Deployment, ask: ChatRequest) -> str | None:
+def lacking(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried = _carries_all) -> str | None:
     """Return what a deployment lacks for this request, in words; None when it can take it."""
     if not _chats(deployment):
         return "is no chat model: it has no price for output"
@@ -188,17 +218,19 @@ def lacking(deployment: Deployment, ask: ChatRequest) -> str | None:
     window = deployment.context_window
     if window is not None and input_estimate(ask) + _reserve(ask) > window:
         return f"has a window of {window} tokens"
-    return None
+    unsayable = uncarried(deployment, ask)
+    return None if unsayable is None else f"is of a provider whose API has no `{unsayable}`"
 
 
 def _chats(deployment: Deployment) -> bool:
     return deployment.prices is None or "output" in deployment.prices.cards[-1][1].rates
 
 
-def _require(deployment: Deployment, ask: ChatRequest) -> None:
-    lack = lacking(deployment, ask)
+def _require(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried) -> None:
+    lack = lacking(deployment, ask, uncarried)
     if lack is not None:
-        raise Malformed(f"The model {deployment.name} {lack}.", param="model")
+        param = uncarried(deployment, ask)
+        raise Malformed(f"The model {deployment.name} {lack}.", param="model" if param is None else param)
 
 
 def _reserve(ask: ChatRequest) -> int:

@@ -33,7 +33,7 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
     key, enabled = _key(name, shape, findings)
     return Provider(
         name=name,
-        dialect="openai",
+        dialect=shape.dialect,
         base_url=_simulator(simulator_url) if simulated else shape.base_url.rstrip("/"),
         api_key=key,
         enabled=enabled,

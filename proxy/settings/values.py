@@ -99,7 +99,7 @@ class Provider:
     """
 
     name: str
-    dialect: Literal["openai"]
+    dialect: str
     base_url: str
     api_key: Secret | None
     enabled: bool

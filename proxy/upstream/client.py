@@ -13,7 +13,7 @@ from copy import copy
 import httpx
 
 from proxy.settings import Deployment, Provider, Timeouts
-from proxy.upstream.dialects import openai
+from proxy.upstream.dialects import DIALECTS
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A plain answer. A hundred thousand tokens are half a megabyte; images as base64 are the large ones."""
@@ -139,7 +139,8 @@ class Upstream:
 
 def _template(provider: Provider) -> httpx.Request:
     key = None if provider.api_key is None else provider.api_key.reveal()
-    headers, url = openai.request_headers(key), provider.base_url + openai.CHAT_PATH
+    dialect = DIALECTS[provider.dialect]
+    headers, url = dialect.request_headers(key), provider.base_url + dialect.request_path()
     template = httpx.Request("POST", url, headers=headers, extensions=_deadlines(provider))
     # The transport states each body's own length.
     del template.headers["content-length"]

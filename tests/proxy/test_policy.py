@@ -263,6 +263,29 @@ def test_what_nobody_within_the_plan_can_take(settings: Settings) -> None:
     assert auto.value.param == named.value.param == "model"
 
 
+def test_who_has_no_word_for_a_field_is_left_out(settings: Settings) -> None:
+    """A wire format without a field is passed over; where all lack the same one, the 400 names it."""
+
+    def at_small(deployment: Deployment, wanted: ChatRequest) -> str | None:
+        return "logprobs" if "logprobs" in wanted.fields and deployment.name.startswith("small") else None
+
+    def nowhere(_: Deployment, wanted: ChatRequest) -> str | None:
+        return "logprobs" if "logprobs" in wanted.fields else None
+
+    wanted, plain = ask(logprobs=True), ask()
+
+    route = policy.route(settings, OPEN, wanted, judged("simple"), None, at_small)
+    with pytest.raises(Malformed, match="small is of a provider whose API has no `logprobs`") as auto:
+        policy.route(settings, OPEN, wanted, judged("simple"), None, nowhere)
+    with pytest.raises(Malformed, match="The model large is of a provider") as named:
+        policy.route(settings, OPEN, ask("large", logprobs=True), judged("simple"), None, nowhere)
+
+    assert names(route) == ["middle", "large"]
+    assert (tiers(route), route.rule) == (("simple", "medium"), "judged+up")
+    assert auto.value.param == named.value.param == "logprobs"
+    assert names(policy.route(settings, OPEN, plain, judged("simple"), None, nowhere))[0] == "small"
+
+
 def test_a_borrowed_tier_counts_as_its_own(tmp_path: Path) -> None:
     """An empty simple tier serves medium's models as simple: nothing was moved."""
     empty = loaded(tmp_path, changed("simple: [dark, small, small-too]", "simple: [dark]", YAML), environ={})

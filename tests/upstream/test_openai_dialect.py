@@ -110,11 +110,12 @@ def test_usage_that_cannot_be_is_an_error(reported: dict[str, Any]) -> None:
 
 def test_a_plain_answer_gives_its_id_and_usage() -> None:
     """An answer without usage, or without an id, is an answer all the same."""
-    whole = {"id": "chatcmpl-1", "choices": [], "usage": USAGE}
+    whole = orjson.dumps({"id": "chatcmpl-1", "choices": [], "usage": USAGE})
+    bare, odd = b'{"id":"a","choices":[]}', b'{"id":7,"choices":[],"usage":null}'
 
-    assert openai.read_answer(orjson.dumps(whole)) == ("chatcmpl-1", Usage(input=100, output=20))
-    assert openai.read_answer(b'{"id":"a","choices":[]}') == ("a", None)
-    assert openai.read_answer(b'{"id":7,"choices":[],"usage":null}') == (None, None)
+    assert openai.read_answer(whole, 0) == ("chatcmpl-1", Usage(input=100, output=20), whole)
+    assert openai.read_answer(bare, 0) == ("a", None, bare)
+    assert openai.read_answer(odd, 0) == (None, None, odd)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_a_plain_answer_gives_its_id_and_usage() -> None:
 def test_what_is_no_answer_is_broken(body: bytes) -> None:
     """A 200 with anything else than a completion is the provider's failure."""
     with pytest.raises(UpstreamBroke):
-        openai.read_answer(body)
+        openai.read_answer(body, 0)
 
 
 # ---- errors --------------------------------------------------------------------------------------------------------

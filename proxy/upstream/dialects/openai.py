@@ -13,17 +13,23 @@ from typing import Any
 import orjson
 
 from margin.usage import Usage, UsageError
+from proxy.settings import Deployment
 from proxy.wire import sse
+from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
 
 _BACKSLASH = ord("\\")
 
-CHAT_PATH = "/chat/completions"
 MESSAGE_MAX = 2_000
 """Characters of a provider's error message that are passed on."""
 
 _CALLER_STATUSES = frozenset({400, 409, 413, 415, 422})
 """What a provider says of the request itself. 401, 403 and 404 speak of our key and our configuration."""
+
+
+def request_path() -> str:
+    """Return what is appended to a provider's base URL."""
+    return "/chat/completions"
 
 
 def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:
@@ -37,6 +43,16 @@ def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:
     if api_key is not None:
         found.append((b"authorization", b"Bearer " + api_key.encode()))
     return found
+
+
+def uncarried(ask: ChatRequest) -> str | None:
+    """Return None: the caller speaks this very format, and each provider knows best which of its fields it takes."""
+    return None
+
+
+def request_body(ask: ChatRequest, deployment: Deployment) -> bytes:
+    """Serialise what was judged, field for field; a stream is asked to report its usage."""
+    return ask.body_for(deployment.model)
 
 
 def read_usage(reported: Any) -> Usage | None:
@@ -77,8 +93,8 @@ def _count(details: Mapping[str, Any], name: str) -> int:
     return found
 
 
-def read_answer(body: bytes) -> tuple[str | None, Usage | None]:
-    """Return a plain answer's call id and usage. Usage that contradicts itself counts as not reported.
+def read_answer(body: bytes, at_s: int) -> tuple[str | None, Usage | None, bytes]:
+    """Return a plain answer's call id, its usage, and its own bytes. Usage that contradicts itself counts as none.
 
     Raises:
         UpstreamBroke: not an answer.
@@ -93,7 +109,7 @@ def read_answer(body: bytes) -> tuple[str | None, Usage | None]:
         usage = read_usage(answer.get("usage"))
     except UsageError:
         usage = None
-    return _text(answer.get("id")), usage
+    return _text(answer.get("id")), usage, body
 
 
 def _text(value: Any) -> str | None:
@@ -234,6 +250,11 @@ class ChatStream:
         except UsageError as error:
             self.usage_error = error
         return self._asked or bool(found.get("choices"))
+
+
+def stream(ask: ChatRequest, at_s: int) -> ChatStream:
+    """Return what watches the stream of an answer to this request."""
+    return ChatStream(usage_asked=ask.include_usage)
 
 
 def _object(event: bytes) -> dict[str, Any] | None:
