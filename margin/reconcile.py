@@ -6,20 +6,23 @@ is at most n / 2 nano-dollars. Anything beyond that is a wrong price, a lost cal
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 NUSD_PER_USD = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """One call as the provider billed it."""
+    """One call as the provider billed it. `usage` is in our disjoint buckets, None when the account does not say."""
 
     call_id: str
     model: str
     amount_usd: Fraction
+    day: str = ""
+    usage: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +34,28 @@ class Booked:
     model: str
     kind: str
     cost_nusd: int | None
+    day: str = ""
+    usage: Mapping[str, int] | None = None
 
 
 @dataclass(slots=True)
 class Difference:
-    """What does not match, for one model and one reason."""
+    """What does not match, for one model, one day and one reason.
+
+    `tokens` has the buckets that differ as [booked, billed].
+    """
 
     model: str
+    day: str
     reason: str
     calls: int = 0
     booked_nusd: int = 0
     billed_nusd: Fraction = field(default_factory=Fraction)
+    tokens: dict[str, list[int]] = field(default_factory=dict)
 
 
-Differences = dict[tuple[str, str], Difference]
-"""By (model, reason)."""
+Differences = dict[tuple[str, str, str], Difference]
+"""By (model, day, reason)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +98,23 @@ def reconcile(booked: Iterable[Booked], billed: Iterable[Billed]) -> Reconciliat
         postings += line.cost_nusd != 0 or (match is not None and match.amount_usd != 0)
         booked_nusd += 0 if line.cost_nusd is None else line.cost_nusd
         if match is not None and line.call_id in matched:
-            _note(found, line.model, "booked twice", line.cost_nusd, Fraction(0))
+            _note(found, "booked twice", line, None)
             continue
         matched.add(line.call_id)
         why = _why_not(line, match)
         if why is not None:
-            _note(found, line.model, why, line.cost_nusd, Fraction(0) if match is None else match.amount_usd)
+            _note(found, why, line, match)
         elif match is not None:
             explained_usd += match.amount_usd
     for bill in theirs.values():
         if bill.call_id not in matched:
-            _note(found, bill.model, "billed, not booked", None, bill.amount_usd)
+            _note(found, "billed, not booked", None, bill)
     return Reconciliation(
         booked_nusd=booked_nusd,
         billed_nusd=total_usd * NUSD_PER_USD,
         explained_share=_share(explained_usd, total_usd),
         postings=postings,
-        differences=tuple(sorted(found.values(), key=lambda each: (each.model, each.reason))),
+        differences=tuple(sorted(found.values(), key=lambda each: (each.model, each.day, each.reason))),
     )
 
 
@@ -117,7 +127,7 @@ def _by_call(billed: Iterable[Billed], found: Differences) -> tuple[dict[str, Bi
         if bill.call_id and bill.call_id not in theirs:
             theirs[bill.call_id] = bill
         else:
-            _note(found, bill.model, "billed twice" if bill.call_id else "billed, not named", None, bill.amount_usd)
+            _note(found, "billed twice" if bill.call_id else "billed, not named", None, bill)
     return theirs, total_usd
 
 
@@ -129,7 +139,19 @@ def _why_not(line: Booked, match: Billed | None) -> str | None:
         return "cost unknown"
     if abs(line.cost_nusd - match.amount_usd * NUSD_PER_USD) > Fraction(1, 2):
         return "amounts differ" if line.kind == "model" else "estimate differs from the bill"
+    if line.usage is not None and match.usage is not None and _without_zeros(line.usage) != _without_zeros(match.usage):
+        return "tokens differ"
     return None
+
+
+def _without_zeros(usage: Mapping[str, int]) -> dict[str, int]:
+    return {bucket: count for bucket, count in usage.items() if count}
+
+
+def different_tokens(booked: Mapping[str, int], billed: Mapping[str, int]) -> dict[str, list[int]]:
+    """Return the buckets whose counts differ, as [booked, billed]."""
+    both = {bucket: [booked.get(bucket, 0), billed.get(bucket, 0)] for bucket in {*booked, *billed}}
+    return {bucket: counts for bucket, counts in sorted(both.items()) if counts[0] != counts[1]}
 
 
 def _share(part: Fraction, whole: Fraction) -> Fraction:
@@ -139,8 +161,38 @@ def _share(part: Fraction, whole: Fraction) -> Fraction:
     return Fraction(part.numerator * whole.denominator, part.denominator * whole.numerator)
 
 
-def _note(found: Differences, model: str, reason: str, booked_nusd: int | None, billed_usd: Fraction) -> None:
-    row = found.setdefault((model, reason), Difference(model, reason))
+def _note(found: Differences, reason: str, line: Booked | None, bill: Billed | None) -> None:
+    side: Booked | Billed | None = bill if line is None else line
+    assert side is not None, "a difference is of a line or of a bill"
+    row = found.setdefault((side.model, side.day, reason), Difference(side.model, side.day, reason))
     row.calls += 1
-    row.booked_nusd += 0 if booked_nusd is None else booked_nusd
-    row.billed_nusd += billed_usd * NUSD_PER_USD
+    if line is not None and line.cost_nusd is not None:
+        row.booked_nusd += line.cost_nusd
+    if bill is not None:
+        row.billed_nusd += bill.amount_usd * NUSD_PER_USD
+    ours = None if line is None else line.usage
+    theirs = None if bill is None else bill.usage
+    for bucket, counts in different_tokens({} if ours is None else ours, {} if theirs is None else theirs).items():
+        kept = row.tokens.setdefault(bucket, [0, 0])
+        kept[0] += counts[0]
+        kept[1] += counts[1]
+
+
+def corrigible(booked: Iterable[Booked], billed: Iterable[Billed]) -> dict[str, Billed]:
+    """Return, by call id, the bills that can take an estimate's place.
+
+    Both sides must name the call exactly once: of two bills, or two lines, nobody knows which is meant.
+    """
+    ours, theirs = _once(booked), _once(billed)
+    return {
+        name: bill for name, bill in theirs.items() if (line := ours.get(name)) is not None and line.kind != "model"
+    }
+
+
+def _once(lines: Iterable[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    again: set[str] = set()
+    for line in lines:
+        again |= {line.call_id} & set(found)
+        found[line.call_id] = line
+    return {name: line for name, line in found.items() if name and name not in again}

@@ -56,9 +56,13 @@ def called(
             "in": input_estimate, "inc": input_cost_nusd, **({"a": list(before)} if before else {})}  # fmt: skip
 
 
-def mark(*, x: str, t: int, output_estimate: int, cost_nusd: int | None) -> Record:
-    """A checkpoint of a running stream: tokens relayed so far and what all of it is estimated to cost."""
-    return {"k": "mark", "x": x, "t": t, "out": output_estimate, "cost": cost_nusd}
+def mark(*, x: str, t: int, output_estimate: int, cost_nusd: int | None, call_id: str | None = None) -> Record:
+    """A checkpoint of a running stream: tokens relayed so far and what all of it is estimated to cost.
+
+    `call_id` is the provider's name of the call: with it the bill can be found later, should we die before the end.
+    """
+    return {"k": "mark", "x": x, "t": t, "out": output_estimate, "cost": cost_nusd,
+            **({} if call_id is None else {"id": call_id})}  # fmt: skip
 
 
 def attempt(
@@ -143,6 +147,34 @@ def grant(
 def configured(*, t: int, version: str, before: str | None, diff: list[list[Any]]) -> Record:
     """The configuration from here on, for the audit; `diff` lists [path, before, after], secrets redacted."""
     return {"k": "configured", "t": t, "version": version, "before": before, "diff": diff}
+
+
+def corrected(
+    *, x: str, n: int, revision: int, t: int, customer: int, plan: str, charge_tier: str, served_tier: str,
+    before: Record, after: Record, why: str, source: str,
+) -> Record:  # fmt: skip
+    """One cost line was booked wrongly and is right from here on; nothing that was booked is changed.
+
+    `x` and `n` name the cost line, `revision` counts its corrections from 1. `before` and `after` are whole cost lines
+    (see `attempt`): what is taken out of the books, and what takes its place. `source` says what taught us better, such
+    as an export's digest.
+    """
+    return {"k": "corrected", "x": x, "n": n, "r": revision, "t": t, "c": customer, "plan": plan, "tier": charge_tier,
+            "served": served_tier, "before": before, "after": after, "why": why, "src": source}  # fmt: skip
+
+
+def reconciled(
+    *, t: int, account: str, source: str, explained_ppb: int, difference_nusd: int | None, differences: int,
+    corrected: int,
+) -> Record:  # fmt: skip
+    """The books were compared with a provider's account.
+
+    `account` is the kind of export, `source` its digest. `explained_ppb`: the explained share in billionths.
+    `difference_nusd`: booked minus billed, None when the account states no dollars. `differences` counts what does not
+    match, `corrected` the cost lines that were corrected by it.
+    """
+    return {"k": "reconciled", "t": t, "acct": account, "src": source, "ppb": explained_ppb, "diff": difference_nusd,
+            "n": differences, "fixed": corrected}  # fmt: skip
 
 
 def tick(*, t: int) -> Record:

@@ -202,9 +202,11 @@ class Ticket:
         """The caller left; we read on."""
         self.stage = move(self.stage, Stage.DRAINING)
 
-    def mark(self, t: int, output_estimate: int, cost_nusd: int | None) -> None:
+    def mark(self, t: int, output_estimate: int, cost_nusd: int | None, call_id: str | None) -> None:
         """Journal a checkpoint of a running stream."""
-        self._journal.append(records.mark(x=self.x, t=t, output_estimate=output_estimate, cost_nusd=cost_nusd))
+        self._journal.append(
+            records.mark(x=self.x, t=t, output_estimate=output_estimate, cost_nusd=cost_nusd, call_id=call_id)
+        )
 
     def settle(
         self, t: int, outcome: Outcome, credits_milli: int, baseline_nusd: int | None, decision: dict[str, Any]

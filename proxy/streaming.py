@@ -175,7 +175,8 @@ class Relay:
         self._marked_t, self._marked_tokens = t, tokens
         estimate = self._stream.output_estimate
         usage = metering.estimated(self._case.route.input_estimate, estimate)
-        self._case.ticket.mark(t, estimate, metering.cost_nusd(self._call.deployment, usage, t // NS))
+        cost = metering.cost_nusd(self._call.deployment, usage, t // NS)
+        self._case.ticket.mark(t, estimate, cost, self._stream.call_id)
 
     def _settle(self, outcome: Outcome) -> int | None:
         if not self._case.ticket.is_open:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from margin.ledger import exchanges
+from margin.ledger.corrections import corrected, reconciled
 from margin.ledger.grants import NEVER_T, Grant
 from margin.ledger.postings import CREDIT, USD, Effects, RollupKey, pair
 from margin.ledger.state import Customer, Key, State
@@ -199,4 +200,6 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "key_revoked": _key_revoked,
     "grant": _grant,
     "tick": _tick,
+    "corrected": corrected,
+    "reconciled": reconciled,
 }

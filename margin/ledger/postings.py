@@ -73,11 +73,13 @@ class RollupKey:
 
 ROLLUP_SUMS = (
     "requests", "input", "cache_read", "cache_write", "output", "credits_milli", "cost_model_nusd",
-    "cost_estimated_nusd", "cost_failed_nusd", "revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd",
-    "revenue_breakage_nusd", "baseline_nusd", "saving_routing_nusd", "saving_negative_nusd", "unpriced",
+    "cost_estimated_nusd", "cost_failed_nusd", "cost_corrected_nusd", "revenue_credits_nusd",
+    "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd",
+    "baseline_nusd", "saving_routing_nusd", "saving_negative_nusd", "unpriced",
 )  # fmt: skip
 """What a rollup row adds up. `saving_routing_nusd` is net, `saving_negative_nusd` the part below zero, sign turned.
-`unpriced` counts requests whose cost or baseline is not known."""
+`unpriced` counts requests whose cost or baseline is not known. The costs are what was ever booked, and
+`cost_corrected_nusd` what corrections took out of them again: no sum ever falls, so counters can be made of them."""
 
 
 @dataclass(slots=True)
@@ -87,6 +89,8 @@ class Effects:
     txns: list[Txn] = field(default_factory=list)
     charges: list[tuple[Any, ...]] = field(default_factory=list)
     cost_lines: list[tuple[Any, ...]] = field(default_factory=list)
+    corrections: list[tuple[Any, ...]] = field(default_factory=list)
+    reconciliations: list[tuple[Any, ...]] = field(default_factory=list)
     rollup: dict[RollupKey, dict[str, int]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     """Keys of the transactions, and exchanges with a charge or a cost line, in here."""

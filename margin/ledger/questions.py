@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-COST = "cost_model_nusd + cost_estimated_nusd + cost_failed_nusd"
+import orjson
+
+COST = "cost_model_nusd + cost_estimated_nusd + cost_failed_nusd - cost_corrected_nusd"
 REVENUE = "revenue_credits_nusd + revenue_usage_nusd + revenue_fee_nusd + revenue_breakage_nusd"
 
 
@@ -87,6 +89,26 @@ def credit_totals(db: sqlite3.Connection) -> dict[str, int]:
     return {"granted": -rows.get("credits.issued", 0), "expired": rows.get("credits.expired", 0)}
 
 
+@dataclass(frozen=True, slots=True)
+class LastReconciled:
+    """The latest comparison with one kind of account. The share is in billionths, an unknown difference None."""
+
+    account: str
+    t: int
+    explained_ppb: int
+    difference_nusd: int | None
+    differences: int
+
+
+def last_reconciled(db: sqlite3.Connection) -> list[LastReconciled]:
+    """Return the latest comparison of each kind of account."""
+    rows = db.execute(
+        """SELECT account, t, explained_ppb, difference_nusd, differences FROM reconciliations
+        WHERE id IN (SELECT MAX(id) FROM reconciliations GROUP BY account) ORDER BY account"""
+    )
+    return [LastReconciled(*row) for row in rows]
+
+
 def refused_records(db: sqlite3.Connection) -> int:
     """Return how many journal records had no effect."""
     return int(db.execute("SELECT COUNT(*) FROM refused").fetchone()[0])
@@ -99,7 +121,12 @@ def charge(db: sqlite3.Connection, x: str) -> dict[str, Any] | None:
         return None
     lines = db.execute("SELECT * FROM cost_lines WHERE x = ? ORDER BY n", (x,))
     names = [column[0] for column in lines.description]
-    return row | {"cost_lines": [dict(zip(names, each, strict=True)) for each in lines]}
+    corrections = db.execute("SELECT * FROM corrections WHERE x = ? ORDER BY n, revision", (x,))
+    columns = [column[0] for column in corrections.description]
+    return row | {
+        "cost_lines": [dict(zip(names, each, strict=True)) for each in lines],
+        "corrections": [dict(zip(columns, each, strict=True)) for each in corrections],
+    }
 
 
 def _row(cursor: sqlite3.Cursor) -> dict[str, Any] | None:
@@ -107,6 +134,42 @@ def _row(cursor: sqlite3.Cursor) -> dict[str, Any] | None:
     return None if found is None else dict(zip([column[0] for column in cursor.description], found, strict=True))
 
 
-def cost_lines(db: sqlite3.Connection) -> Iterator[tuple[str, str, str, str, int | None]]:
-    """Yield (call id, provider, model, kind, cost) of every attempt that a provider may have billed."""
-    yield from db.execute("SELECT COALESCE(call_id, ''), provider, model, kind, cost_nusd FROM cost_lines")
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One attempt that a provider may have billed, as it stands after all corrections.
+
+    `plan` is the charge's; of an attempt without a charge it is the customer's today, and its tiers are empty.
+    """
+
+    x: str
+    n: int
+    t: int
+    provider: str
+    deployment: str
+    model: str
+    revision: int
+    kind: str
+    call_id: str | None
+    status: int | None
+    usage: dict[str, int] | None
+    card: str | None
+    cost_nusd: int | None
+    customer: int
+    plan: str
+    charge_tier: str
+    served_tier: str
+
+
+def cost_lines(db: sqlite3.Connection, *, since_t: int = 0, until_t: int = 2**63 - 1) -> Iterator[CostLine]:
+    """Yield the cost lines booked in [since, until)."""
+    rows = db.execute(
+        """SELECT l.x, n, l.t, l.provider, l.deployment, l.model, revision, kind, call_id, status, usage, card,
+            l.cost_nusd, l.customer, COALESCE(charges.plan, customers.plan), COALESCE(charge_tier, ''),
+            COALESCE(served_tier, '')
+        FROM current_cost_lines AS l LEFT JOIN charges ON charges.x = l.x
+        LEFT JOIN customers ON customers.number = l.customer WHERE l.t >= ? AND l.t < ?""",
+        (since_t, until_t),
+    )
+    for row in rows:
+        line = CostLine(*row)
+        yield line if row[10] is None else replace(line, usage=orjson.loads(row[10]))

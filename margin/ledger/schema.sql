@@ -25,6 +25,25 @@ CREATE TABLE IF NOT EXISTS cost_lines (
     deployment TEXT NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL, call_id TEXT, status INTEGER, usage TEXT,
     card TEXT, cost_nusd INTEGER, PRIMARY KEY (x, n)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS cost_lines_by_call ON cost_lines (call_id);
+-- What corrections put in the place of cost lines: the highest revision is how a line stands today.
+CREATE TABLE IF NOT EXISTS corrections (
+    x TEXT NOT NULL, n INTEGER NOT NULL, revision INTEGER NOT NULL, t INTEGER NOT NULL, kind_before TEXT NOT NULL,
+    cost_before_nusd INTEGER, kind TEXT NOT NULL, call_id TEXT, usage TEXT, card TEXT, cost_nusd INTEGER,
+    why TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (x, n, revision)) WITHOUT ROWID;
+CREATE VIEW IF NOT EXISTS current_cost_lines AS
+    SELECT l.x, l.n, l.t, l.customer, l.provider, l.deployment, l.model, l.status,
+        COALESCE(c.revision, 0) AS revision, COALESCE(c.kind, l.kind) AS kind,
+        CASE WHEN c.x IS NULL THEN l.call_id ELSE c.call_id END AS call_id,
+        CASE WHEN c.x IS NULL THEN l.usage ELSE c.usage END AS usage,
+        CASE WHEN c.x IS NULL THEN l.card ELSE c.card END AS card,
+        CASE WHEN c.x IS NULL THEN l.cost_nusd ELSE c.cost_nusd END AS cost_nusd
+    FROM cost_lines AS l LEFT JOIN corrections AS c ON c.x = l.x AND c.n = l.n AND c.revision =
+        (SELECT MAX(revision) FROM corrections AS latest WHERE latest.x = l.x AND latest.n = l.n);
+
+-- Each comparison with a provider's account; the share in billionths.
+CREATE TABLE IF NOT EXISTS reconciliations (
+    id INTEGER PRIMARY KEY, t INTEGER NOT NULL, account TEXT NOT NULL, source TEXT NOT NULL,
+    explained_ppb INTEGER NOT NULL, difference_nusd INTEGER, differences INTEGER NOT NULL, corrected INTEGER NOT NULL);
 
 -- A margin question reads this table only. Sums are kept in the transaction that stores the entries.
 CREATE TABLE IF NOT EXISTS rollup (

@@ -20,7 +20,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects, Leg
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 2
+FORMAT = 3
 
 _ROLLUP_KEY = ("day", "customer", "plan", "charge_tier", "served_tier", "provider", "model", "outcome")
 
@@ -144,6 +144,8 @@ class Store:
     def _write_rows(self, effects: Effects) -> None:
         self._insert("charges", effects.charges, 18)
         self._insert("cost_lines", effects.cost_lines, 13)
+        self._insert("corrections", effects.corrections, 13)
+        self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)
         self.db.executemany("INSERT INTO refused (subject, why) VALUES (?, ?)", effects.refused)
         columns = ", ".join((*_ROLLUP_KEY, *ROLLUP_SUMS))
         marks = ", ".join("?" * (len(_ROLLUP_KEY) + len(ROLLUP_SUMS)))

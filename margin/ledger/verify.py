@@ -39,7 +39,7 @@ _PAIRS = {
         "SELECT COUNT(*) FROM charges JOIN txns ON txns.key = 'close:' || charges.x WHERE credits_milli > 0",
     ),
     "cost lines and cost booked": (
-        "SELECT COALESCE(SUM(cost_nusd), 0) FROM cost_lines",
+        "SELECT COALESCE(SUM(cost_nusd), 0) FROM current_cost_lines",
         "SELECT COALESCE(SUM(balance), 0) FROM accounts WHERE name LIKE 'cogs.%'",
     ),
     "charges' revenue and revenue booked": (

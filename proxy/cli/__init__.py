@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 import proxy
-from proxy.cli import books, check, completion, credits, customers, demo, judging, keys, prices, serve
+from proxy.cli import books, check, completion, credits, customers, demo, judging, keys, prices, reconcile, serve
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,7 +23,7 @@ def main() -> None:
 
 for command in (
     serve.serve, demo.demo, check.check, judging.classify, judging.explain, keys.keys, customers.customers,
-    credits.credits, prices.prices, books.report, books.ledger, books.reconcile,
+    credits.credits, prices.prices, books.report, books.ledger, reconcile.reconcile,
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`penstock report`, `ledger` and `reconcile`: questions to the books."""
+"""`penstock report` and `ledger`: questions to the books."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from margin.money import format_usd
-from proxy.cli.frame import SAYS_NO, USAGE, console, fail, keeper, load, print_json, shared_options
+from proxy.cli.frame import SAYS_NO, USAGE, console, fail, keeper, print_json, shared_options
 
 
 @click.group()
@@ -77,30 +77,3 @@ def verify(config: Path, as_json: bool) -> None:
         for violation in found["violations"]:
             click.echo(f"- {violation}")
     sys.exit(0 if found["ok"] else SAYS_NO)
-
-
-@click.command()
-@click.option(
-    "--export", type=click.Path(path_type=Path), help="The provider's own account; the simulator's without it."
-)
-@shared_options
-def reconcile(export: Path | None, config: Path, as_json: bool) -> None:
-    """Compare what we booked as cost with what the provider says it billed; exit 1 when they differ beyond rounding."""
-    path = load(config, quiet=True).server.data_dir / "simulator" / "invoice.jsonl" if export is None else export
-    found = keeper(config, "ledger.reconcile", {"export": str(path.absolute())})
-    if as_json:
-        print_json(found)
-    else:
-        _print_reconciliation(found)
-    sys.exit(0 if found["ok"] else SAYS_NO)
-
-
-def _print_reconciliation(found: dict[str, Any]) -> None:
-    booked, billed = format_usd(found["booked_nusd"]), format_usd(round(found["billed_nusd"]))
-    click.echo(
-        f"booked {booked}, billed {billed}: they differ by {found['difference_nusd']:,.1f} nano-dollars; rounding"
-    )
-    click.echo(f"explains up to {found['rounding_bound_nusd']:,.1f} over {found['postings']:,} postings.")
-    click.echo(f"{found['explained_share']:.4%} of the billed dollars are explained call by call.")
-    for line in found["lines"]:
-        click.echo(f"- {line['model']}: {line['reason']}, {line['calls']} calls")

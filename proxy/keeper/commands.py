@@ -11,8 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import date
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,19 +18,14 @@ import orjson
 from margin.ledger import books, questions, verify
 from margin.ledger.grants import NEVER_T
 from margin.ledger.questions import MarginRow
-from margin.reconcile import Billed, Booked, Reconciliation, reconcile
 from proxy.identity import SCOPES, is_name
 from proxy.keeper.office import NS, Office, UnknownName
-
-Args = dict[str, Any]
+from proxy.keeper.reconciling import ledger_reconcile
+from proxy.keeper.refusing import Args, Refused
 
 GRANT_MILLI_MAX = 10**15
 GRANT_NUSD_MAX = 10**18
 """Sums are signed 64-bit integers: a thousand of the largest grants fit a customer in credits, nine in dollars."""
-
-
-class Refused(Exception):
-    """The command makes no sense; the text says why. Exit code 2."""
 
 
 def keys_create(office: Office, args: Args) -> Any:
@@ -145,51 +138,13 @@ def ledger_verify(office: Office, _: Args) -> Any:
             "open_holds": len(state.holds), "violations": found}  # fmt: skip
 
 
-def ledger_reconcile(office: Office, args: Args) -> Any:
-    """Compare cost lines with a provider's own account."""
-    office.fold_all()
-    path = Path(args["export"])
-    if not path.is_file():
-        raise Refused(f"{path} is no file; name the provider's account with --export")
-    lines = [Booked(*row) for row in questions.cost_lines(office.books.store.db)]
-    return _reconciliation(reconcile(lines, _billed(path)))
-
-
-def _billed(path: Path) -> list[Billed]:
-    found = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            entry = orjson.loads(line)
-            found.append(Billed(entry["call_id"], entry["model"], Fraction(entry["amount_usd"])))
-        except (orjson.JSONDecodeError, KeyError, ValueError, TypeError, ArithmeticError):
-            raise Refused(f"{path.name}:{number} is no invoice line (call_id, model, amount_usd)") from None
-    return found
-
-
-def _reconciliation(result: Reconciliation) -> dict[str, Any]:
-    return {
-        "ok": result.agrees,
-        "explained_share": float(result.explained_share),
-        "difference_nusd": float(result.difference_nusd),
-        "rounding_bound_nusd": float(result.rounding_bound_nusd),
-        "booked_nusd": result.booked_nusd,
-        "billed_nusd": float(result.billed_nusd),
-        "postings": result.postings,
-        "lines": [
-            {"model": each.model, "reason": each.reason, "calls": each.calls, "booked_nusd": each.booked_nusd,
-             "billed_nusd": float(each.billed_nusd)}
-            for each in result.differences
-        ],
-    }  # fmt: skip
-
-
 def explain_charge(office: Office, args: Args) -> Any:
     """Return one charge with cost lines and decision record."""
     office.fold_all()
     found = questions.charge(office.books.store.db, args["id"])
     if found is None:
         raise UnknownName(f'there is no charge "{args["id"]}"')
-    for line in found["cost_lines"]:
+    for line in [*found["cost_lines"], *found["corrections"]]:
         line["usage"] = None if line["usage"] is None else orjson.loads(line["usage"])
     number = found.pop("customer")
     return found | {

@@ -21,7 +21,12 @@ def close(hold: Hold, t: int) -> dict[str, Any]:
     if hold.mark is None:
         return records.void(x=hold.x, t=t, why="recovered_unanswered", attempts=[*before, records.lost(hold.call)])
     usage = {"input": hold.call["in"], "output": hold.mark["out"]}
-    line = records.lost(hold.call) | {"kind": "estimated", "u": usage, "cost": hold.mark["cost"]}
+    line = records.lost(hold.call) | {
+        "kind": "estimated",
+        "u": usage,
+        "cost": hold.mark["cost"],
+        "id": hold.mark.get("id"),
+    }
     decision = {"recovered": True, "charge_tier": hold.charge_tier, "served_tier": hold.served_tier}
     return records.settled(
         x=hold.x, t=t, outcome="recovered", credits_milli=hold.held_milli, attempts=[*before, line], baseline_nusd=None,

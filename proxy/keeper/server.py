@@ -27,7 +27,7 @@ from proxy.keeper.listener import MetricsListener
 from proxy.keeper.office import TICK_GRACE_NS, Office
 from proxy.keeper.reload import Watcher
 from proxy.settings import Settings, SettingsError
-from proxy.telemetry.metrics import Books, Metrics
+from proxy.telemetry.metrics import NUSD, Books, Metrics, Reconciled
 
 log = logging.getLogger("penstock")
 
@@ -69,7 +69,7 @@ class KeeperServer:
         self._stopping = stopping
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
-        self.metrics = Metrics(Books(self._totals, self._credits, self._gauges, self._baseline))
+        self.metrics = Metrics(Books(self._totals, self._credits, self._gauges, self._baseline, self._reconciled))
         office.on_record = self.metrics.settled
         self._crew.on_refused = self.metrics.refused
         self._listener = MetricsListener(self._render)
@@ -231,6 +231,15 @@ class KeeperServer:
 
     def _baseline(self) -> str:
         return self.settings.routing.baseline
+
+    def _reconciled(self) -> list[Reconciled]:
+        return [
+            Reconciled(
+                each.account, each.t / 1e9, each.explained_ppb / 1e9,
+                None if each.difference_nusd is None else each.difference_nusd / NUSD, each.differences,
+            )
+            for each in questions.last_reconciled(self.office.books.store.db)
+        ]  # fmt: skip
 
     def _gauges(self) -> dict[str, float]:
         state = self.office.books.state

@@ -31,6 +31,17 @@ TOKEN_BUCKETS = ("input", "cache_read", "cache_write", "output")
 
 
 @dataclass(frozen=True, slots=True)
+class Reconciled:
+    """The latest comparison with one kind of provider's account. An unknown difference is None."""
+
+    account: str
+    t_s: float
+    explained_share: float
+    difference_usd: float | None
+    differences: int
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """What the collector asks the ledger, as functions: sums of the rollup by labels, balances, and gauges."""
 
@@ -38,6 +49,7 @@ class Books:
     credits_milli: Callable[[], dict[str, int]]
     gauges: Callable[[], dict[str, float]]
     baseline: Callable[[], str]
+    reconciled: Callable[[], list[Reconciled]]
 
 
 _GAUGES = {
@@ -133,6 +145,7 @@ class _LedgerCollector(Collector):
         yield from self._revenue()
         yield from self._savings()
         yield from self._credits()
+        yield from self._reconciled()
         for name, value in self._books.gauges().items():
             yield GaugeMetricFamily(name, _GAUGES[name], value=value)
 
@@ -172,6 +185,31 @@ class _LedgerCollector(Collector):
                 for kind, nusd in zip(COST_KINDS, sums, strict=True):
                     if nusd or (kind == "model" and other):
                         family.add_metric((one, other, kind), nusd / NUSD)
+            yield family
+        yield self._counter(
+            "penstock_cogs_corrected_usd", "Cost that corrections took out of the books again, by plan and tier.",
+            {"plan": "plan", "tier": "charge_tier"}, "cost_corrected_nusd", NUSD,
+        )  # fmt: skip
+
+    def _reconciled(self) -> Iterator[Metric]:
+        found = self._books.reconciled()
+        sides: dict[str, tuple[str, Callable[[Reconciled], float | None]]] = {
+            "explained_ratio": (
+                "Share of the billed dollars that the books explain.",
+                lambda each: each.explained_share,
+            ),
+            "difference_usd": ("Booked minus billed.", lambda each: each.difference_usd),
+            "differences": ("Calls, or days of a model, that do not match.", lambda each: each.differences),
+            "last_run_timestamp_seconds": ("When it was compared.", lambda each: each.t_s),
+        }
+        for name, (text, value_of) in sides.items():
+            family = GaugeMetricFamily(
+                f"penstock_reconcile_{name}", f"Last comparison with a provider's account: {text}", labels=("account",)
+            )
+            for each in found:
+                value = value_of(each)
+                if value is not None:
+                    family.add_metric((each.account,), value)
             yield family
 
     def _revenue(self) -> Iterator[Metric]:
@@ -214,7 +252,7 @@ class _LedgerCollector(Collector):
         for name, text in (("granted", "Credits given."), ("expired", "Credits that ended unused.")):
             yield CounterMetricFamily(f"penstock_credits_{name}", text, value=milli[name] / 1000)
 
-    def _counter(self, name: str, text: str, labels: dict[str, str], column: str, unit: int) -> Metric:
+    def _counter(self, name: str, text: str, labels: dict[str, str], column: str, unit: float) -> Metric:
         family = CounterMetricFamily(name, text, labels=tuple(labels))
         for *values, total in self._books.totals(tuple(labels.values()), (column,)):
             if total:

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from margin.ledger import questions
 from proxy.keeper.commands import COMMANDS, perform
 from tests.keeper.offices import Worker, office
 from tests.margin.bookkeeping import CREDIT, USD, called, held, line, mark, settled, void
@@ -240,8 +241,9 @@ def test_reconcile_says_no(found, worker, tmp_path):
     assert not answer["ok"]
     assert answer["explained_share"] == pytest.approx(0.7)
     assert answer["lines"] == [
-        {"model": "m1", "reason": "billed, not booked", "calls": 1, "booked_nusd": 0, "billed_nusd": 300.0}
-    ]
+        {"model": "m1", "day": None, "reason": "billed, not booked", "calls": 1, "booked_nusd": 0, "billed_nusd": 300.0,
+         "tokens": {}}
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -334,3 +336,35 @@ def test_a_customer_half_opened_by_a_crash_can_be_created(found):
 
     assert refusal(found, "credits.balance", customer="acme") == 'there is no customer "acme"'
     assert result(found, "customers.create", customer="acme", plan="hard") == {"customer": "acme", "plan": "hard"}
+
+
+def test_an_estimate_is_corrected_when_the_account_names_its_call(found, worker, tmp_path):
+    """A preview says how many, `apply` posts them, and then there is nothing left to correct; the last run is kept."""
+    found.open_customer("acme")
+    worker.write(held("x1", 1000), called("x1"), settled("x1", 1000, line(900, kind="estimated", call_id="c0")))
+    export = invoice(tmp_path, Fraction(650, 10**9))
+
+    preview = result(found, "ledger.reconcile", export=export)
+    applied = result(found, "ledger.reconcile", export=export, apply=True)
+    again = result(found, "ledger.reconcile", export=export, apply=True)
+
+    assert (preview["ok"], preview["corrigible"], preview["corrected"]) == (False, 1, 0)
+    assert (applied["ok"], applied["corrigible"], applied["corrected"]) == (True, 0, 1)
+    assert (again["ok"], again["corrected"]) == (True, 0)
+    assert result(found, "report.margin")["total"]["cost_nusd"] == 650
+    assert result(found, "ledger.verify")["violations"] == []
+    (last,) = questions.last_reconciled(found.books.store.db)
+    assert (last.account, last.explained_ppb, last.difference_nusd, last.differences) == ("simulator", 10**9, 0, 0)
+
+
+def test_days_outside_the_asked_ones_are_not_compared(found, worker, tmp_path):
+    """A call of another day is neither booked nor billed there."""
+    found.open_customer("acme")
+    worker.write(held("x1", 1000), called("x1"), settled("x1", 1000, line(900, call_id="c0")))
+
+    answer = result(found, "ledger.reconcile", export=invoice(tmp_path, Fraction(900, 10**9)), until="2026-11-01")
+
+    assert answer["booked_nusd"] == 0
+    assert refusal(found, "ledger.reconcile", export=invoice(tmp_path, Fraction(0)), since="soon") == (
+        '"soon" is no day; write it like 2026-11-20'
+    )

@@ -171,8 +171,8 @@ def killed(data_dir: Path, into: Path) -> Path:
 
 
 TABLES = (
-    "accounts", "txns", "entries", "charges", "cost_lines", "rollup", "customers", "keys", "grants", "holds",
-    "journals", "refused", "meta",
+    "accounts", "txns", "entries", "charges", "cost_lines", "corrections", "reconciliations", "rollup", "customers",
+    "keys", "grants", "holds", "journals", "refused", "meta",
 )  # fmt: skip
 
 

@@ -148,9 +148,9 @@ def test_a_charge_comes_with_its_cost_lines(db):
 
 def test_cost_lines_come_with_what_reconciling_needs(db):
     """Voided attempts included: they may be billed."""
-    found = sorted(questions.cost_lines(db), key=lambda each: str(each[4]))
+    found = sorted(questions.cost_lines(db), key=lambda each: str(each.cost_nusd))
 
-    assert [(each[3], each[4]) for each in found] == [
+    assert [(each.kind, each.cost_nusd) for each in found] == [
         ("failed", 40), ("model", 700), ("estimated", 9000), ("model", None),
     ]  # fmt: skip
 

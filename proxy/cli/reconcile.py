@@ -1,0 +1,61 @@
+"""`penstock reconcile`: what we booked as cost against what a provider says it billed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from margin.money import format_usd
+from proxy.cli.frame import SAYS_NO, keeper, load, print_json, shared_options
+
+FORMATS = ("simulator",)
+LINES_SHOWN = 20
+"""A screen; `--json` has them all."""
+
+
+@click.command()
+@click.option(
+    "--export", type=click.Path(path_type=Path), help="The provider's own account; the simulator's without it."
+)
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="simulator", show_default=True,
+              help="What kind of account it is.")  # fmt: skip
+@click.option("--provider", help="Compare what this provider of the configuration was called for; else all of it.")
+@click.option("--since", metavar="DAY", help="First day to compare, in UTC, such as 2026-11-01.")
+@click.option("--until", metavar="DAY", help="Last day to compare.")
+@click.option("--apply", is_flag=True, help="Post the corrections: estimates whose bill is known leave suspense.")
+@shared_options
+def reconcile(
+    export: Path | None, format_: str, provider: str | None, since: str | None, until: str | None, *, apply: bool,
+    config: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Compare what we booked as cost with what the provider says it billed; exit 1 when they differ beyond rounding."""
+    path = load(config, quiet=True).server.data_dir / "simulator" / "invoice.jsonl" if export is None else export
+    asked = {"export": str(path.absolute()), "format": format_, "provider": provider, "since": since, "until": until,
+             "apply": apply}  # fmt: skip
+    found = keeper(config, "ledger.reconcile", asked)
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+    sys.exit(0 if found["ok"] else SAYS_NO)
+
+
+def _print(found: dict[str, Any]) -> None:
+    booked, billed = format_usd(found["booked_nusd"]), format_usd(round(found["billed_nusd"]))
+    click.echo(
+        f"booked {booked}, billed {billed}: they differ by {found['difference_nusd']:,.1f} nano-dollars; rounding"
+    )
+    click.echo(f"explains up to {found['rounding_bound_nusd']:,.1f} over {found['postings']:,} postings.")
+    click.echo(f"{found['explained_share']:.4%} of the billed dollars are explained call by call.")
+    for line in found["lines"][:LINES_SHOWN]:
+        when = "" if line["day"] is None else f" on {line['day']}"
+        click.echo(f"- {line['model']}{when}: {line['reason']}, {line['calls']} calls")
+    if len(found["lines"]) > LINES_SHOWN:
+        click.echo(f"- and {len(found['lines']) - LINES_SHOWN} more; --json has them all")
+    if found["corrected"]:
+        click.echo(f"{found['corrected']} estimates were replaced by their bills.")
+    elif found["corrigible"]:
+        click.echo(f"{found['corrigible']} estimates can be replaced by their bills: run it again with --apply.")

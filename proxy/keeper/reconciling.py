@@ -1,0 +1,159 @@
+"""`penstock reconcile`: our cost lines against a provider's account, and the corrections that follow from it.
+
+A comparison is journalled, so that the metrics show the last one also after a restart. Corrections are posted only when
+they are asked for: an estimate whose call the account names is taken out of suspense and the bill put in its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from margin import records
+from margin.exports import simulator
+from margin.exports.refusing import ExportRefused
+from margin.ledger import questions
+from margin.ledger.questions import CostLine
+from margin.ledger.terms import day
+from margin.money import round_half_even
+from margin.reconcile import NUSD_PER_USD, Billed, Booked, Reconciliation, corrigible, reconcile
+from proxy.keeper.office import NS, Office
+from proxy.keeper.refusing import Args, Refused
+
+EXPORT_BYTES_MAX = 1 << 30
+"""A gigabyte: some three million calls, which take a few gigabytes to compare. More is compared day by day."""
+FOREVER_T = 2**63 - 1
+
+_CALL_READERS: dict[str, Callable[[bytes], list[Billed]]] = {"simulator": simulator.read}
+
+
+def ledger_reconcile(office: Office, args: Args) -> Any:
+    """Compare cost lines with a provider's own account; with `apply`, correct the estimates that it settles."""
+    office.fold_all()
+    account = args.get("format") or "simulator"
+    content = _content(Path(args["export"]))
+    since_t, until_t = _span(args.get("since"), args.get("until"))
+    lines = list(_lines(office, args.get("provider"), since_t, until_t))
+    try:
+        billed = [each for each in _CALL_READERS[account](content) if _is_within(each.day, since_t, until_t)]
+    except ExportRefused as error:
+        raise Refused(f"{Path(args['export']).name}:{error}") from None
+    source = f"{account}:{hashlib.sha256(content).hexdigest()[:16]}"
+    better = _better(lines, billed)
+    applied = _apply(office, better, source) if args.get("apply") else 0
+    if applied:
+        lines = list(_lines(office, args.get("provider"), since_t, until_t))
+    result = reconcile(map(_booked, lines), billed)
+    _note(office, account, source, result, applied)
+    return _shown(result) | {"corrigible": 0 if applied else len(better), "corrected": applied}
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise Refused(f"{path} is no file; name the provider's account with --export")
+    if path.stat().st_size > EXPORT_BYTES_MAX:
+        raise Refused(f"{path} is larger than {EXPORT_BYTES_MAX} bytes; export fewer days at once")
+    return path.read_bytes()
+
+
+def _span(since: str | None, until: str | None) -> tuple[int, int]:
+    """Return [since, until) in nanoseconds; `until` is the last day that counts."""
+    start_t = 0 if since is None else _day_t(since)
+    end_t = FOREVER_T if until is None else _day_t(until) + 86_400 * NS
+    if start_t >= end_t:
+        raise Refused(f"no day lies between {since} and {until}")
+    return start_t, end_t
+
+
+def _day_t(text: str) -> int:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        raise Refused(f'"{text}" is no day; write it like 2026-11-20') from None
+    return int(datetime(found.year, found.month, found.day, tzinfo=UTC).timestamp()) * NS
+
+
+def _is_within(billed_day: str, since_t: int, until_t: int) -> bool:
+    if not billed_day:
+        return True
+    return since_t <= _day_t(billed_day) < until_t
+
+
+def _lines(office: Office, provider: str | None, since_t: int, until_t: int) -> Iterable[CostLine]:
+    found = questions.cost_lines(office.books.store.db, since_t=since_t, until_t=until_t)
+    return (line for line in found if provider is None or line.provider == provider)
+
+
+def _booked(line: CostLine) -> Booked:
+    name = "" if line.call_id is None else line.call_id
+    return Booked(name, line.provider, line.model, line.kind, line.cost_nusd, day(line.t), line.usage)
+
+
+def _better(lines: list[CostLine], billed: list[Billed]) -> list[tuple[CostLine, Billed]]:
+    """Return the estimates that the account settles, each with its bill."""
+    found = corrigible(map(_booked, lines), billed)
+    return [(line, found[line.call_id]) for line in lines if line.call_id in found and line.kind != "model"]
+
+
+def _apply(office: Office, better: list[tuple[CostLine, Billed]], source: str) -> int:
+    for line, bill in better:
+        exact = bill.amount_usd * NUSD_PER_USD
+        usage = line.usage if bill.usage is None else dict(bill.usage)
+        cost = round_half_even(exact.numerator, exact.denominator)
+        before = _attempt(line, line.kind, line.usage, line.cost_nusd)
+        after = _attempt(line, "model", usage, cost)
+        office.books.record(
+            records.corrected(
+                x=line.x, n=line.n, revision=line.revision + 1, t=time.time_ns(), customer=line.customer,
+                plan=line.plan, charge_tier=line.charge_tier, served_tier=line.served_tier, before=before, after=after,
+                why="the provider's account", source=source,
+            )
+        )  # fmt: skip
+    office.books.commit()
+    return len(better)
+
+
+def _attempt(line: CostLine, kind: Any, usage: dict[str, int] | None, cost_nusd: int | None) -> records.Record:
+    return records.attempt(
+        n=line.n, provider=line.provider, deployment=line.deployment, model=line.model, card=line.card, kind=kind,
+        usage=usage, cost_nusd=cost_nusd, call_id=line.call_id, status=line.status,
+    )  # fmt: skip
+
+
+def _note(office: Office, account: str, source: str, result: Reconciliation, applied: int) -> None:
+    share, off = result.explained_share, result.difference_nusd
+    office.books.record(
+        records.reconciled(
+            t=time.time_ns(), account=account, source=source,
+            explained_ppb=round_half_even(share.numerator * 1_000_000_000, share.denominator),
+            difference_nusd=round_half_even(off.numerator, off.denominator),
+            differences=sum(each.calls for each in result.differences), corrected=applied,
+        )
+    )  # fmt: skip
+    office.books.commit()
+
+
+def _shown(result: Reconciliation) -> dict[str, Any]:
+    return {
+        "ok": result.agrees,
+        "explained_share": float(result.explained_share),
+        "difference_nusd": _number(result.difference_nusd),
+        "rounding_bound_nusd": _number(result.rounding_bound_nusd),
+        "booked_nusd": result.booked_nusd,
+        "billed_nusd": _number(result.billed_nusd),
+        "postings": result.postings,
+        "lines": [
+            {"model": each.model, "day": each.day or None, "reason": each.reason, "calls": each.calls,
+             "booked_nusd": each.booked_nusd, "billed_nusd": _number(each.billed_nusd), "tokens": each.tokens}
+            for each in result.differences
+        ],
+    }  # fmt: skip
+
+
+def _number(exact: Fraction) -> float:
+    return float(exact)
