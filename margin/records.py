@@ -144,6 +144,17 @@ def grant(
             "prio": priority}  # fmt: skip
 
 
+def reversed_charge(
+    *, x: str, t: int, customer: int, credits_milli: int, burnt: Sequence[Sequence[Any]], row: Sequence[str], why: str
+) -> Record:
+    """A charge is taken back whole. `burnt` is what it took of which grants, as it was booked; `row` where it counts.
+
+    See `margin.ledger.exchanges.Burnt` for one part. `row`: plan, both tiers, provider, model, outcome.
+    """
+    return {"k": "reversed", "x": x, "t": t, "c": customer, "cr": credits_milli, "burnt": list(burnt),
+            "row": list(row), "why": why}  # fmt: skip
+
+
 def configured(*, t: int, version: str, before: str | None, diff: list[list[Any]]) -> Record:
     """The configuration from here on, for the audit; `diff` lists [path, before, after], secrets redacted."""
     return {"k": "configured", "t": t, "version": version, "before": before, "diff": diff}

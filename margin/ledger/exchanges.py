@@ -1,8 +1,9 @@
 """The fold of one exchange's records: hold, calls and marks, then one settlement or void.
 
 Postings of a settlement: credits go from *held* to *spent* (what was held too much goes back to the same grants, last
-taken first); each burnt grant's cash basis becomes revenue; credits no grant covers are charged at the plan's overage
-or prepaid price; every attempt is a cost line of its own under the one charge.
+taken first, and expires at once where the grant has ended meanwhile); each burnt grant's cash basis becomes revenue;
+credits no grant covers are charged at the plan's overage or prepaid price; every attempt is a cost line of its own
+under the one charge.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from margin.ledger import ending
 from margin.ledger.grants import allocate
 from margin.ledger.postings import CREDIT, NOBODY, USD, Effects, Leg, RollupKey, pair
 from margin.ledger.state import Hold, State
@@ -21,6 +23,10 @@ from margin.money import round_half_even
 from margin.savings import routing_saving_nusd
 
 Record = dict[str, Any]
+
+Burnt = tuple[str, int, int] | tuple[None, int, int, int]
+"""(grant, milli-credits, their cash in nano-dollars), in burn order; last, under None, the credits that no grant
+covered, what they are charged, and their price per credit."""
 
 COST_ACCOUNTS = {"model": "cogs.model", "estimated": "cogs.estimated", "failed": "cogs.failed"}
 
@@ -74,10 +80,11 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
     if hold is None:
         effects.refused.append((record["x"], "voided without a hold"))
         return
-    legs = _return(state, hold, hold.held_milli)
+    legs = _return(state, hold, hold.held_milli, record["t"], effects)
     for line in record["a"]:
         legs += _cost(hold, line, record["t"], effects)
     effects.post(f"close:{hold.x}", "void", record["t"], *legs)
+    ending.end_returned(state, hold.grants, hold.x, record["t"], effects)
 
 
 def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
@@ -90,23 +97,28 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
         effects.refused.append((record["x"], f"charges {charge} of {hold.held_milli} held"))
         return
     state.pop_hold(hold.x)
-    legs = _return(state, hold, hold.held_milli - charge)
+    legs = _return(state, hold, hold.held_milli - charge, t, effects)
     legs += pair(hold.customer, CREDIT, charge, to="credits.spent", from_="credits.held")
-    revenue_credits, revenue_usage = _burn(state, hold, charge)
+    burnt = _burn(state, hold, charge)
+    revenue_credits = sum(nusd for grant, _, nusd, *_ in burnt if grant is not None)
+    revenue_usage = sum(nusd for grant, _, nusd, *_ in burnt if grant is None)
     legs += pair(hold.customer, USD, revenue_credits, to="deferred.credits", from_="rev.credits")
     legs += pair(hold.customer, USD, revenue_usage, to="receivable", from_="rev.usage")
     for line in record["a"]:
         legs += _cost(hold, line, t, effects)
     effects.post(f"close:{hold.x}", "charge", t, *legs)
-    _book(hold, record, revenue_credits, revenue_usage, effects)
+    ending.end_returned(state, hold.grants, hold.x, t, effects)
+    _book(hold, record, revenue_credits, revenue_usage, burnt, effects)
 
 
-def _return(state: State, hold: Hold, milli: int) -> tuple[Leg, ...]:
+def _return(state: State, hold: Hold, milli: int, t: int, effects: Effects) -> tuple[Leg, ...]:
     """Give `milli` held credits back: uncovered ones first, then to the grants, last taken first."""
     uncovered = min(milli, hold.uncovered_milli)
     legs = pair(hold.customer, CREDIT, uncovered, to="credits.overdraft", from_="credits.held")
     legs += pair(hold.customer, CREDIT, milli - uncovered, to="credits.available", from_="credits.held")
     back = milli - uncovered
+    if back:
+        ending.end_before_return(state, hold.grants, t, effects)
     for name, taken in reversed(hold.parts):
         returned = min(back, taken)
         if returned:
@@ -115,17 +127,21 @@ def _return(state: State, hold: Hold, milli: int) -> tuple[Leg, ...]:
     return legs
 
 
-def _burn(state: State, hold: Hold, charge_milli: int) -> tuple[int, int]:
-    """Spend the charge from the hold's grants in burn order; return revenue from them and from uncovered credits."""
-    carried, left = 0, charge_milli
+def _burn(state: State, hold: Hold, charge_milli: int) -> list[Burnt]:
+    """Spend the charge from the hold's grants in burn order; return what each gave, and what none stood behind."""
+    burnt: list[Burnt] = []
+    left = charge_milli
     for name, taken in hold.parts:
         spent = min(left, taken)
         if spent:
             grant, cash = state.grants[name].burn(spent)
             state.put_grant(grant)
-            carried += cash
+            burnt.append((name, spent, cash))
         left -= spent
-    return carried, round_half_even(hold.uncovered_nusd_per_credit * left, 1000)
+    if left:
+        price = hold.uncovered_nusd_per_credit
+        burnt.append((None, left, round_half_even(price * left, 1000), price))
+    return burnt
 
 
 def _cost(hold: Hold, line: Record, t: int, effects: Effects) -> tuple[Leg, ...]:
@@ -144,7 +160,9 @@ def _cost(hold: Hold, line: Record, t: int, effects: Effects) -> tuple[Leg, ...]
     return pair(hold.customer, USD, cost, to=account, from_=f"ap.{line['p']}", from_customer=NOBODY)
 
 
-def _book(hold: Hold, record: Record, revenue_credits: int, revenue_usage: int, effects: Effects) -> None:
+def _book(
+    hold: Hold, record: Record, revenue_credits: int, revenue_usage: int, burnt: list[Burnt], effects: Effects
+) -> None:
     """Note the charge's own row and its sums in the day's rollup."""
     lines = record["a"]
     known = [line["cost"] for line in lines]
@@ -157,7 +175,7 @@ def _book(hold: Hold, record: Record, revenue_credits: int, revenue_usage: int, 
     effects.charges.append(
         (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier,
          record["o"], last["p"], last["d"], last["m"], record["cr"], revenue_credits + revenue_usage, cost,
-         record["base"], saving, orjson.dumps(record["dec"]).decode())
+         record["base"], saving, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
     )  # fmt: skip
     row = RollupKey(
         day(t),

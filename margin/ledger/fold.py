@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from margin.ledger import exchanges
+from margin.ledger import ending, exchanges, reversing
 from margin.ledger.corrections import corrected, reconciled
-from margin.ledger.grants import NEVER_T, Grant
+from margin.ledger.grants import NEVER_T, PRIORITY_INCLUDED, Grant
 from margin.ledger.postings import CREDIT, USD, Effects, RollupKey, pair
 from margin.ledger.state import Customer, Key, State
 from margin.ledger.terms import Period, Terms, day
@@ -123,7 +123,9 @@ def _give(
     effects: Effects,
 ) -> None:
     state.grant_seq += 1
-    state.put_grant(Grant(id_, state.grant_seq, number, milli, 0, paid_nusd, expires_t, priority))
+    state.put_grant(
+        Grant.fresh(id_, state.grant_seq, number, milli, paid_nusd, t, expires_t=expires_t, priority=priority)
+    )
     effects.post(f"grant:{id_}", "grant", t,
                  *pair(number, CREDIT, milli, to="credits.available", from_="credits.issued"),
                  *pair(number, USD, paid_nusd, to="cash", from_="deferred.credits"))  # fmt: skip
@@ -134,19 +136,7 @@ def _tick(state: State, record: Record, effects: Effects) -> None:
     for number in sorted(state.periodic):
         _accrue(state, state.customers[number], t, effects)
     for grant in state.pop_ended(t):
-        _expire(state, grant, t, effects)
-
-
-def _expire(state: State, grant: Grant, t: int, effects: Effects) -> None:
-    after, dropped, carried = grant.expire()
-    state.put_grant(after)
-    # A grant expires again when a hold on it is released later: the moment makes the key unique.
-    effects.post(f"expire:{grant.id}:{t}", "expire", t,
-                 *pair(grant.customer, CREDIT, dropped, to="credits.expired", from_="credits.available"),
-                 *pair(grant.customer, USD, carried, to="deferred.credits", from_="rev.breakage"))  # fmt: skip
-    if carried:
-        row = RollupKey(day(t), grant.customer, state.customers[grant.customer].plan)
-        effects.add(row, revenue_breakage_nusd=carried)
+        ending.end(state, grant, effects)
 
 
 def _accrue(state: State, customer: Customer, t: int, effects: Effects) -> None:
@@ -184,9 +174,8 @@ def _include(state: State, customer: Customer, t: int, effects: Effects) -> Cust
         given = [period.name]
     if terms.included_milli == 0 or customer.plan in given[1:]:
         return customer
-    # Included credits burn before bought ones (priority 10 against 50): they end first.
     id_ = f"included:{customer.number}:{customer.plan}/{period.name}"
-    _give(state, id_, customer.number, terms.included_milli, 0, period.end_t, 10, t, effects)
+    _give(state, id_, customer.number, terms.included_milli, 0, period.end_t, PRIORITY_INCLUDED, t, effects)
     after = replace(customer, included_period="\n".join([*given, customer.plan]))
     state.put_customer(after)
     return after
@@ -202,4 +191,5 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "tick": _tick,
     "corrected": corrected,
     "reconciled": reconciled,
+    "reversed": reversing.apply,
 }

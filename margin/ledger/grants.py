@@ -1,35 +1,71 @@
 """Grants: parcels of credit with an order in which they burn.
 
-Order, total and deterministic: lower `priority` first, then the earlier expiry (none is last), then the older grant.
-The same order as Stripe's and OpenMeter's credit grants.
+Order, total and deterministic: lower `priority` first, then the earlier expiry (none is last), then promotional before
+paid, then the older grant. The order of Stripe's credit grants; OpenMeter's is the same without the third rule. It
+keeps what the customer paid for as long as it can.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from margin.money import round_half_even
 
 NEVER_T = 2**63 - 1
 
+PRIORITY = 50
+"""Of a grant that names none, in the middle of 0 to 100, as at Stripe."""
+PRIORITY_INCLUDED = 10
+"""Of the credits a fee includes: they end with the month, and burn before bought ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What is left of one grant. `basis_nusd` is the cash behind `left_milli + held_milli`."""
+    """One grant, and what is left of it. `basis_nusd` is the cash behind `left_milli + held_milli`."""
 
     id: str
     seq: int
     customer: int
+    given_milli: int
+    paid_nusd: int
+    given_t: int
+    expires_t: int
+    priority: int
     left_milli: int
     held_milli: int
     basis_nusd: int
-    expires_t: int
-    priority: int
+    expired_milli: int = 0
+    is_ended: bool = False
+    """Whether its end is booked. Nothing is ever left of one that ended; what holds keep of it may still burn."""
+
+    @classmethod
+    def fresh(
+        cls, id_: str, seq: int, customer: int, milli: int, paid_nusd: int, t: int, *, expires_t: int, priority: int
+    ) -> Grant:
+        """Return a grant as it is given at `t`: all of it left, all that was paid behind it."""
+        return cls(id_, seq, customer, milli, paid_nusd, t, expires_t, priority, milli, 0, paid_nusd)
+
+    @classmethod
+    def stored(cls, row: Sequence[Any]) -> Grant:
+        """Return a grant from its row in the ledger."""
+        return replace(cls(*row), is_ended=bool(row[-1]))
 
     @property
-    def order(self) -> tuple[int, int, int]:
+    def order(self) -> tuple[int, int, bool, int]:
         """The burn order's sort key."""
-        return (self.priority, self.expires_t, self.seq)
+        return (self.priority, self.expires_t, self.paid_nusd > 0, self.seq)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether nothing of it can burn any more, unless a charge is reversed."""
+        return self.left_milli == 0 and self.held_milli == 0
+
+    @property
+    def burnt_milli(self) -> int:
+        """What was charged from it."""
+        return self.given_milli - self.left_milli - self.held_milli - self.expired_milli
 
     def hold(self, milli: int) -> Grant:
         """Move credits from left to held."""
@@ -55,7 +91,16 @@ class Grant:
         """Drop what is left (not what is held); return the grant, the credits and the cash dropped."""
         dropped = self.left_milli
         carried = self._share_nusd(dropped)
-        return replace(self, left_milli=0, basis_nusd=self.basis_nusd - carried), dropped, carried
+        after = replace(
+            self, left_milli=0, basis_nusd=self.basis_nusd - carried, expired_milli=self.expired_milli + dropped,
+            is_ended=True,
+        )  # fmt: skip
+        return after, dropped, carried
+
+    def restore(self, milli: int, nusd: int) -> Grant:
+        """Take back a burn: the credits are left again, and the cash stands behind them again."""
+        assert 0 <= milli <= self.burnt_milli
+        return replace(self, left_milli=self.left_milli + milli, basis_nusd=self.basis_nusd + nusd)
 
     def _share_nusd(self, milli: int) -> int:
         whole = self.left_milli + self.held_milli

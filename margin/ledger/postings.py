@@ -76,10 +76,12 @@ ROLLUP_SUMS = (
     "cost_estimated_nusd", "cost_failed_nusd", "cost_corrected_nusd", "revenue_credits_nusd",
     "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd",
     "baseline_nusd", "saving_routing_nusd", "saving_negative_nusd", "unpriced",
+    "credits_reversed_milli", "revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd",
 )  # fmt: skip
 """What a rollup row adds up. `saving_routing_nusd` is net, `saving_negative_nusd` the part below zero, sign turned.
 `unpriced` counts requests whose cost or baseline is not known. The costs are what was ever booked, and
-`cost_corrected_nusd` what corrections took out of them again: no sum ever falls, so counters can be made of them."""
+`cost_corrected_nusd` what corrections took out of them again; what was reversed stands in columns of its own, on the
+day of the reversal: no sum ever falls, so counters can be made of them."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,7 @@ class Effects:
     cost_lines: list[tuple[Any, ...]] = field(default_factory=list)
     corrections: list[tuple[Any, ...]] = field(default_factory=list)
     reconciliations: list[tuple[Any, ...]] = field(default_factory=list)
+    reversals: list[tuple[Any, ...]] = field(default_factory=list)
     rollup: dict[RollupKey, dict[str, int]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     """Keys of the transactions, and exchanges with a charge or a cost line, in here."""

@@ -10,8 +10,13 @@ from typing import Any
 
 import orjson
 
+from margin.ledger.grants import Grant
+
 COST = "cost_model_nusd + cost_estimated_nusd + cost_failed_nusd - cost_corrected_nusd"
-REVENUE = "revenue_credits_nusd + revenue_usage_nusd + revenue_fee_nusd + revenue_breakage_nusd"
+REVENUE = (
+    "revenue_credits_nusd + revenue_usage_nusd + revenue_fee_nusd + revenue_breakage_nusd"
+    " - revenue_credits_reversed_nusd - revenue_usage_reversed_nusd"
+)
 
 
 @contextmanager
@@ -115,23 +120,29 @@ def refused_records(db: sqlite3.Connection) -> int:
 
 
 def charge(db: sqlite3.Connection, x: str) -> dict[str, Any] | None:
-    """Return one charge with its cost lines, or None."""
-    row = _row(db.execute("SELECT * FROM charges WHERE x = ?", (x,)))
-    if row is None:
+    """Return one charge with its cost lines and its reversal, or None. What is stored as JSON comes decoded."""
+    found = _rows(db.execute("SELECT * FROM charges WHERE x = ?", (x,)), "decision", "burnt")
+    if not found:
         return None
-    lines = db.execute("SELECT * FROM cost_lines WHERE x = ? ORDER BY n", (x,))
-    names = [column[0] for column in lines.description]
-    corrections = db.execute("SELECT * FROM corrections WHERE x = ? ORDER BY n, revision", (x,))
-    columns = [column[0] for column in corrections.description]
-    return row | {
-        "cost_lines": [dict(zip(names, each, strict=True)) for each in lines],
-        "corrections": [dict(zip(columns, each, strict=True)) for each in corrections],
-    }
+    lines = _rows(db.execute("SELECT * FROM cost_lines WHERE x = ? ORDER BY n", (x,)), "usage")
+    corrections = _rows(db.execute("SELECT * FROM corrections WHERE x = ? ORDER BY n, revision", (x,)), "usage")
+    reversals = _rows(db.execute("SELECT * FROM reversals WHERE x = ?", (x,)))
+    reversal = reversals[0] if reversals else None
+    return found[0] | {"cost_lines": lines, "corrections": corrections, "reversal": reversal}
 
 
-def _row(cursor: sqlite3.Cursor) -> dict[str, Any] | None:
-    found = cursor.fetchone()
-    return None if found is None else dict(zip([column[0] for column in cursor.description], found, strict=True))
+def _rows(cursor: sqlite3.Cursor, *encoded: str) -> list[dict[str, Any]]:
+    names = [column[0] for column in cursor.description]
+    found = [dict(zip(names, row, strict=True)) for row in cursor]
+    for row in found:
+        row |= {name: orjson.loads(row[name]) for name in encoded if row[name] is not None}
+    return found
+
+
+def grants(db: sqlite3.Connection, customer: int) -> list[Grant]:
+    """Return all grants a customer was ever given, oldest first."""
+    rows = db.execute("SELECT * FROM grants WHERE customer = ? ORDER BY seq", (customer,))
+    return [Grant.stored(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS charges (
     plan_version TEXT NOT NULL, charge_tier TEXT NOT NULL, served_tier TEXT NOT NULL, outcome TEXT NOT NULL,
     provider TEXT NOT NULL, deployment TEXT NOT NULL, model TEXT NOT NULL, credits_milli INTEGER NOT NULL,
     revenue_nusd INTEGER NOT NULL, cost_nusd INTEGER, baseline_nusd INTEGER, saving_nusd INTEGER,
-    decision TEXT NOT NULL) WITHOUT ROWID;
+    decision TEXT NOT NULL, burnt TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cost_lines (
     x TEXT NOT NULL, n INTEGER NOT NULL, t INTEGER NOT NULL, customer INTEGER NOT NULL, provider TEXT NOT NULL,
     deployment TEXT NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL, call_id TEXT, status INTEGER, usage TEXT,
@@ -45,6 +45,11 @@ CREATE TABLE IF NOT EXISTS reconciliations (
     id INTEGER PRIMARY KEY, t INTEGER NOT NULL, account TEXT NOT NULL, source TEXT NOT NULL,
     explained_ppb INTEGER NOT NULL, difference_nusd INTEGER, differences INTEGER NOT NULL, corrected INTEGER NOT NULL);
 
+-- Charges that were taken back, whole: the amounts are those of the charge.
+CREATE TABLE IF NOT EXISTS reversals (
+    x TEXT PRIMARY KEY, t INTEGER NOT NULL, customer INTEGER NOT NULL, credits_milli INTEGER NOT NULL,
+    revenue_nusd INTEGER NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
+
 -- A margin question reads this table only. Sums are kept in the transaction that stores the entries.
 CREATE TABLE IF NOT EXISTS rollup (
     day TEXT NOT NULL, customer INTEGER NOT NULL, plan TEXT NOT NULL, charge_tier TEXT NOT NULL,
@@ -60,9 +65,11 @@ CREATE TABLE IF NOT EXISTS keys (
     id TEXT PRIMARY KEY, digest TEXT NOT NULL, customer INTEGER NOT NULL, scopes TEXT NOT NULL,
     created_t INTEGER NOT NULL, revoked_t INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS grants (
-    id TEXT PRIMARY KEY, seq INTEGER NOT NULL, customer INTEGER NOT NULL, left_milli INTEGER NOT NULL,
-    held_milli INTEGER NOT NULL, basis_nusd INTEGER NOT NULL, expires_t INTEGER NOT NULL,
-    priority INTEGER NOT NULL) WITHOUT ROWID;
+    id TEXT PRIMARY KEY, seq INTEGER NOT NULL, customer INTEGER NOT NULL, given_milli INTEGER NOT NULL,
+    paid_nusd INTEGER NOT NULL, given_t INTEGER NOT NULL, expires_t INTEGER NOT NULL, priority INTEGER NOT NULL,
+    left_milli INTEGER NOT NULL, held_milli INTEGER NOT NULL, basis_nusd INTEGER NOT NULL,
+    expired_milli INTEGER NOT NULL, is_ended INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS grants_by_customer ON grants (customer, seq);
 CREATE TABLE IF NOT EXISTS journals (
     name TEXT PRIMARY KEY, folded_bytes INTEGER NOT NULL, chain TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS holds (x TEXT PRIMARY KEY, hold TEXT NOT NULL) WITHOUT ROWID;

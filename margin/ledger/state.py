@@ -67,6 +67,11 @@ class Hold:
     """The last *mark* record, or None: no byte of an answer was seen."""
 
     @property
+    def grants(self) -> list[str]:
+        """The grants that credits are held of, in burn order."""
+        return [name for name, _ in self.parts]
+
+    @property
     def uncovered_milli(self) -> int:
         """Held credits that no grant stands behind."""
         return self.held_milli - sum(milli for _, milli in self.parts)
@@ -83,6 +88,10 @@ class History(Protocol):
         """Tell whether an exchange has left a trace: a hold, a charge or a cost line."""
         ...
 
+    def grant(self, id_: str) -> Grant | None:
+        """Return a grant as it was last stored, used up or not."""
+        ...
+
 
 class NoHistory:
     """Nothing was booked before."""
@@ -94,6 +103,10 @@ class NoHistory:
     def has_exchange(self, x: str) -> bool:
         """Tell that none has."""
         return False
+
+    def grant(self, id_: str) -> Grant | None:
+        """Return none."""
+        return None
 
 
 @dataclass(slots=True)
@@ -107,6 +120,8 @@ class State:
     keys: dict[str, Key] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     grants_of: dict[int, list[str]] = field(default_factory=dict)
+    used_up: dict[str, Grant] = field(default_factory=dict)
+    """Grants that were used up since the last batch was stored; later only the history knows them."""
     holds: dict[str, Hold] = field(default_factory=dict)
     journals: dict[str, Position] = field(default_factory=dict)
     """How far each journal is folded, the keeper's own among them."""
@@ -114,8 +129,6 @@ class State:
     periodic: set[int] = field(default_factory=set)
     ending: list[tuple[int, str]] = field(default_factory=list)
     """Heap of (expiry, grant), so that a tick looks only at grants that ended."""
-    ended: set[str] = field(default_factory=set)
-    """Grants that a tick ended and a hold keeps alive: what is released to them must end again."""
     changed: set[tuple[str, Any]] = field(default_factory=set)
     history: History = field(default_factory=NoHistory)
     """What earlier batches booked."""
@@ -142,37 +155,36 @@ class State:
         self.changed.add(("key", key.id))
 
     def put_grant(self, grant: Grant) -> None:
-        """Store a grant's new state; one that is used up is forgotten here (its entries stay)."""
+        """Store a grant's new state; one that is used up is no longer listed here."""
         self.changed.add(("grant", grant.id))
         listed = self.grants_of.setdefault(grant.customer, [])
-        if grant.left_milli == 0 and grant.held_milli == 0:
-            self.grants.pop(grant.id, None)
-            self.ended.discard(grant.id)
-            if grant.id in listed:
+        if grant.is_used_up:
+            self.used_up[grant.id] = grant
+            if self.grants.pop(grant.id, None) is not None:
                 listed.remove(grant.id)
             return
+        self.used_up.pop(grant.id, None)
         if grant.id not in self.grants:
             listed.append(grant.id)
-            self._await_end(grant)
-        elif grant.id in self.ended and grant.left_milli:
-            self.ended.remove(grant.id)
-            self._await_end(grant)
+            if grant.expires_t < NEVER_T and not grant.is_ended:
+                heappush(self.ending, (grant.expires_t, grant.id))
         self.grants[grant.id] = grant
 
-    def _await_end(self, grant: Grant) -> None:
-        """See to it that a tick at or after the grant's expiry looks at it."""
-        if grant.expires_t < NEVER_T:
-            heappush(self.ending, (grant.expires_t, grant.id))
+    def grant(self, id_: str) -> Grant | None:
+        """Return a grant, also one that is used up; None when there never was one of that name."""
+        found = self.grants.get(id_)
+        if found is None:
+            found = self.used_up.get(id_)
+        return self.history.grant(id_) if found is None else found
 
     def pop_ended(self, t: int) -> list[Grant]:
-        """Return the grants whose expiry is at or before `t`, in order of expiry."""
-        found = []
+        """Return the grants whose expiry is at or before `t` and whose end is not booked, in order of expiry."""
+        found: dict[str, Grant] = {}
         while self.ending and self.ending[0][0] <= t:
             _, name = heappop(self.ending)
-            if name in self.grants:
-                self.ended.add(name)
-                found.append(self.grants[name])
-        return found
+            if name in self.grants and not self.grants[name].is_ended:
+                found[name] = self.grants[name]
+        return list(found.values())
 
     def put_journal(self, name: str, position: Position) -> None:
         """Note how far a journal is folded."""
@@ -198,6 +210,10 @@ class State:
     def available_milli(self, customer: int, t: int) -> int:
         """Return what could be held at `t`: credits left on grants that have not ended."""
         return sum(each.left_milli for each in self.live_grants(customer) if each.expires_t > t)
+
+    def ended_milli(self, customer: int, t: int) -> int:
+        """Return credits of grants that have ended by `t` and whose end no tick has booked yet."""
+        return sum(each.left_milli for each in self.live_grants(customer) if each.expires_t <= t)
 
     def is_grant_due(self, number: int, t: int) -> bool:
         """Tell whether a customer's included credits of the period at `t` are still to be given."""

@@ -20,7 +20,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects, Leg
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 3
+FORMAT = 4
 
 _ROLLUP_KEY = ("day", "customer", "plan", "charge_tier", "served_tier", "provider", "model", "outcome")
 
@@ -117,6 +117,7 @@ class Store:
             self._read_accounts()  # those that the batch opened are gone
             raise
         state.changed.clear()
+        state.used_up.clear()
 
     def _write_entries(self, effects: Effects) -> None:
         entries, balances = [], dict[int, int]()
@@ -142,10 +143,11 @@ class Store:
         return found
 
     def _write_rows(self, effects: Effects) -> None:
-        self._insert("charges", effects.charges, 18)
+        self._insert("charges", effects.charges, 19)
         self._insert("cost_lines", effects.cost_lines, 13)
         self._insert("corrections", effects.corrections, 13)
         self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)
+        self._insert("reversals", effects.reversals, 6)
         self.db.executemany("INSERT INTO refused (subject, why) VALUES (?, ?)", effects.refused)
         columns = ", ".join((*_ROLLUP_KEY, *ROLLUP_SUMS))
         marks = ", ".join("?" * (len(_ROLLUP_KEY) + len(ROLLUP_SUMS)))
@@ -171,7 +173,7 @@ class Store:
             elif kind == "key":
                 self._write_key(state.keys[name])
             elif kind == "grant":
-                self._write_grant(state.grants.get(name), name)
+                self._write_grant(state.grants[name] if name in state.grants else state.used_up[name])
             elif kind == "journal":
                 position = state.journals[name]
                 row = (name, position.offset, position.chain)
@@ -188,11 +190,9 @@ class Store:
         row = (key.id, key.digest, key.customer, " ".join(key.scopes), key.created_t, key.revoked_t)
         self.db.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)", row)
 
-    def _write_grant(self, grant: Grant | None, name: str) -> None:
-        if grant is None:
-            self.db.execute("DELETE FROM grants WHERE id = ?", (name,))
-        else:
-            self.db.execute("INSERT OR REPLACE INTO grants VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _values(grant))
+    def _write_grant(self, grant: Grant) -> None:
+        values = _values(grant)
+        self.db.execute(f"INSERT OR REPLACE INTO grants VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608
 
     def _write_hold(self, hold: Hold | None, name: str) -> None:
         if hold is None:
@@ -211,6 +211,11 @@ class Store:
         """Tell whether an exchange has left a trace: a hold, a charge or a cost line."""
         return bool(self.db.execute(_TRACES, (f"hold:{x}", x, x)).fetchone()[0])
 
+    def grant(self, id_: str) -> Grant | None:
+        """Return a grant as it was last stored, used up or not."""
+        row = self.db.execute("SELECT * FROM grants WHERE id = ?", (id_,)).fetchone()
+        return None if row is None else Grant.stored(row)
+
     # ---- reading back ------------------------------------------------------------------------------------------------
 
     def reached(self) -> Reached:
@@ -226,15 +231,15 @@ class Store:
             state.put_customer(Customer(*row))
         for id_, digest, number, scopes, created_t, revoked_t in self.db.execute("SELECT * FROM keys"):
             state.put_key(Key(id_, digest, number, tuple(scopes.split()), created_t, revoked_t))
-        for row in self.db.execute("SELECT * FROM grants ORDER BY seq"):
-            state.put_grant(Grant(*row))
+        for row in self.db.execute("SELECT * FROM grants WHERE left_milli <> 0 OR held_milli <> 0 ORDER BY seq"):
+            state.put_grant(Grant.stored(row))
         for name, offset, chain in self.db.execute("SELECT * FROM journals"):
             state.journals[name] = Position(offset, chain)
         for (content,) in self.db.execute("SELECT hold FROM holds"):
             fields = orjson.loads(content)
             fields["parts"] = tuple((name, milli) for name, milli in fields["parts"])
             state.put_hold(Hold(**fields))
-        seq = self.db.execute("SELECT COUNT(*) FROM txns WHERE kind = 'grant'").fetchone()[0]
+        seq = self.db.execute("SELECT COALESCE(MAX(seq), 0) FROM grants").fetchone()[0]
         state.grant_seq = int(seq)
         state.changed.clear()
         return state

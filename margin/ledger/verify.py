@@ -17,6 +17,8 @@ from margin.ledger.state import State
 
 Name = TypeVar("Name", int, str)
 
+_STANDING = "(SELECT COALESCE(SUM({0}), 0) FROM charges) - (SELECT COALESCE(SUM({0}), 0) FROM reversals)"
+
 _PAIRS = {
     "cost in the rollup and in the entries": (
         f"SELECT COALESCE(SUM({COST}), 0) FROM rollup",  # noqa: S608 - our names
@@ -42,16 +44,28 @@ _PAIRS = {
         "SELECT COALESCE(SUM(cost_nusd), 0) FROM current_cost_lines",
         "SELECT COALESCE(SUM(balance), 0) FROM accounts WHERE name LIKE 'cogs.%'",
     ),
-    "charges' revenue and revenue booked": (
-        "SELECT COALESCE(SUM(revenue_nusd), 0) FROM charges",
+    "charges' revenue less reversals and revenue booked": (
+        f"SELECT {_STANDING.format('revenue_nusd')}",
         "SELECT COALESCE(-SUM(balance), 0) FROM accounts WHERE name IN ('rev.credits', 'rev.usage')",
     ),
     "credits in the rollup and in the charges": (
         "SELECT COALESCE(SUM(credits_milli), 0) FROM rollup",
         "SELECT COALESCE(SUM(credits_milli), 0) FROM charges",
     ),
-    "credits charged and credits spent": (
-        "SELECT COALESCE(SUM(credits_milli), 0) FROM charges",
+    "credits reversed in the rollup and in the reversals": (
+        "SELECT COALESCE(SUM(credits_reversed_milli), 0) FROM rollup",
+        "SELECT COALESCE(SUM(credits_milli), 0) FROM reversals",
+    ),
+    "reversals and their transactions": (
+        "SELECT COUNT(*) FROM reversals",
+        "SELECT COUNT(*) FROM reversals JOIN txns ON txns.key = 'reverse:' || reversals.x",
+    ),
+    "reversals and the charges they take back": (
+        "SELECT COUNT(*) FROM reversals",
+        "SELECT COUNT(*) FROM reversals JOIN charges USING (x, customer, credits_milli, revenue_nusd)",
+    ),
+    "credits charged less reversals and credits spent": (
+        f"SELECT {_STANDING.format('credits_milli')}",
         "SELECT COALESCE(SUM(balance), 0) FROM accounts WHERE name = 'credits.spent'",
     ),
     "savings in the rollup and in the charges": (

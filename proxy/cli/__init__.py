@@ -8,7 +8,20 @@ from __future__ import annotations
 import click
 
 import proxy
-from proxy.cli import books, check, completion, credits, customers, demo, judging, keys, prices, reconcile, serve
+from proxy.cli import (
+    books,
+    check,
+    completion,
+    corrections,
+    credits,
+    customers,
+    demo,
+    judging,
+    keys,
+    prices,
+    reconcile,
+    serve,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -27,3 +40,4 @@ for command in (
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)
+books.ledger.add_command(corrections.reverse)

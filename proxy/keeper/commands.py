@@ -13,24 +13,19 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-import orjson
-
 from margin.ledger import books, questions, verify
-from margin.ledger.grants import NEVER_T
 from margin.ledger.questions import MarginRow
-from proxy.identity import SCOPES, is_name
+from proxy.identity import SCOPES
+from proxy.keeper import credits
 from proxy.keeper.office import NS, Office, UnknownName
 from proxy.keeper.reconciling import ledger_reconcile
 from proxy.keeper.refusing import Args, Refused
-
-GRANT_MILLI_MAX = 10**15
-GRANT_NUSD_MAX = 10**18
-"""Sums are signed 64-bit integers: a thousand of the largest grants fit a customer in credits, nine in dollars."""
+from proxy.keeper.words import check_name, iso
 
 
 def keys_create(office: Office, args: Args) -> Any:
     """Create a key for a customer, who is opened on the default plan at first use."""
-    _check_name(args["customer"])
+    check_name(args["customer"])
     for scope in args["scopes"]:
         if scope not in SCOPES:
             raise Refused(f'"{scope}" is no scope; scopes are: {", ".join(SCOPES)}')
@@ -42,7 +37,7 @@ def keys_list(office: Office, _: Args) -> Any:
     keys = sorted(office.books.state.keys.values(), key=lambda each: each.created_t)
     return [
         {"id": key.id, "customer": office.directory.name(key.customer), "scopes": list(key.scopes),
-         "created": _iso(key.created_t), "revoked": None if key.revoked_t is None else _iso(key.revoked_t)}
+         "created": iso(key.created_t), "revoked": None if key.revoked_t is None else iso(key.revoked_t)}
         for key in keys
     ]  # fmt: skip
 
@@ -55,7 +50,7 @@ def keys_revoke(office: Office, args: Args) -> Any:
 
 def customers_create(office: Office, args: Args) -> Any:
     """Open a customer on a plan."""
-    _check_name(args["customer"])
+    check_name(args["customer"])
     if office.is_customer(args["customer"]):
         raise Refused(f'the customer "{args["customer"]}" exists')
     number = office.open_customer(args["customer"], args["plan"])
@@ -71,31 +66,9 @@ def customers_move(office: Office, args: Args) -> Any:
 def customers_list(office: Office, _: Args) -> Any:
     """List customers with their plans."""
     return [
-        {"customer": office.directory.name(number), "plan": each.plan, "since": _iso(each.since_t)}
+        {"customer": office.directory.name(number), "plan": each.plan, "since": iso(each.since_t)}
         for number, each in sorted(office.books.state.customers.items())
     ]
-
-
-def credits_grant(office: Office, args: Args) -> Any:
-    """Give a customer credits."""
-    _check_name(args["customer"])
-    if args["credits_milli"] <= 0:
-        raise Refused("a grant must be more than 0 credits")
-    if args["credits_milli"] > GRANT_MILLI_MAX or not 0 <= args["paid_nusd"] <= GRANT_NUSD_MAX:
-        raise Refused("a grant must be at most a trillion credits and a billion US dollars")
-    expires = None if args["expires_s"] is None else time.time_ns() + args["expires_s"] * NS
-    if expires is not None and not time.time_ns() < expires < NEVER_T:
-        raise Refused("a grant must expire in the future, and before the year 2262")
-    id_ = office.grant(args["customer"], args["credits_milli"], paid_nusd=args["paid_nusd"], expires_t=expires)
-    return {"grant": id_, **credits_balance(office, {"customer": args["customer"]})}
-
-
-def credits_balance(office: Office, args: Args) -> Any:
-    """Say what a customer has, in credits."""
-    number = office.number(args["customer"])
-    office.tick()
-    balance = questions.credit_balance(office.books.store.db, number)
-    return {name: _credits(milli) for name, milli in balance.items()}
 
 
 def report_margin(office: Office, args: Args) -> Any:
@@ -144,28 +117,11 @@ def explain_charge(office: Office, args: Args) -> Any:
     found = questions.charge(office.books.store.db, args["id"])
     if found is None:
         raise UnknownName(f'there is no charge "{args["id"]}"')
-    for line in [*found["cost_lines"], *found["corrections"]]:
-        line["usage"] = None if line["usage"] is None else orjson.loads(line["usage"])
     number = found.pop("customer")
     return found | {
         "customer": office.directory.name(number),
-        "at": _iso(found["t"]),
-        "decision": orjson.loads(found["decision"]),
+        "at": iso(found["t"]),
     }
-
-
-def _check_name(name: str) -> None:
-    if not is_name(name):
-        raise Refused("a customer's name must be 1 to 128 printable characters")
-
-
-def _credits(milli: int) -> int | float:
-    whole, rest = divmod(milli, 1000)
-    return whole if rest == 0 else milli / 1000
-
-
-def _iso(t: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t // NS))
 
 
 COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
@@ -175,8 +131,10 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     "customers.create": customers_create,
     "customers.move": customers_move,
     "customers.list": customers_list,
-    "credits.grant": credits_grant,
-    "credits.balance": credits_balance,
+    "credits.grant": credits.grant,
+    "credits.list": credits.listed,
+    "credits.balance": credits.balance,
+    "ledger.reverse": credits.reverse,
     "report.margin": report_margin,
     "ledger.verify": ledger_verify,
     "ledger.reconcile": ledger_reconcile,

@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from margin import records
 from margin.journal import Position
 from margin.ledger import books
 from margin.ledger.books import Books
+from margin.ledger.grants import PRIORITY
 from margin.ledger.state import Key
 from margin.money import usd_to_nusd
 from margin.sellbook import SellBook
@@ -244,8 +245,9 @@ class Office:
         return self.key_id(key) is not None
 
     def grant(
-        self, customer: str, credits_milli: int, *, paid_nusd: int, expires_t: int | None, id_: str | None = None
-    ) -> str:
+        self, customer: str, credits_milli: int, *, paid_nusd: int, expires_t: int | None, id_: str | None = None,
+        priority: int = PRIORITY,
+    ) -> str:  # fmt: skip
         """Give credits; return the grant's id, a random one unless stated. A customer that is not known is opened."""
         number = self.open_customer(customer)
         id_ = f"grant_{os.urandom(6).hex()}" if id_ is None else id_
@@ -257,10 +259,18 @@ class Office:
                 credits_milli=credits_milli,
                 paid_nusd=paid_nusd,
                 expires_t=expires_t,
+                priority=priority,
             )
         )
         self._changes.append({"granted": number})
         return id_
+
+    def correct(self, corrections: Iterable[dict[str, Any]], customers: Iterable[int] = ()) -> None:
+        """Journal corrections and store them at once; workers hear of customers whose credits changed."""
+        for record in corrections:
+            self.books.record(record)
+        self.books.commit()
+        self._changes += [{"granted": number} for number in customers]
 
     def _customer_change(self, number: int) -> Change:
         return {

@@ -221,6 +221,16 @@ class _LedgerCollector(Collector):
             for kind, nusd in zip(REVENUE_KINDS, sums, strict=True):
                 family.add_metric((plan, kind), nusd / NUSD)
         yield family
+        columns = ("revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd")
+        family = CounterMetricFamily(
+            "penstock_revenue_reversed_usd", "Revenue taken back with its charge, by plan and kind.",
+            labels=("plan", "kind"),
+        )  # fmt: skip
+        for plan, *sums in self._books.totals(("plan",), columns):
+            for kind, nusd in zip(("credits", "usage"), sums, strict=True):
+                if nusd:
+                    family.add_metric((plan, kind), nusd / NUSD)
+        yield family
 
     def _savings(self) -> Iterator[Metric]:
         columns = ("baseline_nusd", "saving_routing_nusd", "saving_negative_nusd")
@@ -247,6 +257,10 @@ class _LedgerCollector(Collector):
         yield self._counter(
             "penstock_credits_consumed", "Credits charged, by plan and charge tier.",
             {"plan": "plan", "tier": "charge_tier"}, "credits_milli", 1000,
+        )  # fmt: skip
+        yield self._counter(
+            "penstock_credits_reversed", "Credits given back with a reversed charge, by plan and charge tier.",
+            {"plan": "plan", "tier": "charge_tier"}, "credits_reversed_milli", 1000,
         )  # fmt: skip
         milli = self._books.credits_milli()
         for name, text in (("granted", "Credits given."), ("expired", "Credits that ended unused.")):

@@ -172,7 +172,7 @@ def killed(data_dir: Path, into: Path) -> Path:
 
 TABLES = (
     "accounts", "txns", "entries", "charges", "cost_lines", "corrections", "reconciliations", "rollup", "customers",
-    "keys", "grants", "holds", "journals", "refused", "meta",
+    "keys", "grants", "holds", "journals", "refused", "meta", "reversals",
 )  # fmt: skip
 
 

@@ -203,15 +203,39 @@ def test_what_is_held_outlives_the_grants_end_and_can_be_charged():
 
 
 @pytest.mark.parametrize("settled_t", [T0 + DAY + NS, T0 + DAY - NS], ids=["after", "journalled before, folded after"])
-def test_what_returns_to_an_ended_grant_expires_at_the_next_tick(settled_t):
+def test_what_returns_to_an_ended_grant_expires_at_once(settled_t):
     """Also when the record was written before the end and folded after the tick that ended the grant."""
     books = ledger("prepaid", grant("g1", 10_000, paid=10 * USD, expires=T0 + DAY), held("x1", 4000, plan="prepaid"))
 
-    books.apply(records.tick(t=T0 + DAY), void("x1", t=settled_t), records.tick(t=T0 + DAY + 2 * NS))
+    books.apply(records.tick(t=T0 + DAY), void("x1", t=settled_t))
 
     assert books.credits() == {"available": 0, "held": 0, "spent": 0, "expired": 10_000, "overdraft": 0}
     assert books.balance("rev.breakage") == -10 * USD
     assert books.state.grants == {}
+
+
+def test_a_late_tick_books_the_end_at_the_grants_own_moment():
+    """The transaction and the breakage stand where the grant ended, not where somebody looked."""
+    books = ledger("prepaid", grant("g1", 10_000, paid=10 * USD, expires=T0 + DAY))
+
+    books.apply(records.tick(t=T0 + 9 * DAY))
+
+    assert [(txn.key, txn.t) for txn in books.effects.txns if txn.kind == "expire"] == [("expire:g1", T0 + DAY)]
+    assert [row.day for row, sums in books.effects.rollup.items() if sums.get("revenue_breakage_nusd")] == [
+        "2026-11-21"
+    ]
+
+
+def test_what_returns_before_a_late_tick_ends_apart_from_what_was_left():
+    """What was left ended with the grant; what a hold kept of it ends when it comes back. All the cash is earned."""
+    books = ledger("prepaid", grant("g1", 10_000, paid=10 * USD, expires=T0 + DAY), held("x1", 4000, plan="prepaid"))
+
+    books.apply(settled("x1", 1000, t=T0 + DAY + NS), records.tick(t=T0 + 9 * DAY))
+
+    ended = {txn.key: txn.t for txn in books.effects.txns if txn.kind == "expire"}
+    assert ended == {"expire:g1": T0 + DAY, "expire:g1:x1": T0 + DAY + NS}
+    assert books.credits() == {"available": 0, "held": 0, "spent": 1000, "expired": 9000, "overdraft": 0}
+    assert (books.balance("rev.breakage"), books.balance("rev.credits")) == (-9 * USD, -1 * USD)
 
 
 def test_an_ended_grant_covers_no_hold():

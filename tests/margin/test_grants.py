@@ -10,6 +10,9 @@ grants = st.builds(
     id=st.uuids().map(str),
     seq=st.integers(1, 50),
     customer=st.just(1),
+    given_milli=st.just(50_000),
+    paid_nusd=st.sampled_from([0, 10**9]),
+    given_t=st.just(0),
     left_milli=st.integers(0, 50_000),
     held_milli=st.just(0),
     basis_nusd=st.integers(0, 10**12),
@@ -19,21 +22,22 @@ grants = st.builds(
 wallets = st.lists(grants, max_size=8, unique_by=lambda each: each.seq)
 
 
-def parcel(seq, *, priority=50, expires=NEVER_T, left=1000):
+def parcel(seq, *, priority=50, expires=NEVER_T, left=1000, paid=0):
     """Return a grant named after its place in time."""
-    return Grant(f"g{seq}", seq, 1, left, 0, 0, expires, priority)
+    return Grant.fresh(f"g{seq}", seq, 1, left, paid, 0, expires_t=expires, priority=priority)
 
 
-def test_priority_comes_before_expiry_and_expiry_before_age():
-    """Included credits (10) burn before bought ones (50), the sooner to end first, then the older."""
+def test_priority_comes_before_expiry_expiry_before_payment_and_that_before_age():
+    """Included credits (10) burn before others (50), the sooner to end first, then the unpaid, then the older."""
     found = [
         parcel(1), parcel(2, expires=300), parcel(3, expires=200), parcel(4, priority=10), parcel(5),
-        parcel(6, expires=200),
+        parcel(6, expires=200), parcel(7, paid=5), parcel(8),
     ]  # fmt: skip
+    found[0] = parcel(1, paid=7)
 
-    parts = allocate(found, 6 * 1000, t=0)
+    parts = allocate(found, 8 * 1000, t=0)
 
-    assert [name for name, _ in parts] == ["g4", "g3", "g6", "g2", "g1", "g5"]
+    assert [name for name, _ in parts] == ["g4", "g3", "g6", "g2", "g5", "g8", "g1", "g7"]
 
 
 def test_ended_and_empty_grants_are_passed_over():
@@ -73,7 +77,7 @@ def test_an_allocation_takes_all_it_can_and_no_more(wallet, milli, t):
 )
 def test_the_cash_is_conserved_to_the_nano(milli, paid, steps):
     """Whatever is held, released, burnt or dropped in whatever pieces: the parts add up to what was paid."""
-    grant, burnt, dropped = Grant("g", 1, 1, milli, 0, paid, NEVER_T, 50), 0, 0
+    grant, burnt, dropped = Grant.fresh("g", 1, 1, milli, paid, 0, expires_t=NEVER_T, priority=50), 0, 0
     cash = []
 
     for step, amount in steps:
@@ -104,7 +108,7 @@ def test_the_cash_is_conserved_to_the_nano(milli, paid, steps):
 @given(st.integers(1, 10_000), st.integers(0, 10**12))
 def test_burning_one_by_one_and_at_once_earn_the_same(milli, paid):
     """A thousand small requests recognise what one large one does."""
-    whole = Grant("g", 1, 1, milli, 0, paid, NEVER_T, 50).hold(milli)
+    whole = Grant.fresh("g", 1, 1, milli, paid, 0, expires_t=NEVER_T, priority=50).hold(milli)
 
     parts, grant = [], whole
     while grant.held_milli:

@@ -154,6 +154,19 @@ class BooksMachine(RuleBasedStateMachine):
         self.workers[worker].write(record)
         return x, milli, worker, record
 
+    @rule(done=closed)
+    def reverse(self, done):
+        """A charge that was booked is taken back, once."""
+        self.books.commit()
+        found = questions.charge(self.books.store.db, done[0])
+        if found is None or found["credits_milli"] == 0 or found["reversal"] is not None:
+            return
+        row = [found[name] for name in ("plan", "charge_tier", "served_tier", "provider", "model", "outcome")]
+        self.keep(
+            records.reversed_charge(x=done[0], t=self.later(), customer=found["customer"], why="test", row=row,
+                                    credits_milli=found["credits_milli"], burnt=found["burnt"])
+        )  # fmt: skip
+
     # ---- nonsense ----------------------------------------------------------------------------------------------------
 
     @rule(done=closed, what=st.integers(0, 4))

@@ -1,0 +1,74 @@
+"""The fold of a reversal: a charge is taken back whole, by entries that are the exact reverse of its own.
+
+Credits go back to the grants they were burnt from, last burnt first, each part with the cash it carried; what no grant
+covered goes back too. The cost stays: the provider billed it. Where a grant has ended its credits come back as expired
+(seen, and not spendable), and the cash behind them becomes breakage, as if they had never been burnt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from margin.ledger import ending
+from margin.ledger.postings import CREDIT, USD, Effects, Leg, RollupKey, pair
+from margin.ledger.state import State
+from margin.ledger.terms import day
+
+Record = dict[str, Any]
+
+
+def apply(state: State, record: Record, effects: Effects) -> None:
+    """Reverse a charge, unless it was never booked or is reversed already."""
+    x, t = record["x"], record["t"]
+    why = _senseless(state, x, effects)
+    if why is not None:
+        effects.refused.append((x, why))
+        return
+    names = [grant for grant, *_ in record["burnt"] if grant is not None]
+    ending.end_before_return(state, names, t, effects)
+    for name, milli, nusd, *_ in reversed(record["burnt"]):
+        grant = None if name is None else state.grant(name)
+        if grant is not None:
+            state.put_grant(grant.restore(milli, nusd))
+    effects.post(f"reverse:{x}", "reverse", t, *_legs(record))
+    ending.end_returned(state, names, f"reverse:{x}", t, effects)
+    _note(record, effects)
+
+
+def _senseless(state: State, x: str, effects: Effects) -> str | None:
+    booked, again = f"close:{x}", f"reverse:{x}"
+    if booked not in effects.names and not state.history.has_txn(booked):
+        return "reversed, and was never charged"
+    if again in effects.names or state.history.has_txn(again):
+        return "reversed twice"
+    return None
+
+
+def _legs(record: Record) -> tuple[Leg, ...]:
+    who = record["c"]
+    covered = sum(milli for grant, milli, *_ in record["burnt"] if grant is not None)
+    carried, usage = revenue_nusd(record["burnt"])
+    return (
+        *pair(who, CREDIT, covered, to="credits.available", from_="credits.spent"),
+        *pair(who, CREDIT, record["cr"] - covered, to="credits.overdraft", from_="credits.spent"),
+        *pair(who, USD, carried, to="rev.credits", from_="deferred.credits"),
+        *pair(who, USD, usage, to="rev.usage", from_="receivable"),
+    )
+
+
+def revenue_nusd(burnt: list[list[Any]]) -> tuple[int, int]:
+    """Return what a charge earned from grants, and from credits that none covered."""
+    carried = sum(nusd for grant, _, nusd, *_ in burnt if grant is not None)
+    usage = sum(nusd for grant, _, nusd, *_ in burnt if grant is None)
+    return carried, usage
+
+
+def _note(record: Record, effects: Effects) -> None:
+    """Note the reversal, and its sums on the day it was made."""
+    carried, usage = revenue_nusd(record["burnt"])
+    row = (record["x"], record["t"], record["c"], record["cr"], carried + usage, record["why"])
+    effects.reversals.append(row)
+    effects.add(
+        RollupKey(day(record["t"]), record["c"], *record["row"]), credits_reversed_milli=record["cr"],
+        revenue_credits_reversed_nusd=carried, revenue_usage_reversed_nusd=usage,
+    )  # fmt: skip

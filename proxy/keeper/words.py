@@ -1,0 +1,26 @@
+"""How commands read names and write amounts and moments."""
+
+from __future__ import annotations
+
+import time
+
+from proxy.identity import is_name
+from proxy.keeper.office import NS
+from proxy.keeper.refusing import Refused
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be a customer's name."""
+    if not is_name(name):
+        raise Refused("a customer's name must be 1 to 128 printable characters")
+
+
+def in_credits(milli: int) -> int | float:
+    """Return milli-credits as credits, whole ones as integers: a number for JSON."""
+    whole, rest = divmod(milli, 1000)
+    return whole if rest == 0 else milli / 1000
+
+
+def iso(t: int) -> str:
+    """Write a moment in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t // NS))
