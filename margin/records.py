@@ -1,11 +1,11 @@
 """The journal's vocabulary: one function per kind of record, so that the format is written down once.
 
-Short keys, because every exchange writes three records: ``k`` kind, ``x`` exchange, ``t`` nanoseconds since 1970 UTC,
+Short keys, because every exchange writes two records: ``k`` kind, ``x`` exchange, ``t`` nanoseconds since 1970 UTC,
 ``c`` customer number (never a name: names live in a side table that can be erased). Credits are milli-credits, money is
 nano-dollars. A field that is unknown is absent or null, never 0.
 
-Workers write *held*, *called*, *mark*, *settled*, *void*. The keeper writes everything else, and the same *settled* and
-*void* for exchanges whose worker died.
+Workers write *held* with the first call inside it, *called* for each further one, *mark*, *settled*, *void*. The keeper
+writes everything else, and the same *settled* and *void* for exchanges whose worker died.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ def called(
     """
     return {"k": "called", "x": x, "t": t, "n": attempt, "p": provider, "d": deployment, "m": model, "card": card,
             "in": input_estimate, "inc": input_cost_nusd, **({"a": list(before)} if before else {})}  # fmt: skip
+
+
+def begun(hold: Record, call: Record) -> Record:
+    """A hold and its first call as one record: both are on file before the first byte goes upstream."""
+    return {**hold, "call": {name: call[name] for name in call if name not in {"k", "x"}}}
 
 
 def mark(*, x: str, t: int, output_estimate: int, cost_nusd: int | None, call_id: str | None = None) -> Record:

@@ -147,17 +147,20 @@ async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[
 
 
 class Ticket:
-    """One admitted exchange. Every move is journalled before it takes effect; `settle` or `void` closes it, once."""
+    """One admitted exchange. Every move is journalled before it takes effect; `settle` or `void` closes it, once.
+
+    The hold and the first call are one record, written before a byte goes upstream: until then nothing happened that
+    the books would have to know.
+    """
 
     __slots__ = (
         "_enforced",
+        "_hold",
         "_journal",
         "_wallets",
         "attempts",
-        "called_t",
         "customer",
         "held_milli",
-        "held_t",
         "last_call",
         "stage",
         "x",
@@ -168,31 +171,37 @@ class Ticket:
         self.x, self.customer = x, customer
         self.stage = Stage.KNOWN
         self.held_milli = 0
-        self.held_t = 0
-        self.called_t = 0
+        self._hold: Record | None = None
+        """The hold, while it is not written."""
         self.last_call: Record | None = None
         self.attempts: list[Record] = []
 
     def hold(self, record: Record) -> None:
-        """Journal the hold. The credits have been taken; they go back if the journal refuses.
-
-        Raises:
-            Unavailable: the journal is broken; nothing may be spent without it.
-        """
-        try:
-            self._journal.append(record)
-        except JournalBroken:
-            if self._enforced:
-                self._wallets.put_back(self.customer, record["cr"])
-            raise Unavailable("The books cannot be written right now.", retry_after_s=5) from None
-        self.held_milli, self.held_t = record["cr"], record["t"]
+        """Note the hold; the credits have been taken. It is written down with the first call."""
+        self._hold, self.held_milli = record, record["cr"]
         self.stage = move(self.stage, Stage.HELD)
 
     def call(self, record: Record) -> None:
-        """Journal the intent to call, before a byte goes upstream."""
-        self._journal.append(record)
-        self.called_t, self.last_call = record["t"], record
+        """Journal the intent to call, before a byte goes upstream; the first one together with the hold.
+
+        Raises:
+            Unavailable: the journal refused the hold: the ticket is void, as nothing may be spent without it.
+            JournalBroken: it refused a later call.
+        """
+        if self._hold is None:
+            self._journal.append(record)
+        else:
+            self._begin(self._hold, record)
+        self.last_call = record
         self.stage = move(self.stage, Stage.CALLED)
+
+    def _begin(self, hold: Record, call: Record) -> None:
+        try:
+            self._journal.append(records.begun(hold, call))
+        except JournalBroken:
+            self.void(hold["t"], "unwritten")
+            raise Unavailable("The books cannot be written right now.", retry_after_s=5) from None
+        self._hold = None
 
     def streaming(self) -> None:
         """The caller is about to get a first byte: no attempt may follow."""
@@ -222,9 +231,13 @@ class Ticket:
         self._release(self.held_milli - credits_milli)
 
     def void(self, t: int, why: str) -> None:
-        """Journal that nothing is charged; the whole hold goes back. Attempts keep their cost lines."""
+        """Journal that nothing is charged; the whole hold goes back. Attempts keep their cost lines.
+
+        A hold that was never written needs no word of its end.
+        """
         voided = move(self.stage, Stage.VOID)
-        self._journal.append(records.void(x=self.x, t=t, why=why, attempts=self.attempts))
+        if self._hold is None:
+            self._journal.append(records.void(x=self.x, t=t, why=why, attempts=self.attempts))
         self.stage = voided
         self._release(self.held_milli)
 

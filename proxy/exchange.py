@@ -131,7 +131,7 @@ def _wants_cost(principal: Principal, inbound: Inbound) -> bool:
 
 
 async def admit(world: World, case: Case) -> None:
-    """Put the charge aside and journal the hold.
+    """Put the charge aside and note the hold, which goes on file with the first call.
 
     Raises:
         OutOfCredit, Unavailable: nothing was held.

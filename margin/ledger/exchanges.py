@@ -42,7 +42,7 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
         state.put_grant(state.grants[name].hold(taken))
     price = state.terms_of(record["plan"]).uncovered_nusd_per_credit
     hold = Hold(x, journal, number, record["key"], record["plan"], record["pv"], record["tier"], record["served"], t,
-                record["dl"], milli, tuple(parts), price)  # fmt: skip
+                record["dl"], milli, tuple(parts), price, record.get("call"))  # fmt: skip
     state.put_hold(hold)
     covered = milli - hold.uncovered_milli
     effects.post(f"hold:{x}", "hold", t,

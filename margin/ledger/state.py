@@ -62,7 +62,7 @@ class Hold:
     uncovered_nusd_per_credit: int
     """What a credit without a grant costs, frozen when it was held."""
     call: dict[str, Any] | None = None
-    """The last *called* record, or None: nothing was sent, so a crash voids."""
+    """The last call, in *held* or as a *called* record of its own, or None: nothing was sent, so a crash voids."""
     mark: dict[str, Any] | None = None
     """The last *mark* record, or None: no byte of an answer was seen."""
 

@@ -6,7 +6,20 @@ from margin.ledger import questions, verify
 from proxy.keeper import recovery
 from proxy.keeper.office import Office
 from tests.keeper.offices import Worker, killed, office
-from tests.margin.bookkeeping import CREDIT, T0, Ledger, called, customer, grant, held, line, mark, sellbook, settled
+from tests.margin.bookkeeping import (
+    CREDIT,
+    T0,
+    Ledger,
+    begun,
+    called,
+    customer,
+    grant,
+    held,
+    line,
+    mark,
+    sellbook,
+    settled,
+)
 
 OPENING = [sellbook(), customer(plan="prepaid"), grant("g1", 10 * CREDIT, paid=10**9)]
 HELD = held("x1", 3 * CREDIT, plan="prepaid")
@@ -36,6 +49,19 @@ def test_called_and_unanswered_is_voided_and_its_input_may_cost():
     assert books.credits()["available"] == 10_000
     assert books.balance("cogs.failed") == 700
     assert books.rollup("requests") == 0
+
+
+def test_a_hold_with_its_call_is_closed_like_two_records():
+    """Journals of before hold and first call became one record fold as ever, and end the same."""
+    one = begun("x1", 3 * CREDIT, plan="prepaid", cost=700)
+
+    for rest in ([], [mark("x1", output=40, cost=2_000)]):
+        books, record = recovered(one, *rest)
+        older, same = recovered(HELD, called("x1", cost=700), *rest)
+
+        assert record == same
+        assert books.credits() == older.credits()
+        assert books.effects.cost_lines == older.effects.cost_lines
 
 
 def test_called_at_a_price_nobody_knows_has_a_row_and_no_amount():

@@ -72,6 +72,11 @@ def called(x, *, n=1, cost=700, t=T0):
     )  # fmt: skip
 
 
+def begun(x, milli, *, of=1, plan="open", n=1, cost=700, t=T0):
+    """Put credits aside and note the intent to send, in one record."""
+    return records.begun(held(x, milli, of=of, plan=plan, t=t), called(x, n=n, cost=cost, t=t))
+
+
 def mark(x, *, output=10, cost=900, t=T0):
     """Note a checkpoint of a stream."""
     return records.mark(x=x, t=t, output_estimate=output, cost_nusd=cost)

@@ -11,7 +11,7 @@ import pytest
 from proxy import identity
 from proxy.api.hot import chat_completions
 from proxy.wire.errors import ProxyError
-from tests.proxy.scene import CUSTOMER, LENT, Scene, cancelled_at, charged_milli, check_books, scene
+from tests.proxy.scene import CUSTOMER, LENT, Record, Scene, cancelled_at, charged_milli, check_books, scene
 
 TURNS_MAX = 400
 """No exchange here awaits more often: a loop that does not reach its end is a bug of the test."""
@@ -77,7 +77,7 @@ def test_a_cancelled_stream_is_read_to_its_end(tmp_path: Path) -> None:
             here.caller.at[3] = task.cancel
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert here.kinds() == ["held", "called", "mark"]
+            assert here.kinds() == ["held", "mark"]
         return here
 
     found = asyncio.run(main())
@@ -89,6 +89,11 @@ def test_a_cancelled_stream_is_read_to_its_end(tmp_path: Path) -> None:
     assert (end["o"], end["a"][0]["kind"], end["a"][0]["u"]["output"]) == ("client_gone", "model", 20)
 
 
+def call_in(record: Record) -> Record | None:
+    """The call a record tells of: of its own, or the first one, inside the hold."""
+    return record if record["k"] == "called" else record.get("call")
+
+
 def test_a_cancelled_call_has_its_cost_line(tmp_path: Path) -> None:
     """What the provider was sent it may bill: for each call in the journal there is a line at the end."""
     calls = 0
@@ -96,7 +101,7 @@ def test_a_cancelled_call_has_its_cost_line(tmp_path: Path) -> None:
         found, was_cancelled = asked(tmp_path, turn, "hi [[sim: tokens=5]]", stream=False, part="exchange")
         if not was_cancelled:
             break
-        called = [record["n"] for record in found.records() if record["k"] == "called"]
+        called = [call["n"] for record in found.records() if (call := call_in(record)) is not None]
         calls += len(called)
         assert [line["n"] for record in found.records() for line in record.get("a", [])] == called
 
@@ -223,7 +228,7 @@ def test_a_bug_of_ours_shows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (found.end()["k"], found.spent_milli) == ("void", 0)
 
 
-@pytest.mark.parametrize("written", [0, 1, 2])
+@pytest.mark.parametrize("written", [0, 1])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_full_disk_shows_nothing(tmp_path: Path, written: int, stream: bool) -> None:
     """503 before the first byte, with a time to come back, or a stream that just ends; no word of the cause."""
@@ -241,7 +246,7 @@ def test_a_full_disk_shows_nothing(tmp_path: Path, written: int, stream: bool) -
     assert b"disk" not in server.body
     assert b"Traceback" not in server.body
     assert b"[DONE]" not in server.body
-    if stream and written == 2:
+    if stream and written == 1:
         assert server.status == 200
     else:
         assert server.status == 503
