@@ -102,6 +102,15 @@ class WorkerServer(uvicorn.Server):
         self.should_exit = True
 
 
+def server_config(world: World, is_ready: Callable[[], bool]) -> uvicorn.Config:
+    """Return how the server serves this world."""
+    return uvicorn.Config(
+        build(world, is_ready), loop="uvloop", http="httptools", lifespan="off", access_log=False,
+        log_level="warning", server_header=False, timeout_keep_alive=75, backlog=4096, ws="none",
+        proxy_headers=False, timeout_graceful_shutdown=int(world.settings.server.shutdown_s),
+    )  # fmt: skip
+
+
 class WorkerProcess:
     """One worker: its world, its line to the keeper, its server."""
 
@@ -112,12 +121,7 @@ class WorkerProcess:
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
         self.world = World(settings, identity, link.wallets, journal, upstream, link)
-        config = uvicorn.Config(
-            build(self.world, self.is_ready), loop="uvloop", http="httptools", lifespan="off", access_log=False,
-            log_level="warning", server_header=False, timeout_keep_alive=75, backlog=4096, ws="none",
-            proxy_headers=False,
-            timeout_graceful_shutdown=int(settings.server.shutdown_s),
-        )  # fmt: skip
+        config = server_config(self.world, self.is_ready)
         self.config = config
         self.server = WorkerServer(config)
 
