@@ -449,7 +449,7 @@ def test_a_stream_cannot_be_voided(desk: Desk) -> None:
     with pytest.raises(ForbiddenMove):
         ticket.void(7, "no")
 
-    ticket.mark(7, 10, 100)
+    ticket.mark(7, 10, 100, None)
     ticket.draining()
     settle(ticket)
 
