@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from margin.journal import Position
 from margin.ledger.grants import NEVER_T, Grant
@@ -42,8 +42,7 @@ class Key:
     revoked_t: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """An open exchange: credits put aside, and what is known of its calls so far."""
 
     x: str
