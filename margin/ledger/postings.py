@@ -102,6 +102,9 @@ class Effects:
     refused: list[tuple[str, str]] = field(default_factory=list)
     """(exchange, why) of records that had no effect, such as a second settlement. Counted, never silent."""
 
+    trail: list[tuple[int, str, str, str]] = field(default_factory=list)
+    """Deliberate changes, as `margin.ledger.trail.row` writes them."""
+
     def post(self, key: str, kind: str, t: int, *legs: Leg) -> None:
         """Add a transaction unless it moves nothing."""
         if legs:

@@ -73,4 +73,11 @@ CREATE INDEX IF NOT EXISTS grants_by_customer ON grants (customer, seq);
 CREATE TABLE IF NOT EXISTS journals (
     name TEXT PRIMARY KEY, folded_bytes INTEGER NOT NULL, chain TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS holds (x TEXT PRIMARY KEY, hold TEXT NOT NULL) WITHOUT ROWID;
+-- Who changed what; see margin.ledger.trail.
+CREATE TABLE IF NOT EXISTS trail (
+    id INTEGER PRIMARY KEY, t INTEGER NOT NULL, kind TEXT NOT NULL, by TEXT NOT NULL, content TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS trail_is_final BEFORE UPDATE ON trail
+    BEGIN SELECT RAISE(ABORT, 'the trail is never changed'); END;
+CREATE TRIGGER IF NOT EXISTS trail_stays BEFORE DELETE ON trail
+    BEGIN SELECT RAISE(ABORT, 'the trail is never deleted'); END;
 CREATE TABLE IF NOT EXISTS refused (id INTEGER PRIMARY KEY, subject TEXT NOT NULL, why TEXT NOT NULL);

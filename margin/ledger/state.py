@@ -115,6 +115,9 @@ class State:
     plans: dict[str, Terms] = field(default_factory=dict)
     default_plan: str = ""
     sellbook_version: str = ""
+    configuration_version: str = ""
+    configuration: dict[str, Any] = field(default_factory=dict)
+    """What the configuration last said, by dotted path, secrets redacted: what the next one is compared with."""
     customers: dict[int, Customer] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)

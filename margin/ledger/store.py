@@ -20,7 +20,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects, RollupKey
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 5
+FORMAT = 6
 
 ACCOUNTS_REMEMBERED = 100_000
 """Numbers of accounts kept in memory, some 20 MB: those of ten thousand customers. Others are looked up again."""
@@ -163,6 +163,7 @@ class Store:
         self._insert("corrections", effects.corrections, 13)
         self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)
         self._insert("reversals", effects.reversals, 6)
+        self.db.executemany("INSERT INTO trail (t, kind, by, content) VALUES (?, ?, ?, ?)", effects.trail)
         self.db.executemany("INSERT INTO refused (subject, why) VALUES (?, ?)", effects.refused)
         columns = ", ".join((*RollupKey._fields, *ROLLUP_SUMS))
         marks = ", ".join("?" * (len(RollupKey._fields) + len(ROLLUP_SUMS)))
@@ -179,6 +180,9 @@ class Store:
         for kind, name in state.changed:
             if kind == "plans":
                 self._write_plans(state)
+            elif kind == "configuration":
+                content = {"version": state.configuration_version, "values": state.configuration}
+                self._set_meta("configuration", orjson.dumps(content).decode())
             elif kind == "customer":
                 values = _values(state.customers[name])
                 self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?, ?, ?, ?, ?, ?)", values)
@@ -241,6 +245,10 @@ class Store:
         """Return the fold's memory as of the last batch."""
         state = State(history=self)
         self._read_plans(state)
+        configuration = self._meta("configuration")
+        if configuration is not None:
+            content = orjson.loads(configuration)
+            state.configuration_version, state.configuration = content["version"], content["values"]
         for row in self.db.execute("SELECT * FROM customers"):
             state.put_customer(Customer(*row))
         for id_, digest, number, scopes, created_t, revoked_t in self.db.execute("SELECT * FROM keys"):
