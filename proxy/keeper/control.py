@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from proxy.keeper.commands import perform
-from proxy.keeper.office import Lock, LockHeld, Office, dead_journals
+from proxy.keeper.lock import Lock, LockHeld, dead_journals
+from proxy.keeper.office import Office
 from proxy.settings import Settings
 
 SOCKET_NAME = "control.sock"
