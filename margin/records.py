@@ -5,8 +5,7 @@ Short keys, because every exchange writes two records: ``k`` kind, ``x`` exchang
 nano-dollars. A field that is unknown is absent or null, never 0.
 
 Workers write *held* with the first call inside it, *called* for each further one, *mark*, *settled*, *void*. The keeper
-writes everything else, and the same *settled* and *void* for exchanges whose worker died. What somebody asked it to do
-carries ``by``: who that was.
+writes everything else, and the same *settled* and *void* for exchanges whose worker died.
 """
 
 from __future__ import annotations
@@ -37,11 +36,15 @@ def opened(*, t: int, role: str, version: str) -> Record:
 
 def held(
     *, x: str, t: int, customer: int, key: str, plan: str, plan_version: str, charge_tier: str, served_tier: str,
-    credits_milli: int, deadline_t: int,
+    credits_milli: int, deadline_t: int, metered: bool = False,
 ) -> Record:  # fmt: skip
-    """Credits put aside before anything is sent. `deadline_t`: no exchange lives longer; then the reaper acts."""
+    """Credits put aside before anything is sent. `deadline_t`: no exchange lives longer; then the reaper acts.
+
+    `metered`: the charge follows from the usage, so it may be more than what is held here.
+    """
     return {"k": "held", "x": x, "t": t, "c": customer, "key": key, "plan": plan, "pv": plan_version,
-            "tier": charge_tier, "served": served_tier, "cr": credits_milli, "dl": deadline_t}  # fmt: skip
+            "tier": charge_tier, "served": served_tier, "cr": credits_milli, "dl": deadline_t,
+            **({"met": 1} if metered else {})}  # fmt: skip
 
 
 def called(
@@ -62,13 +65,18 @@ def begun(hold: Record, call: Record) -> Record:
     return {**hold, "call": {name: call[name] for name in call if name not in {"k", "x"}}}
 
 
-def mark(*, x: str, t: int, output_estimate: int, cost_nusd: int | None, call_id: str | None = None) -> Record:
+def mark(
+    *, x: str, t: int, output_estimate: int, cost_nusd: int | None, call_id: str | None = None,
+    credits_milli: int | None = None,
+) -> Record:  # fmt: skip
     """A checkpoint of a running stream: tokens relayed so far and what all of it is estimated to cost.
 
     `call_id` is the provider's name of the call: with it the bill can be found later, should we die before the end.
+    `credits_milli` is what a metered exchange is estimated to be charged so far; None when its price is fixed.
     """
     return {"k": "mark", "x": x, "t": t, "out": output_estimate, "cost": cost_nusd,
-            **({} if call_id is None else {"id": call_id})}  # fmt: skip
+            **({} if call_id is None else {"id": call_id}),
+            **({} if credits_milli is None else {"cr": credits_milli})}  # fmt: skip
 
 
 def attempt(
@@ -155,17 +163,14 @@ def reversed_charge(
 ) -> Record:
     """A charge is taken back whole. `burnt` is what it took of which grants, as it was booked; `row` where it counts.
 
-    See `margin.ledger.exchanges.Burnt` for one part. `row`: plan, both tiers, provider, model, outcome.
+    See `margin.ledger.burning.Burnt` for one part. `row`: plan, both tiers, provider, model, outcome.
     """
     return {"k": "reversed", "x": x, "t": t, "c": customer, "cr": credits_milli, "burnt": list(burnt),
             "row": list(row), "why": why}  # fmt: skip
 
 
 def configured(*, t: int, version: str, before: str | None, diff: list[list[Any]]) -> Record:
-    """The configuration from here on, for the trail; `diff` lists [path, before, after], secrets redacted.
-
-    Against nothing at the first start, so that the values at any moment are the sum of what was written.
-    """
+    """The configuration from here on, for the audit; `diff` lists [path, before, after], secrets redacted."""
     return {"k": "configured", "t": t, "version": version, "before": before, "diff": diff}
 
 

@@ -13,7 +13,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from margin.meter import Meter
+
 Tier = Literal["simple", "medium", "complex"]
+HoldSizing = Literal["strict", "statistical"]
 CreditMode = Literal["entitlement", "prepaid"]
 Enforcement = Literal["none", "soft", "hard"]
 GatePolicy = Literal["down", "refuse"]
@@ -23,6 +26,12 @@ TIERS: Final[tuple[Tier, ...]] = ("simple", "medium", "complex")
 
 SCHEDULE_MILLI: Final[Mapping[Tier, int]] = MappingProxyType({"simple": 1_000, "medium": 3_000, "complex": 10_000})
 """Milli-credits a request of each tier is charged when a plan states no schedule."""
+
+HOLD_QUANTILE: Final = Decimal("0.95")
+"""One metered request in twenty may end above a statistical hold: its excess is posted as an overdraft."""
+
+HOLD_FLOOR_TOKENS: Final = 64
+"""Output tokens that a statistical hold covers at least: a sentence or two, whatever was seen so far."""
 
 OPEN: Final = "open"
 """The name of the plan that applies where no sell book is written."""
@@ -56,6 +65,11 @@ class CreditTerms:
         enforce: `none` counts only, `soft` serves past the balance, `hard` refuses with 402.
         price_nusd_per_credit: What a prepaid credit sells for; `None` when it is not stated.
         overage_nusd_per_credit: What a credit beyond the balance costs; `None` when none is sold.
+        metered: What tokens are charged, in the place of the schedule; `None` when requests are.
+        holds: How much of a metered request is put aside before its usage is known: `strict` the most it can be
+            charged, `statistical` what its output is, with `hold_quantile`'s share of the requests seen, at most.
+        hold_quantile: That share, 0..1.
+        hold_floor_tokens: Output tokens that a statistical hold covers at least.
 
     Raises:
         PlanError: A tier without a schedule, a negative number, or terms that exclude each other.
@@ -67,6 +81,10 @@ class CreditTerms:
     enforce: Enforcement = "none"
     price_nusd_per_credit: int | None = None
     overage_nusd_per_credit: int | None = None
+    metered: Meter | None = None
+    holds: HoldSizing = "strict"
+    hold_quantile: Decimal = HOLD_QUANTILE
+    hold_floor_tokens: int = HOLD_FLOOR_TOKENS
 
     def __post_init__(self) -> None:
         frozen = MappingProxyType(dict(self.schedule_milli))
@@ -88,12 +106,16 @@ class CreditTerms:
             raise PlanError("credits.included", "contradicts mode prepaid, where all are bought")
         if self.mode != "prepaid" and self.price_nusd_per_credit is not None:
             raise PlanError("credits.price", "needs mode prepaid; an entitlement has a fee instead")
+        if self.holds == "statistical" and self.metered is None:
+            raise PlanError("credits.holds", "statistical needs metered credits; a schedule's charge is known before")
+        if not 0 < self.hold_quantile < 1:
+            raise PlanError("credits.hold_quantile", "must lie between 0 and 1, and be neither")
         if self.enforce == "hard" and self.overage_nusd_per_credit is not None:
             raise PlanError("credits.overage", "contradicts enforce hard, which serves nothing past the balance")
 
     def terms(self) -> dict[str, Any]:
         """Return the terms as plain JSON values, for a digest or a decision record."""
-        return {
+        found: dict[str, Any] = {
             "mode": self.mode,
             "schedule_milli": dict(self.schedule_milli),
             "included_milli": self.included_milli,
@@ -101,6 +123,13 @@ class CreditTerms:
             "price_nusd_per_credit": self.price_nusd_per_credit,
             "overage_nusd_per_credit": self.overage_nusd_per_credit,
         }
+        if self.metered is not None:
+            found["metered"] = self.metered.terms()
+            del found["schedule_milli"]
+            found["holds"] = self.holds
+        if self.holds == "statistical":
+            found |= {"hold_quantile": _canonical(self.hold_quantile), "hold_floor_tokens": self.hold_floor_tokens}
+        return found
 
 
 @dataclass(frozen=True, slots=True)

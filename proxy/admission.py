@@ -70,7 +70,10 @@ class Wallets:
         return True
 
     def put_back(self, customer: int, milli: int) -> None:
-        """Return what was taken too much. Without a lease to go to it waits for the keeper: its expiry is not known."""
+        """Return what was taken too much; negative, take what was taken too little.
+
+        Without a lease to go to it waits for the keeper: its expiry is not known.
+        """
         kept = self._balance_milli if customer in self._balance_milli else self._loose_milli
         kept[customer] = kept.get(customer, 0) + milli
 
@@ -126,11 +129,11 @@ class Wallets:
             done.exception()  # seen here too, so that a fill all askers left does not warn
 
 
-async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[], int]) -> None:
+async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[], int], refusal: str) -> None:
     """Take credits from the customer's lease, filling it when it is dry.
 
     Raises:
-        OutOfCredit: the keeper says the customer has less.
+        OutOfCredit: the keeper says the customer has less; `refusal` is its sentence.
         Unavailable: the keeper did not answer in time. Never served for free.
     """
     for _ in range(FILL_ROUNDS_MAX):
@@ -142,7 +145,7 @@ async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[
             raise Unavailable("The credit balance cannot be checked right now.") from None
         # A larger request's no is not ours: we ask for ourselves in the next round.
         if refused_milli is not None and refused_milli <= milli:
-            raise OutOfCredit(f"The credits do not cover this request: it needs {milli / 1000:g}.")
+            raise OutOfCredit(refusal)
     raise Unavailable("Too many requests want this customer's credits at once.")
 
 
@@ -159,6 +162,7 @@ class Ticket:
         "_journal",
         "_wallets",
         "attempts",
+        "charged_milli",
         "customer",
         "held_milli",
         "last_call",
@@ -173,6 +177,8 @@ class Ticket:
         self.held_milli = 0
         self._hold: Record | None = None
         """The hold, while it is not written."""
+        self.charged_milli: int | None = None
+        """Known once it is settled."""
         self.last_call: Record | None = None
         self.attempts: list[Record] = []
 
@@ -211,23 +217,29 @@ class Ticket:
         """The caller left; we read on."""
         self.stage = move(self.stage, Stage.DRAINING)
 
-    def mark(self, t: int, output_estimate: int, cost_nusd: int | None, call_id: str | None) -> None:
+    def mark(
+        self, t: int, output_estimate: int, cost_nusd: int | None, call_id: str | None, so_far_milli: int | None
+    ) -> None:
         """Journal a checkpoint of a running stream."""
         self._journal.append(
-            records.mark(x=self.x, t=t, output_estimate=output_estimate, cost_nusd=cost_nusd, call_id=call_id)
-        )
+            records.mark(x=self.x, t=t, output_estimate=output_estimate, cost_nusd=cost_nusd, call_id=call_id,
+                         credits_milli=so_far_milli)
+        )  # fmt: skip
 
     def settle(
         self, t: int, outcome: Outcome, credits_milli: int, baseline_nusd: int | None, decision: dict[str, Any]
     ) -> None:
-        """Journal the charge; what was held too much goes back to the lease."""
+        """Journal the charge; what was held too much goes back to the lease, what was held too little comes out of it.
+
+        A lease may end below zero: nothing can be taken from it until the keeper was asked.
+        """
         closed = move(move(self.stage, Stage.SETTLING), Stage.CLOSED)
         self._journal.append(
             records.settled(x=self.x, t=t, outcome=outcome, credits_milli=credits_milli, attempts=self.attempts,
                             baseline_nusd=baseline_nusd, decision=decision)
         )  # fmt: skip
         # Only a written record closes the ticket: if the write failed it is still open, and the keeper will find it.
-        self.stage = closed
+        self.stage, self.charged_milli = closed, credits_milli
         self._release(self.held_milli - credits_milli)
 
     def void(self, t: int, why: str) -> None:

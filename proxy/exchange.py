@@ -21,6 +21,7 @@ from margin.usage import Usage
 from proxy import identity, metering
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.identity import Principal
+from proxy.quote import ATTEMPTS_MAX, quote
 from proxy.routing import policy
 from proxy.settings import TIERS, Deployment, Tier
 from proxy.settlement import NS, Call, Case, settle
@@ -40,9 +41,6 @@ from proxy.wire.errors import (
 )
 from proxy.wire.headers import Headers
 from proxy.world import World
-
-ATTEMPTS_MAX = 3
-"""Calls for one exchange: the first choice and two others. More only turn an outage into a storm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +75,9 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
 
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
                     enforced=plan.credits.enforce == "hard")  # fmt: skip
+    terms = quote(plan, route, ask, world.outputs)
     case = Case(
-        world.settings, principal, plan, ask, judgement, route, ticket, started, _wants_cost(principal, inbound)
+        world.settings, principal, plan, ask, judgement, route, terms, ticket, started, _wants_cost(principal, inbound)
     )
     await admit(world, case)
     try:
@@ -140,14 +139,15 @@ async def admit(world: World, case: Case) -> None:
     if world.is_closing:
         raise Unavailable("The server is shutting down.")
     if case.plan.credits.enforce == "hard":
-        await put_aside(world.wallets, ticket.customer, route.credits_milli, now)
+        await put_aside(world.wallets, ticket.customer, case.quote.hold_milli, now, case.quote.refusal)
     t = now()
     limits = route.deployments[0].provider.timeouts
     ticket.hold(
         records.held(
             x=ticket.x, t=t, customer=ticket.customer, key=case.principal.key, plan=case.plan.name,
             plan_version=case.plan.version, charge_tier=route.charge_tier, served_tier=route.served_tier,
-            credits_milli=route.credits_milli, deadline_t=t + int(limits.total_s * ATTEMPTS_MAX + 60) * NS,
+            credits_milli=case.quote.hold_milli, deadline_t=t + int(limits.total_s * ATTEMPTS_MAX + 60) * NS,
+            metered=case.quote.meter is not None,
         )
     )  # fmt: skip
 
@@ -283,9 +283,11 @@ def _headers(world: World, case: Case, call: Call) -> Headers:
         (b"x-penstock-provider", call.deployment.provider.name.encode()),
         (b"x-penstock-cache", b"bypass"),
         (b"x-penstock-route", route.rule.encode()),
-        (b"x-penstock-credits-charged", headers.decimal(route.credits_milli)),
         (b"x-penstock-overhead-ms", b"%.2f" % overhead_ms),
     ]
+    charged = case.quote.hold_milli if case.quote.meter is None else case.ticket.charged_milli
+    if charged is not None:  # of a metered stream nobody knows it yet
+        found.append((b"x-penstock-credits-charged", headers.decimal(charged)))
     left = world.wallets.left_milli(case.ticket.customer)
     # With one worker its lease is the whole balance; of several none knows it, and none says a wrong figure.
     if left is not None and case.plan.credits.enforce == "hard" and case.settings.server.workers == 1:

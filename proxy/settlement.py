@@ -13,6 +13,7 @@ from margin.usage import Usage
 from proxy import metering
 from proxy.admission import Ticket
 from proxy.identity import Principal
+from proxy.quote import Quote
 from proxy.routing import policy
 from proxy.routing.policy import Route
 from proxy.settings import Deployment, Settings
@@ -31,6 +32,7 @@ class Case:
     ask: ChatRequest
     judgement: Judgement
     route: Route
+    quote: Quote
     ticket: Ticket
     started: float
     wants_cost: bool
@@ -48,12 +50,12 @@ class Call:
     """What the caller waited for us and not for the provider, up to the answer's head."""
 
 
-def charge_milli(case: Case, outcome: Outcome) -> int:
-    """Return what the customer pays: the price frozen at admission, or nothing when the provider broke the answer off.
+def charge_milli(case: Case, usage: Usage, outcome: Outcome) -> int:
+    """Return what the customer pays: by the terms frozen at admission, or nothing when the provider broke off.
 
     A client that left pays: the provider produced its answer, and bills us for it.
     """
-    return 0 if outcome in {"error", "cut"} else case.route.credits_milli
+    return 0 if outcome in {"error", "cut"} else case.quote.charge_milli(usage)
 
 
 def settle(
@@ -65,7 +67,9 @@ def settle(
     line = metering.attempt(call.n, call.deployment, t // NS, usage=usage, status=call.status, call_id=call_id)
     case.ticket.attempts.append(line)
     baseline = _baseline_nusd(case, usage, t // NS)
-    case.ticket.settle(t, outcome, charge_milli(case, outcome), baseline, _decision(case, call, usage))
+    case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, _decision(case, call, usage))
+    if outcome in {"ok", "client_gone"}:
+        case.quote.learn(usage)
     costs = [each["cost"] for each in case.ticket.attempts]
     return None if None in costs else sum(costs)
 
@@ -79,6 +83,7 @@ def _baseline_nusd(case: Case, usage: Usage, at_s: int) -> int | None:
 def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
     judged, route = case.judgement, case.route
     total_s = time.perf_counter() - case.started
+    metered = {} if case.quote.meter is None else {"metered": case.quote.meter.terms()}
     return {
         "config": case.settings.version,
         "classifier": judged.version,
@@ -101,4 +106,5 @@ def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
         "total_us": round(total_s * 1e6),
         "head_us": round(call.upstream_s * 1e6),
         "overhead_us": round(call.overhead_s * 1e6),
+        **metered,
     }

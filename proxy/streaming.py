@@ -176,7 +176,8 @@ class Relay:
         estimate = self._stream.output_estimate
         usage = metering.estimated(self._case.route.input_estimate, estimate)
         cost = metering.cost_nusd(self._call.deployment, usage, t // NS)
-        self._case.ticket.mark(t, estimate, cost, self._stream.call_id)
+        so_far = self._case.quote.so_far_milli(usage)
+        self._case.ticket.mark(t, estimate, cost, self._stream.call_id, so_far)
 
     def _settle(self, outcome: Outcome) -> int | None:
         if not self._case.ticket.is_open:

@@ -16,6 +16,7 @@ from margin.journal import Journal
 from margin.sellbook import Plan
 from proxy.admission import Wallets
 from proxy.identity import Identity
+from proxy.outputs import Outputs
 from proxy.settings import Settings
 from proxy.upstream.client import Upstream
 
@@ -73,6 +74,7 @@ class World:
     upstream: Upstream
     keeper: Keeper
     tasks: Tasks = field(default_factory=Tasks)
+    outputs: Outputs = field(default_factory=Outputs)
     incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
     relays: set[Stoppable] = field(default_factory=set)
     """Streams on their way, so that a shutdown can end them with an error event."""

@@ -9,23 +9,22 @@ under the one charge.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from margin.ledger import ending
+from margin.ledger.burning import Burnt, revenue_nusd
 from margin.ledger.grants import allocate
+from margin.ledger.overdrafts import cover, exceed
 from margin.ledger.postings import CREDIT, NOBODY, USD, Effects, Leg, RollupKey, pair
 from margin.ledger.state import Hold, State
-from margin.ledger.terms import day
+from margin.ledger.terms import Terms, day
 from margin.money import round_half_even
 from margin.savings import routing_saving_nusd
 
 Record = dict[str, Any]
-
-Burnt = tuple[str, int, int] | tuple[None, int, int, int]
-"""(grant, milli-credits, their cash in nano-dollars), in burn order; last, under None, the credits that no grant
-covered, what they are charged, and their price per credit."""
 
 COST_ACCOUNTS = {"model": "cogs.model", "estimated": "cogs.estimated", "failed": "cogs.failed"}
 
@@ -39,14 +38,21 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     parts = allocate(state.live_grants(number), milli, t)
     for name, taken in parts:
         state.put_grant(state.grants[name].hold(taken))
-    price = state.terms_of(record["plan"]).uncovered_nusd_per_credit
+    terms = state.terms_of(record["plan"])
     hold = Hold(x, journal, number, record["key"], record["plan"], record["pv"], record["tier"], record["served"], t,
-                record["dl"], milli, tuple(parts), price, record.get("call"))  # fmt: skip
+                record["dl"], milli, tuple(parts), terms.uncovered_nusd_per_credit, record.get("call"),
+                excess=_excess(record, terms))  # fmt: skip
     state.put_hold(hold)
     covered = milli - hold.uncovered_milli
     effects.post(f"hold:{x}", "hold", t,
                  *pair(number, CREDIT, covered, to="credits.held", from_="credits.available"),
                  *pair(number, CREDIT, hold.uncovered_milli, to="credits.held", from_="credits.overdraft"))  # fmt: skip
+
+
+def _excess(record: Record, terms: Terms) -> str:
+    if "met" not in record:
+        return "refused"
+    return "owed" if terms.enforce == "hard" else "charged"
 
 
 def _senseless_hold(state: State, record: Record, effects: Effects) -> str | None:
@@ -63,7 +69,7 @@ def _called(state: State, record: Record, effects: Effects, _: str) -> None:
     if hold is None:
         effects.refused.append((record["x"], "called without a hold"))
         return
-    state.put_hold(hold._replace(call=record))
+    state.put_hold(replace(hold, call=record))
 
 
 def _mark(state: State, record: Record, effects: Effects, _: str) -> None:
@@ -71,7 +77,7 @@ def _mark(state: State, record: Record, effects: Effects, _: str) -> None:
     if hold is None:
         effects.refused.append((record["x"], "marked without a hold"))
         return
-    state.put_hold(hold._replace(mark=record))
+    state.put_hold(replace(hold, mark=record))
 
 
 def _void(state: State, record: Record, effects: Effects, _: str) -> None:
@@ -84,6 +90,7 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
         legs += _cost(hold, line, record["t"], effects)
     effects.post(f"close:{hold.x}", "void", record["t"], *legs)
     ending.end_returned(state, hold.grants, hold.x, record["t"], effects)
+    cover(state, hold.customer, f"close:{hold.x}", record["t"], effects)
 
 
 def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
@@ -91,23 +98,26 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     if hold is None:
         effects.refused.append((record["x"], "settled without a hold"))
         return
-    if not 0 <= charge <= hold.held_milli:
+    if charge < 0 or (charge > hold.held_milli and hold.excess == "refused"):
         # It stays open, and the reaper closes it: a charge nobody held is never taken.
         effects.refused.append((record["x"], f"charges {charge} of {hold.held_milli} held"))
         return
     state.pop_hold(hold.x)
-    legs = _return(state, hold, hold.held_milli - charge, t, effects)
-    legs += pair(hold.customer, CREDIT, charge, to="credits.spent", from_="credits.held")
-    burnt = _burn(state, hold, charge)
-    revenue_credits = sum(nusd for grant, _, nusd, *_ in burnt if grant is not None)
-    revenue_usage = sum(nusd for grant, _, nusd, *_ in burnt if grant is None)
+    within = min(charge, hold.held_milli)
+    legs = _return(state, hold, hold.held_milli - within, t, effects)
+    legs += pair(hold.customer, CREDIT, within, to="credits.spent", from_="credits.held")
+    burnt = _burn(state, hold, within)
+    revenue_credits, revenue_usage = revenue_nusd(burnt)
     legs += pair(hold.customer, USD, revenue_credits, to="deferred.credits", from_="rev.credits")
     legs += pair(hold.customer, USD, revenue_usage, to="receivable", from_="rev.usage")
     for line in record["a"]:
         legs += _cost(hold, line, t, effects)
     effects.post(f"close:{hold.x}", "charge", t, *legs)
+    if charge > within:
+        burnt += exceed(state, hold, charge - within, t, effects)
     ending.end_returned(state, hold.grants, hold.x, t, effects)
-    _book(hold, record, revenue_credits, revenue_usage, burnt, effects)
+    cover(state, hold.customer, f"close:{hold.x}", t, effects)
+    _book(hold, record, *revenue_nusd(burnt), burnt, effects)
 
 
 def _return(state: State, hold: Hold, milli: int, t: int, effects: Effects) -> tuple[Leg, ...]:
@@ -176,24 +186,31 @@ def _book(
          record["o"], last["p"], last["d"], last["m"], record["cr"], revenue_credits + revenue_usage, cost,
          record["base"], saving, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
     )  # fmt: skip
-    row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, last["p"], last["m"],
-                    record["o"])  # fmt: skip
+    row = RollupKey(
+        day(t),
+        hold.customer,
+        hold.plan,
+        hold.charge_tier,
+        hold.served_tier,
+        last["p"],
+        last["m"],
+        record["o"],
+    )
     effects.add(
         row, requests=1, credits_milli=record["cr"],
         input=usage.get("input", 0), cache_read=usage.get("cache_read", 0),
         cache_write=usage.get("cache_write_5m", 0) + usage.get("cache_write_1h", 0),
         output=usage.get("output", 0) + usage.get("reasoning", 0),
         revenue_credits_nusd=revenue_credits, revenue_usage_nusd=revenue_usage,
-        **_saved(record["base"], saving),
     )  # fmt: skip
-
-
-def _saved(baseline: int | None, saving: int | None) -> dict[str, int]:
-    """Return the rollup's sums of what an exchange saved; an unknown saving is counted, not guessed."""
-    if saving is None or baseline is None:
-        return {"unpriced": 1}
-    found = {"baseline_nusd": baseline, "saving_routing_nusd": saving}
-    return found if saving >= 0 else found | {"saving_negative_nusd": -saving}
+    if record["o"] == "ok" and lines and last["kind"] == "estimated":
+        effects.add(row, usage_unusable=1)
+    if saving is None or record["base"] is None:
+        effects.add(row, unpriced=1)
+    else:
+        effects.add(row, baseline_nusd=record["base"], saving_routing_nusd=saving)
+        if saving < 0:
+            effects.add(row, saving_negative_nusd=-saving)
 
 
 STEPS: dict[str, Callable[[State, Record, Effects, str], None]] = {

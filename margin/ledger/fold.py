@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from margin.ledger import ending, exchanges, reversing, trail
+from margin.ledger import ending, exchanges, reversing
 from margin.ledger.corrections import corrected, reconciled
 from margin.ledger.grants import NEVER_T, PRIORITY_INCLUDED, Grant
+from margin.ledger.overdrafts import cover
 from margin.ledger.postings import CREDIT, USD, Effects, RollupKey, pair
 from margin.ledger.state import Customer, Key, State
 from margin.ledger.terms import Period, Terms, day
@@ -28,10 +29,7 @@ def apply(state: State, record: Record, effects: Effects, *, journal: str) -> No
     """
     step = _STEPS.get(record["k"])
     if step is not None:
-        refused = len(effects.refused)
         step(state, record, effects)
-        if record["k"] in trail.KINDS and len(effects.refused) == refused:
-            effects.trail.append(trail.row(record))
         return
     exchange_step = exchanges.STEPS.get(record["k"])
     if exchange_step is not None:
@@ -132,6 +130,7 @@ def _give(
     effects.post(f"grant:{id_}", "grant", t,
                  *pair(number, CREDIT, milli, to="credits.available", from_="credits.issued"),
                  *pair(number, USD, paid_nusd, to="cash", from_="deferred.credits"))  # fmt: skip
+    cover(state, number, f"grant:{id_}", t, effects)
 
 
 def _tick(state: State, record: Record, effects: Effects) -> None:
@@ -179,19 +178,10 @@ def _include(state: State, customer: Customer, t: int, effects: Effects) -> Cust
         return customer
     id_ = f"included:{customer.number}:{customer.plan}/{period.name}"
     _give(state, id_, customer.number, terms.included_milli, 0, period.end_t, PRIORITY_INCLUDED, t, effects)
-    after = replace(customer, included_period="\n".join([*given, customer.plan]))
+    # What was just given may have covered what was owed.
+    after = replace(state.customers[customer.number], included_period="\n".join([*given, customer.plan]))
     state.put_customer(after)
     return after
-
-
-def _configured(state: State, record: Record, _: Effects) -> None:
-    for path, _before, after in record["diff"]:
-        if after is None:
-            state.configuration.pop(path, None)
-        else:
-            state.configuration[path] = after
-    state.configuration_version = record["version"]
-    state.changed.add(("configuration", ""))
 
 
 _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
@@ -201,7 +191,6 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "key": _key,
     "key_revoked": _key_revoked,
     "grant": _grant,
-    "configured": _configured,
     "tick": _tick,
     "corrected": corrected,
     "reconciled": reconciled,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 CREDIT = "CREDIT"
 """Commodity in milli-credits."""
@@ -14,11 +14,8 @@ NOBODY = 0
 """The customer number of accounts that belong to the house."""
 
 
-# Legs, rollup keys and holds are named tuples: each exchange makes a handful, and a frozen dataclass takes thrice as
-# long to make and to hash.
-
-
-class Leg(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Leg:
     """One entry: an amount on an account of a customer. Debit is positive."""
 
     customer: int
@@ -39,8 +36,8 @@ class Txn:
     def __post_init__(self) -> None:
         """Refuse to exist unbalanced."""
         totals: dict[str, int] = {}
-        for _, _, commodity, amount in self.legs:
-            totals[commodity] = totals.get(commodity, 0) + amount
+        for leg in self.legs:
+            totals[leg.commodity] = totals.get(leg.commodity, 0) + leg.amount
         assert not any(totals.values()), f"{self.kind} {self.key} does not balance: {totals}"
 
 
@@ -60,7 +57,8 @@ def pair(
     return (Leg(customer, to, commodity, amount), Leg(giver, from_, commodity, -amount))
 
 
-class RollupKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RollupKey:
     """A day of one customer on one plan, by tier, by who served and how it ended. Empty strings: not a request."""
 
     day: str
@@ -79,11 +77,13 @@ ROLLUP_SUMS = (
     "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd",
     "baseline_nusd", "saving_routing_nusd", "saving_negative_nusd", "unpriced",
     "credits_reversed_milli", "revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd",
+    "excess_milli", "usage_unusable",
 )  # fmt: skip
 """What a rollup row adds up. `saving_routing_nusd` is net, `saving_negative_nusd` the part below zero, sign turned.
-`unpriced` counts requests whose cost or baseline is not known. The costs are what was ever booked, and
-`cost_corrected_nusd` what corrections took out of them again; what was reversed stands in columns of its own, on the
-day of the reversal: no sum ever falls, so counters can be made of them."""
+`unpriced` counts requests whose cost or baseline is not known, `usage_unusable` whole answers whose usage the provider
+did not report, or contradicted itself in. `excess_milli` is what was charged beyond holds. The costs are what was ever
+booked, and `cost_corrected_nusd` what corrections took out of them again; what was reversed stands in columns of its
+own, on the day of the reversal: no sum ever falls, so counters can be made of them."""
 
 
 @dataclass(slots=True)
@@ -102,9 +102,6 @@ class Effects:
     refused: list[tuple[str, str]] = field(default_factory=list)
     """(exchange, why) of records that had no effect, such as a second settlement. Counted, never silent."""
 
-    trail: list[tuple[int, str, str, str]] = field(default_factory=list)
-    """Deliberate changes, as `margin.ledger.trail.row` writes them."""
-
     def post(self, key: str, kind: str, t: int, *legs: Leg) -> None:
         """Add a transaction unless it moves nothing."""
         if legs:
@@ -113,9 +110,6 @@ class Effects:
 
     def add(self, key: RollupKey, **sums: int) -> None:
         """Add to one rollup row."""
-        row = self.rollup.get(key)
-        if row is None:
-            self.rollup[key] = sums
-            return
+        row = self.rollup.setdefault(key, {})
         for name, amount in sums.items():
             row[name] = row.get(name, 0) + amount

@@ -79,6 +79,16 @@ def credit_balance(db: sqlite3.Connection, customer: int) -> dict[str, int]:
     return {name: found.get(f"credits.{name}", 0) for name in names}
 
 
+def overdraft_milli(db: sqlite3.Connection, customer: int | None = None) -> int:
+    """Return what is held or spent with no grant behind it, less what was covered since, of one customer or of all."""
+    row = db.execute(
+        """SELECT COALESCE(-SUM(balance), 0) FROM accounts
+        WHERE name = 'credits.overdraft' AND customer = COALESCE(?, customer)""",
+        (customer,),
+    ).fetchone()
+    return int(row[0])
+
+
 def totals(db: sqlite3.Connection, labels: tuple[str, ...], sums: tuple[str, ...]) -> list[tuple[Any, ...]]:
     """Return `sums` of the whole rollup, grouped by `labels`: what the exporter turns into counters."""
     grouped = ", ".join(labels)
@@ -91,7 +101,10 @@ def credit_totals(db: sqlite3.Connection) -> dict[str, int]:
     rows = dict(
         db.execute("SELECT name, SUM(balance) FROM accounts WHERE commodity = 'CREDIT' GROUP BY name").fetchall()
     )
-    return {"granted": -rows.get("credits.issued", 0), "expired": rows.get("credits.expired", 0)}
+    return {
+        "granted": -rows.get("credits.issued", 0),
+        "expired": rows.get("credits.expired", 0),
+    }
 
 
 @dataclass(frozen=True, slots=True)

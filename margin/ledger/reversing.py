@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from margin.ledger import ending
+from margin.ledger import ending, overdrafts
+from margin.ledger.burning import owed_milli, revenue_nusd
 from margin.ledger.postings import CREDIT, USD, Effects, Leg, RollupKey, pair
 from margin.ledger.state import State
 from margin.ledger.terms import day
@@ -32,6 +33,8 @@ def apply(state: State, record: Record, effects: Effects) -> None:
             state.put_grant(grant.restore(milli, nusd))
     effects.post(f"reverse:{x}", "reverse", t, *_legs(record))
     ending.end_returned(state, names, f"reverse:{x}", t, effects)
+    overdrafts.forgive(state, record["c"], owed_milli(record["burnt"]), x, t, effects)
+    overdrafts.cover(state, record["c"], f"reverse:{x}", t, effects)
     _note(record, effects)
 
 
@@ -54,13 +57,6 @@ def _legs(record: Record) -> tuple[Leg, ...]:
         *pair(who, USD, carried, to="rev.credits", from_="deferred.credits"),
         *pair(who, USD, usage, to="rev.usage", from_="receivable"),
     )
-
-
-def revenue_nusd(burnt: list[list[Any]]) -> tuple[int, int]:
-    """Return what a charge earned from grants, and from credits that none covered."""
-    carried = sum(nusd for grant, _, nusd, *_ in burnt if grant is not None)
-    usage = sum(nusd for grant, _, nusd, *_ in burnt if grant is None)
-    return carried, usage
 
 
 def _note(record: Record, effects: Effects) -> None:

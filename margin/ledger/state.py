@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from margin.journal import Position
 from margin.ledger.grants import NEVER_T, Grant
@@ -28,6 +28,8 @@ class Customer:
     included_period: str
     """The period whose included credits were given, and the plans they were given under, so that each gives once. One
     per line."""
+    owed_milli: int = 0
+    """Overdraft of a plan that serves nothing past the balance: until it is covered, nothing is available."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Key:
     revoked_t: int | None = None
 
 
-class Hold(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Hold:
     """An open exchange: credits put aside, and what is known of its calls so far."""
 
     x: str
@@ -64,6 +67,10 @@ class Hold(NamedTuple):
     """The last call, in *held* or as a *called* record of its own, or None: nothing was sent, so a crash voids."""
     mark: dict[str, Any] | None = None
     """The last *mark* record, or None: no byte of an answer was seen."""
+
+    excess: str = "refused"
+    """What becomes of a charge beyond the hold: `refused` where the price was fixed, `charged` at the uncovered price,
+    or `owed`: the plan serves nothing past the balance, and the customer's next credits cover it first."""
 
     @property
     def grants(self) -> list[str]:
@@ -115,9 +122,6 @@ class State:
     plans: dict[str, Terms] = field(default_factory=dict)
     default_plan: str = ""
     sellbook_version: str = ""
-    configuration_version: str = ""
-    configuration: dict[str, Any] = field(default_factory=dict)
-    """What the configuration last said, by dotted path, secrets redacted: what the next one is compared with."""
     customers: dict[int, Customer] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
@@ -131,6 +135,8 @@ class State:
     periodic: set[int] = field(default_factory=set)
     ending: list[tuple[int, str]] = field(default_factory=list)
     """Heap of (expiry, grant), so that a tick looks only at grants that ended."""
+    owing: set[int] = field(default_factory=set)
+    """Customers that owe more since this was last looked at: what workers hold of them must come back."""
     changed: set[tuple[str, Any]] = field(default_factory=set)
     history: History = field(default_factory=NoHistory)
     """What earlier batches booked."""
@@ -210,8 +216,10 @@ class State:
         return [self.grants[each] for each in self.grants_of.get(customer, ())]
 
     def available_milli(self, customer: int, t: int) -> int:
-        """Return what could be held at `t`: credits left on grants that have not ended."""
-        return sum(each.left_milli for each in self.live_grants(customer) if each.expires_t > t)
+        """Return what could be held at `t`: credits left on grants that have not ended, less what is owed."""
+        known = self.customers.get(customer)
+        owed = 0 if known is None else known.owed_milli
+        return sum(each.left_milli for each in self.live_grants(customer) if each.expires_t > t) - owed
 
     def ended_milli(self, customer: int, t: int) -> int:
         """Return credits of grants that have ended by `t` and whose end no tick has booked yet."""

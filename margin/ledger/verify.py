@@ -38,7 +38,8 @@ _PAIRS = {
     ),
     "charges and their transactions": (
         "SELECT COUNT(*) FROM charges WHERE credits_milli > 0",
-        "SELECT COUNT(*) FROM charges JOIN txns ON txns.key = 'close:' || charges.x WHERE credits_milli > 0",
+        """SELECT COUNT(*) FROM charges WHERE credits_milli > 0 AND EXISTS
+            (SELECT 1 FROM txns WHERE key IN ('close:' || charges.x, 'overdraft:' || charges.x))""",
     ),
     "cost lines and cost booked": (
         "SELECT COALESCE(SUM(cost_nusd), 0) FROM current_cost_lines",
@@ -102,7 +103,7 @@ def imbalance_nusd(db: sqlite3.Connection) -> int:
 def violations(db: sqlite3.Connection, state: State) -> list[str]:
     """Return every broken invariant in words; empty when the books are sound."""
     found = [*_unbalanced(db), *_drifted(db), *_disagreeing(db), *_credits(db), *_holds(db, state)]
-    found += _grants(db, state)
+    found += [*_grants(db, state), *_owed(db, state)]
     refused = db.execute("SELECT COUNT(*) FROM refused").fetchone()[0]
     if refused:
         found.append(f"{refused} journal records had no effect (a settlement without a hold, or the like)")
@@ -139,6 +140,17 @@ def _credits(db: sqlite3.Connection) -> list[str]:
     found = [f"I7: credits of customer {who} are off by {off}" for who, off in db.execute(query)]
     negative = "SELECT customer, balance FROM accounts WHERE name = 'credits.available' AND balance < 0"
     return found + [f"I5: customer {who} has {balance} available" for who, balance in db.execute(negative)]
+
+
+def _owed(db: sqlite3.Connection, state: State) -> list[str]:
+    owed = {number: each.owed_milli for number, each in state.customers.items() if each.owed_milli}
+    names = "SELECT customer, -balance FROM accounts WHERE name = 'credits.overdraft'"
+    drawn = dict(db.execute(names).fetchall())
+    return [
+        f"I5: customer {who} owes {milli}, its overdraft is {drawn.get(who, 0)}"
+        for who, milli in owed.items()
+        if not 0 < milli <= drawn.get(who, 0)
+    ]
 
 
 def _holds(db: sqlite3.Connection, state: State) -> list[str]:

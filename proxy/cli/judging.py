@@ -14,6 +14,8 @@ import orjson
 from classifiers import TIERS, Judgement, judge, read_ask
 from margin.money import format_usd
 from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
+from proxy.outputs import Outputs
+from proxy.quote import Quote, quote
 from proxy.routing import policy
 from proxy.routing.policy import Route
 from proxy.settings import Settings
@@ -99,9 +101,10 @@ def _explained(settings: Settings, body: bytes, plan_name: str | None) -> dict[s
         ask = chat.read(body)
         judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
         route = policy.route(settings, plan, ask, judgement, uncarried=uncarried)
+        terms = quote(plan, route, ask, Outputs())
     except ProxyError as error:
         fail(error.message, USAGE)
-    return _judgement(judgement) | _route(route, ask, int(time.time())) | {"plan": plan.name, "cache": "bypass"}
+    return _judgement(judgement) | _route(route, terms, ask, int(time.time())) | {"plan": plan.name, "cache": "bypass"}
 
 
 def _judgement(found: Judgement) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def _judgement(found: Judgement) -> dict[str, Any]:
     }
 
 
-def _route(route: Route, ask: chat.ChatRequest, now_s: int) -> dict[str, Any]:
+def _route(route: Route, terms: Quote, ask: chat.ChatRequest, now_s: int) -> dict[str, Any]:
     first = route.deployments[0]
     return {
         "why": list(route.reasons),
@@ -127,7 +130,8 @@ def _route(route: Route, ask: chat.ChatRequest, now_s: int) -> dict[str, Any]:
         "model": first.name,
         "provider": first.provider.name,
         "fallbacks": [each.name for each in route.deployments[1:]],
-        "credits": route.credits_milli / 1000,
+        "credits": terms.hold_milli / 1000 if terms.meter is None else None,
+        "credits_max": terms.hold_milli / 1000,
         "ceiling_nusd": policy.ceiling_nusd(first, ask, now_s),
         "baseline": None if route.baseline is None else route.baseline.name,
     }
@@ -141,7 +145,11 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
     yield f"Goes to {found['model']} at {found['provider']}, tier {found['served_tier']} (rule: {found['rule']})."
     if found["fallbacks"]:
         yield f"If that fails: {', '.join(found['fallbacks'])}."
-    yield f"Charged as {found['charge_tier']}: {_credits(found['credits'])} on the plan {found['plan']}."
+    if found["credits"] is None:
+        most = _credits(found["credits_max"])
+        yield f"Charged by its usage: {most} are put aside on the plan {found['plan']}, and the rest goes back."
+    else:
+        yield f"Charged as {found['charge_tier']}: {_credits(found['credits'])} on the plan {found['plan']}."
     yield f"It can cost us at most {format_usd(found['ceiling_nusd'])}. Caches: not built yet, so none answers."
 
 

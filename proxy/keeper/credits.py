@@ -45,12 +45,16 @@ def _check_amounts(credits_milli: int, paid_nusd: int) -> None:
 
 
 def balance(office: Office, args: Args) -> Any:
-    """Say what a customer has, in credits, at this moment: also what no tick has booked yet has ended."""
+    """Say what a customer has, in credits, at this moment: also what no tick has booked yet has ended.
+
+    `overdraft` is what was held or charged with no grant behind it, less what was covered since.
+    """
     number = office.number(args["customer"])
     office.tick()
     found = questions.credit_balance(office.books.store.db, number)
     ended = office.books.state.ended_milli(number, time.time_ns())
     found |= {"available": found["available"] - ended, "expired": found["expired"] + ended}
+    found["overdraft"] = questions.overdraft_milli(office.books.store.db, number)
     return {name: in_credits(milli) for name, milli in found.items()}
 
 

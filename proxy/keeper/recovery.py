@@ -28,7 +28,9 @@ def close(hold: Hold, t: int) -> dict[str, Any]:
         "id": hold.mark.get("id"),
     }
     decision = {"recovered": True, "charge_tier": hold.charge_tier, "served_tier": hold.served_tier}
+    # A metered charge is known as far as the checkpoint; a fixed one was frozen when it was held.
+    charge = min(hold.mark.get("cr", hold.held_milli), hold.held_milli)
     return records.settled(
-        x=hold.x, t=t, outcome="recovered", credits_milli=hold.held_milli, attempts=[*before, line], baseline_nusd=None,
+        x=hold.x, t=t, outcome="recovered", credits_milli=charge, attempts=[*before, line], baseline_nusd=None,
         decision=decision,
     )  # fmt: skip

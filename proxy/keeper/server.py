@@ -20,7 +20,7 @@ from margin.ledger import questions
 from margin.ledger.books import BATCH_RECORDS_MAX
 from proxy import settings as configuration
 from proxy.keeper.commands import perform
-from proxy.keeper.control import SOCKET_NAME, peer, socket_address
+from proxy.keeper.control import SOCKET_NAME, socket_address
 from proxy.keeper.crew import Crew
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 from proxy.keeper.listener import MetricsListener
@@ -171,6 +171,7 @@ class KeeperServer:
         while True:
             # Each batch costs two syncs and a commit, whatever its size: only a full one is followed at once.
             is_behind = self.office.fold_some() >= BATCH_RECORDS_MAX
+            await self._crew.announce()
             await asyncio.sleep(0 if is_behind else FOLD_S)
             self._tick_if_due()
 
@@ -203,13 +204,13 @@ class KeeperServer:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = Frames(reader, writer)
         async for message in frames.receive():
-            frames.send(await self._perform(message, peer(writer)))
+            frames.send(await self._perform(message))
             break
         await frames.close()
 
-    async def _perform(self, message: Message, by: str) -> Message:
+    async def _perform(self, message: Message) -> Message:
         try:
-            answer = perform(self.office, message["command"], message["args"], by=by)
+            answer = perform(self.office, message["command"], message["args"])
         except Exception:
             # A bug in one command must not take the keeper, or leave who asked without a word.
             log.exception("the command %s failed", message["command"])
@@ -247,6 +248,9 @@ class KeeperServer:
             "penstock_reservations_open": len(state.holds),
             "penstock_reserved_credits": sum(hold.held_milli for hold in state.holds.values()) / 1000,
             "penstock_reservations_stale": len(self.office.stale_holds(time.time_ns())),
+            "penstock_reservations_reaped": self.office.reaped,
+            "penstock_credits_overdraft": questions.overdraft_milli(self.office.books.store.db) / 1000,
+            "penstock_credits_owed": sum(each.owed_milli for each in state.customers.values()) / 1000,
             "penstock_ledger_lag_seconds": self.office.lag_s(),
             "penstock_workers": self._crew.answering,
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),

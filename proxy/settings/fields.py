@@ -52,6 +52,7 @@ Port = Annotated[int, BeforeValidator(units.whole), Field(ge=0, le=65_535)]
 Credits = Annotated[Decimal, Field(ge=0, le=CREDITS_MAX, decimal_places=3), *_EXACT]
 Usd = Annotated[Decimal, Field(ge=0, le=USD_MAX, decimal_places=9), *_EXACT]
 Rate = Annotated[Decimal, Field(ge=0, le=RATE_MAX, decimal_places=12), *_EXACT]
+MeterRate = Annotated[Decimal, Field(ge=0, le=RATE_MAX, decimal_places=6), *_EXACT]
 Share = Annotated[Decimal, Field(ge=0, le=1), *_EXACT]
 Duration = Annotated[
     float,

@@ -6,14 +6,17 @@ from typing import Literal
 from pydantic import Field
 
 from margin.sellbook import (
+    HOLD_FLOOR_TOKENS,
+    HOLD_QUANTILE,
     OPEN,
     SCHEDULE_MILLI,
     CreditMode,
     Enforcement,
     GatePolicy,
+    HoldSizing,
     Tier,
 )
-from proxy.settings.fields import Credits, Flag, Name, Section, Share, Usd
+from proxy.settings.fields import Credits, Flag, MeterRate, Name, Section, Share, Usd, Whole
 
 
 def _shipped(tier: Tier) -> Decimal:
@@ -35,6 +38,19 @@ class ScheduleShape(Section):
     complex: Credits = Field(_shipped("complex"), description="For a complex one.")
 
 
+class MeteredShape(Section):
+    """Credits per 1,000 tokens that a request uses, in the place of a schedule."""
+
+    input: MeterRate = Field(description="Fresh input tokens.")
+    cache_read: MeterRate | None = Field(
+        None, description="Input tokens that the provider read from its prompt cache; unset, as input."
+    )
+    cache_write: MeterRate | None = Field(
+        None, description="Input tokens that the provider wrote to it; unset, as input."
+    )
+    output: MeterRate = Field(description="Output tokens, hidden reasoning included.")
+
+
 class CreditsShape(Section):
     """How credits are counted and sold."""
 
@@ -45,6 +61,17 @@ class CreditsShape(Section):
     schedule: ScheduleShape = Field(
         default_factory=ScheduleShape, description="Credits that a request is charged, by tier."
     )
+    metered: MeteredShape | None = Field(
+        None, description="Credits per 1,000 tokens; with it a request is charged by its usage, not by its tier."
+    )
+    holds: HoldSizing = Field(
+        "strict",
+        description="What a metered request puts aside: strict the most it can be charged, statistical as learnt.",
+    )
+    hold_quantile: Share = Field(
+        HOLD_QUANTILE, description="Share of the requests whose output a statistical hold covers, between 0 and 1."
+    )
+    hold_floor: Whole = Field(HOLD_FLOOR_TOKENS, description="Output tokens that a statistical hold covers at least.")
     included: Credits = Field(Decimal(0), description="Credits that each period's fee includes.")
     enforce: Enforcement = Field(
         "none", description="none counts only; soft serves past the balance; hard refuses (402)."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from margin.meter import Meter
 from margin.money import usd_to_nusd
 from margin.sellbook import OPEN, TIERS, CreditTerms, Plan, PlanError, SellBook
 from proxy.settings import document as yaml_document
@@ -12,7 +13,7 @@ from proxy.settings import reading
 from proxy.settings.document import Document
 from proxy.settings.entries import Entry, plan_entries
 from proxy.settings.findings import Findings
-from proxy.settings.plan_shape import CreditsShape, PlanShape, PlansShape
+from proxy.settings.plan_shape import CreditsShape, MeteredShape, PlanShape, PlansShape
 from proxy.settings.problems import Steps
 
 
@@ -74,6 +75,8 @@ def _plan(name: str, shape: PlanShape) -> Plan:
 
 
 def _credit_terms(shape: CreditsShape) -> CreditTerms:
+    if shape.metered is not None and "schedule" in shape.model_fields_set:
+        raise PlanError("credits.schedule", "contradicts metered: a request is charged by its tier or by its usage")
     return CreditTerms(
         mode=shape.mode,
         schedule_milli={tier: _milli(getattr(shape.schedule, tier)) for tier in TIERS},
@@ -81,7 +84,15 @@ def _credit_terms(shape: CreditsShape) -> CreditTerms:
         enforce=shape.enforce,
         price_nusd_per_credit=None if shape.price is None else usd_to_nusd(shape.price),
         overage_nusd_per_credit=None if shape.overage is None else usd_to_nusd(shape.overage),
+        metered=None if shape.metered is None else _meter(shape.metered),
+        holds=shape.holds,
+        hold_quantile=shape.hold_quantile,
+        hold_floor_tokens=shape.hold_floor,
     )
+
+
+def _meter(shape: MeteredShape) -> Meter:
+    return Meter(shape.input, shape.output, cache_read=shape.cache_read, cache_write=shape.cache_write)
 
 
 def _milli(credits_count: Decimal) -> int:

@@ -53,6 +53,9 @@ class Books:
 
 
 _GAUGES = {
+    "penstock_reservations_reaped": "Holds that this process closed after their deadline.",
+    "penstock_credits_overdraft": "Credits held or charged with no grant behind them, less what was covered since.",
+    "penstock_credits_owed": "Overdraft of plans that serve nothing past the balance, to be covered first.",
     "penstock_reservations_open": "Exchanges whose hold is open.",
     "penstock_reserved_credits": "Credits put aside by open holds.",
     "penstock_reservations_stale": "Open holds past their deadline; should be 0.",
@@ -162,6 +165,11 @@ class _LedgerCollector(Collector):
             "penstock_unpriced_requests", "Exchanges whose cost or baseline is not known.",
             {"provider": "provider", "model": "model"}, "unpriced", 1,
         )  # fmt: skip
+        yield self._counter(
+            "penstock_usage_unusable",
+            "Whole answers whose usage the provider did not report, or contradicted itself in.",
+            {"provider": "provider", "model": "model"}, "usage_unusable", 1,
+        )  # fmt: skip
         tokens = CounterMetricFamily("penstock_tokens", "Tokens, by model and bucket.", labels=("model", "bucket"))
         for model, *sums in self._books.totals(("model",), TOKEN_BUCKETS):
             for bucket, count in zip(TOKEN_BUCKETS, sums, strict=True):
@@ -265,6 +273,10 @@ class _LedgerCollector(Collector):
         milli = self._books.credits_milli()
         for name, text in (("granted", "Credits given."), ("expired", "Credits that ended unused.")):
             yield CounterMetricFamily(f"penstock_credits_{name}", text, value=milli[name] / 1000)
+        yield self._counter(
+            "penstock_overdraft_credits", "Credits charged beyond what was held for a request, by plan.",
+            {"plan": "plan"}, "excess_milli", 1000,
+        )  # fmt: skip
 
     def _counter(self, name: str, text: str, labels: dict[str, str], column: str, unit: float) -> Metric:
         family = CounterMetricFamily(name, text, labels=tuple(labels))

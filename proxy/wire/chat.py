@@ -39,6 +39,7 @@ class ChatRequest:
     wants_schema: bool
     has_images: bool
     has_audio: bool
+    images: int
     media_parts: int
     media_bytes: int
     """What images, audio and files weigh in the body: their tokens do not follow their size."""
@@ -80,6 +81,7 @@ def read(body: bytes) -> ChatRequest:
         wants_schema=check_response_format(fields.get("response_format")),
         has_images="image_url" in types,
         has_audio="input_audio" in types,
+        images=sum(part["type"] == "image_url" for part in media),
         media_parts=len(media),
         media_bytes=sum(_weight(part) for part in media),
     )

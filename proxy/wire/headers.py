@@ -12,8 +12,9 @@ STREAM: Headers = [EVENT_STREAM, (b"cache-control", b"no-cache"), (b"x-accel-buf
 
 def decimal(milli: int) -> bytes:
     """Return milli-units as a decimal number, ``2500`` as ``2.5``."""
-    whole, rest = divmod(milli, 1000)
-    return b"%d" % whole if rest == 0 else (b"%d.%03d" % (whole, rest)).rstrip(b"0")
+    sign = b"-" if milli < 0 else b""
+    whole, rest = divmod(abs(milli), 1000)
+    return b"%b%d" % (sign, whole) if rest == 0 else (b"%b%d.%03d" % (sign, whole, rest)).rstrip(b"0")
 
 
 def usd(nusd: int) -> bytes:

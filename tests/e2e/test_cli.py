@@ -75,7 +75,7 @@ def test_credits(books: Server):
 
     assert (granted.code, more.code, balance.code) == (0, 0, 0)
     assert granted.json()["available"] == 100
-    assert balance.json() == {"available": 100.5, "held": 0, "spent": 0, "expired": 0}
+    assert balance.json() == {"available": 100.5, "held": 0, "spent": 0, "expired": 0, "overdraft": 0}
 
 
 @pytest.mark.parametrize(

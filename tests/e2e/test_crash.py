@@ -123,7 +123,7 @@ def test_killed_workers_are_replaced_and_their_leases_returned(launch: Launch, t
 
     until(lambda: server.balance("leaseholder")["held"] == 0, "the open exchange is closed")
     assert server.ask("explain.charge", id=open_id)["outcome"] == "recovered"
-    assert server.balance("leaseholder") == {"available": 18, "held": 0, "spent": 2, "expired": 0}
+    assert server.balance("leaseholder") == {"available": 18, "held": 0, "spent": 2, "expired": 0, "overdraft": 0}
     assert [server.chat("Say hello", key).status_code for _ in range(19)] == [200] * 18 + [402]
     assert server.ask("ledger.verify")["ok"]
 

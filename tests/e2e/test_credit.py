@@ -36,7 +36,13 @@ def check_rush(server: Server, customer: str, model: str, *, granted: int, asked
     refused = next(answer for answer in answers if answer.status == 402)
     assert refused.json()["error"]["code"] == refused.json()["error"]["type"] == "insufficient_quota"
     assert refused.headers["x-should-retry"] == "false"
-    assert server.balance(customer) == {"available": rest, "held": 0, "spent": granted - rest, "expired": 0}
+    assert server.balance(customer) == {
+        "available": rest,
+        "held": 0,
+        "spent": granted - rest,
+        "expired": 0,
+        "overdraft": 0,
+    }
 
 
 @pytest.mark.parametrize(("model", "granted"), [("auto:simple", 60), ("auto:complex", 307)])
@@ -63,7 +69,7 @@ def test_last_credits_are_spent_whatever_requests_cost(shop: Server):
         statuses = [status(ask, model=model, messages=[{"role": "user", "content": "Say hello"}]) for model in models]
 
     assert statuses == [200, 200, 200, 402]
-    assert shop.balance("mixed") == {"available": 3, "held": 0, "spent": 21, "expired": 0}
+    assert shop.balance("mixed") == {"available": 3, "held": 0, "spent": 21, "expired": 0, "overdraft": 0}
 
 
 def status(ask: Callable[..., Any], **fields: Any) -> int:

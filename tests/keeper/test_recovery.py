@@ -247,3 +247,17 @@ def test_an_open_exchange_within_its_deadline_is_left_alone(tmp_path):
     assert list(found.books.state.holds) == ["x1"]
     found.close()
     worker.die()
+
+
+def test_a_metered_exchange_is_recovered_at_its_last_checkpoint():
+    """The charge so far, at most the hold; the call's name, so that its bill can be found."""
+    for so_far, charged in ((1_200, 1_200), (9_999, 3_000)):
+        checkpoint = mark("x1") | {"cr": so_far, "id": "call7"}
+        books = Ledger(*OPENING, held("x1", 3_000, plan="prepaid") | {"met": 1}, called("x1"), checkpoint)
+
+        record = recovery.close(books.state.holds["x1"], T0)
+        books.apply(record)
+
+        assert record["cr"] == charged
+        assert record["a"][-1]["id"] == "call7"
+        assert books.credits()["spent"] == charged

@@ -56,7 +56,7 @@ class FakeKeeper:
 async def aside(keeper: FakeKeeper, milli: int = NEED, customer: int = ACME, t: int = 0) -> str:
     """Put credits aside; say how it went."""
     try:
-        await put_aside(keeper.wallets, customer, milli, lambda: t)
+        await put_aside(keeper.wallets, customer, milli, lambda: t, "too little")
     except OutOfCredit:
         return "402"
     except Unavailable:
@@ -122,7 +122,9 @@ def test_the_keeper_s_no_is_402() -> None:
     keeper = FakeKeeper(0)
 
     with pytest.raises(OutOfCredit, match=r"needs 2\.5"):
-        asyncio.run(put_aside(keeper.wallets, ACME, 2_500, lambda: 0))
+        asyncio.run(
+            put_aside(keeper.wallets, ACME, 2_500, lambda: 0, "The credits do not cover this request: it needs 2.5.")
+        )
 
 
 def test_no_word_from_the_keeper_is_503_for_everybody_who_waits() -> None:
@@ -449,7 +451,7 @@ def test_a_stream_cannot_be_voided(desk: Desk) -> None:
     with pytest.raises(ForbiddenMove):
         ticket.void(7, "no")
 
-    ticket.mark(7, 10, 100, None)
+    ticket.mark(7, 10, 100, None, None)
     ticket.draining()
     settle(ticket)
 

@@ -1,0 +1,25 @@
+"""What a charge was burnt from, part by part, as it is stored beside it: what a reversal gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+Burnt = tuple[Any, ...]
+"""(grant, credits, cash they carried); or, of credits that no grant covered, (None, credits, dollars charged for them,
+price of one), with `OWED` behind it where they are owed instead of charged."""
+
+OWED = "owed"
+
+
+def revenue_nusd(burnt: Iterable[Any]) -> tuple[int, int]:
+    """Return what a charge earned from grants, and from credits that none covered."""
+    parts = list(burnt)
+    carried = sum(nusd for grant, _, nusd, *_ in parts if grant is not None)
+    usage = sum(nusd for grant, _, nusd, *_ in parts if grant is None)
+    return carried, usage
+
+
+def owed_milli(burnt: Iterable[Any]) -> int:
+    """Return how much of a charge was owed."""
+    return sum(milli for _, milli, *rest in burnt if OWED in rest)

@@ -1,1 +1,0 @@
-"""The benchmarks' own parts that could break without anybody noticing: no figure is taken here."""
