@@ -44,6 +44,12 @@ check: setup  ## format, lint, types, imports, shape
 conformance: setup  ## the pricing brief's 72 rows: pass, fail or open
 	@$(BIN)/python -m tests.conformance
 
+bench: setup  ## Penstock beside LiteLLM, nginx and others, about 15 minutes; renews docs/performance.md
+	@$(BIN)/python -m benchmarks.compare
+
+check-perf: setup  ## instructions per request against the figure in benchmarks/instructions.json
+	@$(BIN)/python -m benchmarks.instructions
+
 bench-quick: setup  ## a minute beside nginx: overhead, judged by ratios
 	@$(BIN)/python -m benchmarks.quick
 
@@ -51,7 +57,7 @@ format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix-only .
 
 clean:  ## remove the environment and every cache; data stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist benchmarks/.peers
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run demo test test-full check conformance bench-quick format clean
+.PHONY: help setup run demo test test-full check conformance bench bench-quick check-perf format clean

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+SETTLE_STEP_S, SETTLE_S_MAX = 0.2, 3.0
+IDLE_SHARE_MAX = 0.1
+"""Two ticks of the clock in a step: timers and a scrape of metrics, no backlog."""
 
 
 def _stat(pid: int) -> list[str]:
@@ -32,14 +36,14 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_s(root: int) -> float:
-    """Return the user and system seconds of a process tree so far."""
+    """Return the user and system seconds of a process tree so far, those of children that ended included."""
     ticks = 0
     for pid in tree(root):
         try:
             fields = _stat(pid)
         except OSError:
             continue
-        ticks += int(fields[11]) + int(fields[12])
+        ticks += sum(int(each) for each in fields[11:15])  # user and system, its own and of waited-for children
     return ticks / TICKS_PER_S
 
 
@@ -52,3 +56,22 @@ def resident_mib(root: int) -> float:
         except OSError:
             continue
     return pages * PAGE_BYTES / 2**20
+
+
+def settled_cpu_s(root: int) -> float:
+    """Return the same once the tree has nothing left to do: work that was put off counts too. Waits 3 s at most."""
+    deadline, before = time.monotonic() + SETTLE_S_MAX, cpu_s(root)
+    while True:
+        time.sleep(SETTLE_STEP_S)
+        now = cpu_s(root)
+        if now - before <= IDLE_SHARE_MAX * SETTLE_STEP_S or time.monotonic() >= deadline:
+            return now
+        before = now
+
+
+def system_cpu_s() -> tuple[float, float]:
+    """Return the machine's seconds so far: (busy, stolen by its host), all cores together."""
+    user, nice, system, _idle, _wait, irq, soft, steal = (
+        int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + irq + soft) / TICKS_PER_S, steal / TICKS_PER_S

@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,33 @@ def read(path: Path, start: Position, *, end_offset: int | None = None) -> Itera
             record, chain = _decode(path, offset, line, chain)
             offset += len(line)
             yield Line(record, Position(offset, chain))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records read back in order, with the position after the last."""
+
+    records: list[Record]
+    after: Position
+
+
+def read_batch(path: Path, start: Position, *, records_max: int) -> Batch:
+    """Return the next whole records of `path` from `start`, at most `records_max`; none at the torn tail.
+
+    Raises:
+        JournalCorrupt: a whole line whose checksum, JSON or chain is wrong.
+    """
+    records, offset, chain = [], start.offset, start.chain
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in islice(file, records_max):
+            if not line.endswith(b"\n"):
+                _check_torn(path, offset, line)
+                break
+            record, chain = _decode(path, offset, line, chain)
+            records.append(record)
+            offset += len(line)
+    return Batch(records, Position(offset, chain))
 
 
 def _check_torn(path: Path, offset: int, tail: bytes) -> None:

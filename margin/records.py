@@ -5,7 +5,8 @@ Short keys, because every exchange writes two records: ``k`` kind, ``x`` exchang
 nano-dollars. A field that is unknown is absent or null, never 0.
 
 Workers write *held* with the first call inside it, *called* for each further one, *mark*, *settled*, *void*. The keeper
-writes everything else, and the same *settled* and *void* for exchanges whose worker died.
+writes everything else, and the same *settled* and *void* for exchanges whose worker died. What somebody asked it to do
+carries ``by``: who that was.
 """
 
 from __future__ import annotations
@@ -170,7 +171,10 @@ def reversed_charge(
 
 
 def configured(*, t: int, version: str, before: str | None, diff: list[list[Any]]) -> Record:
-    """The configuration from here on, for the audit; `diff` lists [path, before, after], secrets redacted."""
+    """The configuration from here on, for the trail; `diff` lists [path, before, after], secrets redacted.
+
+    Against nothing at the first start, so that the values at any moment are the sum of what was written.
+    """
     return {"k": "configured", "t": t, "version": version, "before": before, "diff": diff}
 
 

@@ -91,20 +91,16 @@ class Books:
         start = self.state.journals.get(path.name, Position())
         if path.stat().st_size <= start.offset:
             return []
-        lines = []
-        for line in journal.read(path, start):
-            lines.append(line)
-            if len(lines) == records_max:
-                break
-        if not lines:
+        batch = journal.read_batch(path, start, records_max=records_max)
+        if not batch.records:
             return []
-        end = lines[-1].after
         _sync_file(path)
-        self.journal.append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end.offset))
-        for line in lines:
-            fold.apply(self.state, line.record, self.effects, journal=path.name)
-        self.state.put_journal(path.name, end)
-        return [line.record for line in lines]
+        end = batch.after.offset
+        self.journal.append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end))
+        for record in batch.records:
+            fold.apply(self.state, record, self.effects, journal=path.name)
+        self.state.put_journal(path.name, batch.after)
+        return batch.records
 
     def commit(self) -> None:
         """Store everything applied so far in one transaction, after the journal that explains it is on disk."""

@@ -9,7 +9,6 @@ under the one charge.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -69,7 +68,7 @@ def _called(state: State, record: Record, effects: Effects, _: str) -> None:
     if hold is None:
         effects.refused.append((record["x"], "called without a hold"))
         return
-    state.put_hold(replace(hold, call=record))
+    state.put_hold(hold._replace(call=record))
 
 
 def _mark(state: State, record: Record, effects: Effects, _: str) -> None:
@@ -77,7 +76,7 @@ def _mark(state: State, record: Record, effects: Effects, _: str) -> None:
     if hold is None:
         effects.refused.append((record["x"], "marked without a hold"))
         return
-    state.put_hold(replace(hold, mark=record))
+    state.put_hold(hold._replace(mark=record))
 
 
 def _void(state: State, record: Record, effects: Effects, _: str) -> None:
@@ -186,31 +185,26 @@ def _book(
          record["o"], last["p"], last["d"], last["m"], record["cr"], revenue_credits + revenue_usage, cost,
          record["base"], saving, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
     )  # fmt: skip
-    row = RollupKey(
-        day(t),
-        hold.customer,
-        hold.plan,
-        hold.charge_tier,
-        hold.served_tier,
-        last["p"],
-        last["m"],
-        record["o"],
-    )
+    row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, last["p"], last["m"],
+                    record["o"])  # fmt: skip
     effects.add(
         row, requests=1, credits_milli=record["cr"],
         input=usage.get("input", 0), cache_read=usage.get("cache_read", 0),
         cache_write=usage.get("cache_write_5m", 0) + usage.get("cache_write_1h", 0),
         output=usage.get("output", 0) + usage.get("reasoning", 0),
         revenue_credits_nusd=revenue_credits, revenue_usage_nusd=revenue_usage,
+        **_saved(record["base"], saving),
     )  # fmt: skip
     if record["o"] == "ok" and lines and last["kind"] == "estimated":
         effects.add(row, usage_unusable=1)
-    if saving is None or record["base"] is None:
-        effects.add(row, unpriced=1)
-    else:
-        effects.add(row, baseline_nusd=record["base"], saving_routing_nusd=saving)
-        if saving < 0:
-            effects.add(row, saving_negative_nusd=-saving)
+
+
+def _saved(baseline: int | None, saving: int | None) -> dict[str, int]:
+    """Return the rollup's sums of what an exchange saved; an unknown saving is counted, not guessed."""
+    if saving is None or baseline is None:
+        return {"unpriced": 1}
+    found = {"baseline_nusd": baseline, "saving_routing_nusd": saving}
+    return found if saving >= 0 else found | {"saving_negative_nusd": -saving}
 
 
 STEPS: dict[str, Callable[[State, Record, Effects, str], None]] = {

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from margin.ledger import ending, exchanges, reversing
+from margin.ledger import ending, exchanges, reversing, trail
 from margin.ledger.corrections import corrected, reconciled
 from margin.ledger.grants import NEVER_T, PRIORITY_INCLUDED, Grant
 from margin.ledger.overdrafts import cover
@@ -29,7 +29,10 @@ def apply(state: State, record: Record, effects: Effects, *, journal: str) -> No
     """
     step = _STEPS.get(record["k"])
     if step is not None:
+        refused = len(effects.refused)
         step(state, record, effects)
+        if record["k"] in trail.KINDS and len(effects.refused) == refused:
+            effects.trail.append(trail.row(record))
         return
     exchange_step = exchanges.STEPS.get(record["k"])
     if exchange_step is not None:
@@ -184,6 +187,16 @@ def _include(state: State, customer: Customer, t: int, effects: Effects) -> Cust
     return after
 
 
+def _configured(state: State, record: Record, _: Effects) -> None:
+    for path, _before, after in record["diff"]:
+        if after is None:
+            state.configuration.pop(path, None)
+        else:
+            state.configuration[path] = after
+    state.configuration_version = record["version"]
+    state.changed.add(("configuration", ""))
+
+
 _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "sellbook": _sellbook,
     "customer": _customer,
@@ -191,6 +204,7 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "key": _key,
     "key_revoked": _key_revoked,
     "grant": _grant,
+    "configured": _configured,
     "tick": _tick,
     "corrected": corrected,
     "reconciled": reconciled,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 CREDIT = "CREDIT"
 """Commodity in milli-credits."""
@@ -14,8 +14,11 @@ NOBODY = 0
 """The customer number of accounts that belong to the house."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+# Legs, rollup keys and holds are named tuples: each exchange makes a handful, and a frozen dataclass takes thrice as
+# long to make and to hash.
+
+
+class Leg(NamedTuple):
     """One entry: an amount on an account of a customer. Debit is positive."""
 
     customer: int
@@ -36,8 +39,8 @@ class Txn:
     def __post_init__(self) -> None:
         """Refuse to exist unbalanced."""
         totals: dict[str, int] = {}
-        for leg in self.legs:
-            totals[leg.commodity] = totals.get(leg.commodity, 0) + leg.amount
+        for _, _, commodity, amount in self.legs:
+            totals[commodity] = totals.get(commodity, 0) + amount
         assert not any(totals.values()), f"{self.kind} {self.key} does not balance: {totals}"
 
 
@@ -57,8 +60,7 @@ def pair(
     return (Leg(customer, to, commodity, amount), Leg(giver, from_, commodity, -amount))
 
 
-@dataclass(frozen=True, slots=True)
-class RollupKey:
+class RollupKey(NamedTuple):
     """A day of one customer on one plan, by tier, by who served and how it ended. Empty strings: not a request."""
 
     day: str
@@ -102,6 +104,9 @@ class Effects:
     refused: list[tuple[str, str]] = field(default_factory=list)
     """(exchange, why) of records that had no effect, such as a second settlement. Counted, never silent."""
 
+    trail: list[tuple[int, str, str, str]] = field(default_factory=list)
+    """Deliberate changes, as `margin.ledger.trail.row` writes them."""
+
     def post(self, key: str, kind: str, t: int, *legs: Leg) -> None:
         """Add a transaction unless it moves nothing."""
         if legs:
@@ -110,6 +115,9 @@ class Effects:
 
     def add(self, key: RollupKey, **sums: int) -> None:
         """Add to one rollup row."""
-        row = self.rollup.setdefault(key, {})
+        row = self.rollup.get(key)
+        if row is None:
+            self.rollup[key] = sums
+            return
         for name, amount in sums.items():
             row[name] = row.get(name, 0) + amount

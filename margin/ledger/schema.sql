@@ -13,18 +13,18 @@ CREATE TRIGGER IF NOT EXISTS entries_are_final BEFORE UPDATE ON entries
 CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries are never deleted'); END;
 
--- One row per charged exchange, with its decision record; cost lines stand under it.
+-- One row per charged exchange, with its decision record; cost lines stand under it. Both lie in the order they came in:
+-- in the order of their keys (WITHOUT ROWID) rows this long would make a tree four times as big and twice as deep.
 CREATE TABLE IF NOT EXISTS charges (
-    x TEXT PRIMARY KEY, t INTEGER NOT NULL, customer INTEGER NOT NULL, key TEXT NOT NULL, plan TEXT NOT NULL,
+    x TEXT NOT NULL PRIMARY KEY, t INTEGER NOT NULL, customer INTEGER NOT NULL, key TEXT NOT NULL, plan TEXT NOT NULL,
     plan_version TEXT NOT NULL, charge_tier TEXT NOT NULL, served_tier TEXT NOT NULL, outcome TEXT NOT NULL,
     provider TEXT NOT NULL, deployment TEXT NOT NULL, model TEXT NOT NULL, credits_milli INTEGER NOT NULL,
     revenue_nusd INTEGER NOT NULL, cost_nusd INTEGER, baseline_nusd INTEGER, saving_nusd INTEGER,
-    decision TEXT NOT NULL, burnt TEXT NOT NULL) WITHOUT ROWID;
+    decision TEXT NOT NULL, burnt TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cost_lines (
     x TEXT NOT NULL, n INTEGER NOT NULL, t INTEGER NOT NULL, customer INTEGER NOT NULL, provider TEXT NOT NULL,
     deployment TEXT NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL, call_id TEXT, status INTEGER, usage TEXT,
-    card TEXT, cost_nusd INTEGER, PRIMARY KEY (x, n)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS cost_lines_by_call ON cost_lines (call_id);
+    card TEXT, cost_nusd INTEGER, PRIMARY KEY (x, n));
 -- What corrections put in the place of cost lines: the highest revision is how a line stands today.
 CREATE TABLE IF NOT EXISTS corrections (
     x TEXT NOT NULL, n INTEGER NOT NULL, revision INTEGER NOT NULL, t INTEGER NOT NULL, kind_before TEXT NOT NULL,
@@ -74,4 +74,11 @@ CREATE INDEX IF NOT EXISTS grants_by_customer ON grants (customer, seq);
 CREATE TABLE IF NOT EXISTS journals (
     name TEXT PRIMARY KEY, folded_bytes INTEGER NOT NULL, chain TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS holds (x TEXT PRIMARY KEY, hold TEXT NOT NULL) WITHOUT ROWID;
+-- Who changed what; see margin.ledger.trail.
+CREATE TABLE IF NOT EXISTS trail (
+    id INTEGER PRIMARY KEY, t INTEGER NOT NULL, kind TEXT NOT NULL, by TEXT NOT NULL, content TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS trail_is_final BEFORE UPDATE ON trail
+    BEGIN SELECT RAISE(ABORT, 'the trail is never changed'); END;
+CREATE TRIGGER IF NOT EXISTS trail_stays BEFORE DELETE ON trail
+    BEGIN SELECT RAISE(ABORT, 'the trail is never deleted'); END;
 CREATE TABLE IF NOT EXISTS refused (id INTEGER PRIMARY KEY, subject TEXT NOT NULL, why TEXT NOT NULL);

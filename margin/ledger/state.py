@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from margin.journal import Position
 from margin.ledger.grants import NEVER_T, Grant
@@ -44,8 +44,7 @@ class Key:
     revoked_t: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """An open exchange: credits put aside, and what is known of its calls so far."""
 
     x: str
@@ -122,6 +121,9 @@ class State:
     plans: dict[str, Terms] = field(default_factory=dict)
     default_plan: str = ""
     sellbook_version: str = ""
+    configuration_version: str = ""
+    configuration: dict[str, Any] = field(default_factory=dict)
+    """What the configuration last said, by dotted path, secrets redacted: what the next one is compared with."""
     customers: dict[int, Customer] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)

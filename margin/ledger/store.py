@@ -16,13 +16,14 @@ import orjson
 
 from margin.journal import Position
 from margin.ledger.grants import Grant
-from margin.ledger.postings import ROLLUP_SUMS, Effects, Leg
+from margin.ledger.postings import ROLLUP_SUMS, Effects, RollupKey
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 5
+FORMAT = 7
 
-_ROLLUP_KEY = ("day", "customer", "plan", "charge_tier", "served_tier", "provider", "model", "outcome")
+ACCOUNTS_REMEMBERED = 100_000
+"""Numbers of accounts kept in memory, some 20 MB: those of ten thousand customers. Others are looked up again."""
 
 
 _TRACES = """SELECT EXISTS (SELECT 1 FROM txns WHERE key = ?) OR EXISTS (SELECT 1 FROM charges WHERE x = ?)
@@ -70,11 +71,15 @@ class Store:
         except sqlite3.DatabaseError as error:
             raise LedgerFormat(f"{path} is not a ledger: {error}") from error
         self._accounts: dict[tuple[int, str, str], int] = {}
-        self._read_accounts()
+        self._last_txn = 0
+        self._stored_holds: set[str] = set()
+        self._recall()
 
-    def _read_accounts(self) -> None:
-        rows = self.db.execute("SELECT id, customer, name, commodity FROM accounts")
-        self._accounts = {(customer, name, commodity): number for number, customer, name, commodity in rows}
+    def _recall(self) -> None:
+        """Read what is known of the file between two writes."""
+        self._accounts.clear()
+        self._last_txn = self.db.execute("SELECT COALESCE(MAX(id), 0) FROM txns").fetchone()[0]
+        self._stored_holds = {x for (x,) in self.db.execute("SELECT x FROM holds")}
 
     def close(self) -> None:
         """Close the file."""
@@ -114,33 +119,43 @@ class Store:
         except BaseException:
             if self.db.in_transaction:  # on some errors SQLite has rolled back by itself
                 self.db.execute("ROLLBACK")
-            self._read_accounts()  # those that the batch opened are gone
+            self._recall()  # the batch's accounts, numbers and holds are gone
             raise
         state.changed.clear()
         state.used_up.clear()
 
     def _write_entries(self, effects: Effects) -> None:
-        entries, balances = [], dict[int, int]()
-        for txn in effects.txns:
-            cursor = self.db.execute("INSERT INTO txns (key, kind, t) VALUES (?, ?, ?)", (txn.key, txn.kind, txn.t))
+        txns, entries, balances = [], [], dict[int, int]()
+        for id_, txn in enumerate(effects.txns, start=self._last_txn + 1):
+            txns.append((id_, txn.key, txn.kind, txn.t))
             for leg in txn.legs:
-                account = self._account(leg)
-                entries.append((cursor.lastrowid, account, leg.amount))
+                account = self._account(leg[:3])
+                entries.append((id_, account, leg.amount))
                 balances[account] = balances.get(account, 0) + leg.amount
+        self._last_txn += len(txns)
+        self.db.executemany("INSERT INTO txns VALUES (?, ?, ?, ?)", txns)
         self.db.executemany("INSERT INTO entries (txn, account, amount) VALUES (?, ?, ?)", entries)
         self.db.executemany(
             "UPDATE accounts SET balance = balance + ? WHERE id = ?",
             [(amount, account) for account, amount in balances.items()],
         )
 
-    def _account(self, leg: Leg) -> int:
-        key = (leg.customer, leg.account, leg.commodity)
+    def _account(self, key: tuple[int, str, str]) -> int:
         found = self._accounts.get(key)
         if found is None:
-            cursor = self.db.execute("INSERT INTO accounts (customer, name, commodity) VALUES (?, ?, ?)", key)
-            assert cursor.lastrowid is not None
-            found = self._accounts[key] = cursor.lastrowid
+            if len(self._accounts) >= ACCOUNTS_REMEMBERED:
+                self._accounts.clear()
+            found = self._accounts[key] = self._find_account(key)
         return found
+
+    def _find_account(self, key: tuple[int, str, str]) -> int:
+        query = "SELECT id FROM accounts WHERE customer = ? AND name = ? AND commodity = ?"
+        found = self.db.execute(query, key).fetchone()
+        if found is not None:
+            return int(found[0])
+        cursor = self.db.execute("INSERT INTO accounts (customer, name, commodity) VALUES (?, ?, ?)", key)
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
 
     def _write_rows(self, effects: Effects) -> None:
         self._insert("charges", effects.charges, 19)
@@ -148,16 +163,14 @@ class Store:
         self._insert("corrections", effects.corrections, 13)
         self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)
         self._insert("reversals", effects.reversals, 6)
+        self.db.executemany("INSERT INTO trail (t, kind, by, content) VALUES (?, ?, ?, ?)", effects.trail)
         self.db.executemany("INSERT INTO refused (subject, why) VALUES (?, ?)", effects.refused)
-        columns = ", ".join((*_ROLLUP_KEY, *ROLLUP_SUMS))
-        marks = ", ".join("?" * (len(_ROLLUP_KEY) + len(ROLLUP_SUMS)))
+        columns = ", ".join((*RollupKey._fields, *ROLLUP_SUMS))
+        marks = ", ".join("?" * (len(RollupKey._fields) + len(ROLLUP_SUMS)))
         added = ", ".join(f"{name} = {name} + excluded.{name}" for name in ROLLUP_SUMS)
         self.db.executemany(
             f"INSERT INTO rollup ({columns}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {added}",  # noqa: S608 - our names
-            [
-                (*(getattr(key, name) for name in _ROLLUP_KEY), *(sums.get(name, 0) for name in ROLLUP_SUMS))
-                for key, sums in effects.rollup.items()
-            ],
+            [(*key, *(sums.get(name, 0) for name in ROLLUP_SUMS)) for key, sums in effects.rollup.items()],
         )
 
     def _insert(self, table: str, rows: Iterable[tuple[Any, ...]], width: int) -> None:
@@ -167,6 +180,9 @@ class Store:
         for kind, name in state.changed:
             if kind == "plans":
                 self._write_plans(state)
+            elif kind == "configuration":
+                content = {"version": state.configuration_version, "values": state.configuration}
+                self._set_meta("configuration", orjson.dumps(content).decode())
             elif kind == "customer":
                 values = _values(state.customers[name])
                 self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
@@ -195,11 +211,13 @@ class Store:
         self.db.execute(f"INSERT OR REPLACE INTO grants VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608
 
     def _write_hold(self, hold: Hold | None, name: str) -> None:
-        if hold is None:
-            self.db.execute("DELETE FROM holds WHERE x = ?", (name,))
-        else:
-            content = orjson.dumps(_plain(hold)).decode()
+        if hold is not None:
+            content = orjson.dumps(hold._asdict()).decode()
             self.db.execute("INSERT OR REPLACE INTO holds VALUES (?, ?)", (name, content))
+            self._stored_holds.add(name)
+        elif name in self._stored_holds:  # most open and close within one batch and were never stored
+            self.db.execute("DELETE FROM holds WHERE x = ?", (name,))
+            self._stored_holds.remove(name)
 
     # ---- what was used ----------------------------------------------------------------------------------------------
 
@@ -227,6 +245,10 @@ class Store:
         """Return the fold's memory as of the last batch."""
         state = State(history=self)
         self._read_plans(state)
+        configuration = self._meta("configuration")
+        if configuration is not None:
+            content = orjson.loads(configuration)
+            state.configuration_version, state.configuration = content["version"], content["values"]
         for row in self.db.execute("SELECT * FROM customers"):
             state.put_customer(Customer(*row))
         for id_, digest, number, scopes, created_t, revoked_t in self.db.execute("SELECT * FROM keys"):
@@ -256,5 +278,5 @@ def _values(row: Customer | Grant) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in row.__slots__)
 
 
-def _plain(value: Hold | Terms) -> dict[str, Any]:
+def _plain(value: Terms) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}

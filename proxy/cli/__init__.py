@@ -10,6 +10,7 @@ import click
 import proxy
 from proxy.cli import (
     books,
+    changes,
     check,
     completion,
     corrections,
@@ -40,4 +41,5 @@ for command in (
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)
+books.ledger.add_command(changes.changes)
 books.ledger.add_command(corrections.reverse)

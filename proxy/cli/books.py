@@ -25,7 +25,7 @@ def report() -> None:
 def margin(since: str | None, config: Path, as_json: bool) -> None:
     """Cost, revenue, margin and savings by customer; the biggest loss first."""
     if since is not None:
-        _check_day(since)
+        check_day(since)
     found = keeper(config, "report.margin", {"since": since})
     if as_json:
         print_json(found)
@@ -33,7 +33,8 @@ def margin(since: str | None, config: Path, as_json: bool) -> None:
     console().print(margin_table(found))
 
 
-def _check_day(text: str) -> None:
+def check_day(text: str) -> None:
+    """End the command when a text is no day."""
     try:
         datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:

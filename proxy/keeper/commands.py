@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
-from margin.ledger import books, questions, verify
+from margin.ledger import books, questions, trail, verify
 from margin.ledger.questions import MarginRow
 from proxy.identity import SCOPES
 from proxy.keeper import credits
+from proxy.keeper.changes import ledger_changes
 from proxy.keeper.office import NS, Office, UnknownName
 from proxy.keeper.reconciling import ledger_reconcile
 from proxy.keeper.refusing import Args, Refused
-from proxy.keeper.words import check_name, iso
+from proxy.keeper.words import check_name, day, iso
 
 
 def keys_create(office: Office, args: Args) -> Any:
@@ -75,19 +75,9 @@ def report_margin(office: Office, args: Args) -> Any:
     """Report cost, revenue, margin and savings by customer, from the rollup only."""
     office.tick()
     with questions.snapshot(office.books.store.db) as db:
-        rows = questions.margin_by_customer(db, since_day=_day(args.get("since")))
+        rows = questions.margin_by_customer(db, since_day=day(args.get("since")))
     customers = [{"customer": office.directory.name(row.customer or 0)} | _margin(row) for row in rows]
     return {"customers": customers, "total": _margin(questions.total(rows))}
-
-
-def _day(since: str | None) -> str:
-    """Return the first day of a report as the rollup writes it; of none, a text before every day."""
-    if since is None:
-        return ""
-    try:
-        return date.fromisoformat(since).isoformat()
-    except ValueError:
-        raise Refused(f'"{since}" is no day; write it like 2026-11-20') from None
 
 
 def _margin(row: MarginRow) -> dict[str, Any]:
@@ -136,18 +126,22 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     "credits.balance": credits.balance,
     "ledger.reverse": credits.reverse,
     "report.margin": report_margin,
+    "ledger.changes": ledger_changes,
     "ledger.verify": ledger_verify,
     "ledger.reconcile": ledger_reconcile,
     "explain.charge": explain_charge,
 }
 
 
-def perform(office: Office, name: str, args: Args) -> dict[str, Any]:
-    """Run one command; the answer is ``{"result": …}`` or ``{"refused": sentence}``."""
+def perform(office: Office, name: str, args: Args, *, by: str) -> dict[str, Any]:
+    """Run one command for whoever asks (`by`); the answer is ``{"result": …}`` or ``{"refused": sentence}``."""
     command = COMMANDS.get(name)
     if command is None:
         return {"refused": f"the server knows no command {name}; is it of another version?"}
+    office.acting = by
     try:
         return {"result": command(office, args)}
     except (Refused, UnknownName) as error:
         return {"refused": str(error)}
+    finally:
+        office.acting = trail.KEEPER

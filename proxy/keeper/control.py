@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,8 @@ from typing import Any
 import orjson
 
 from proxy.keeper.commands import perform
-from proxy.keeper.dead import dead_journals
-from proxy.keeper.office import Lock, LockHeld, Office
+from proxy.keeper.lock import Lock, LockHeld, dead_journals
+from proxy.keeper.office import Office
 from proxy.settings import Settings
 
 SOCKET_NAME = "control.sock"
@@ -33,6 +35,18 @@ def socket_address(data_dir: Path) -> tuple[str, int]:
     """
     folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     return f"/proc/self/fd/{folder}/{SOCKET_NAME}", folder
+
+
+def account(uid: int) -> str:
+    """Return who asks, as the trail names it: an account of this machine."""
+    return f"uid {uid}"
+
+
+def peer(writer: asyncio.StreamWriter) -> str:
+    """Return who is at the other end of a control connection; the kernel says, not the peer."""
+    line = writer.get_extra_info("socket")
+    _, uid, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return account(uid)
 
 
 def ask(settings: Settings, command: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +107,7 @@ def _ask_here(settings: Settings, command: str, args: dict[str, Any]) -> dict[st
         office = Office(settings)
         try:
             office.recover(dead_journals(office.books.folder, wait_s=0))
-            return perform(office, command, args)
+            return perform(office, command, args, by=account(os.getuid()))
         finally:
             office.close()
     finally:

@@ -6,7 +6,6 @@ returns what workers must hear of.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections import Counter
@@ -17,13 +16,14 @@ from typing import Any
 import proxy
 from margin import records
 from margin.journal import Position
-from margin.ledger import books
+from margin.ledger import books, trail
 from margin.ledger.books import Books
 from margin.ledger.grants import PRIORITY
 from margin.ledger.state import Key
 from margin.money import usd_to_nusd
 from margin.sellbook import SellBook
 from proxy import identity
+from proxy import settings as configuration
 from proxy.keeper import recovery
 from proxy.keeper.directory import Directory
 from proxy.keeper.lending import Lending
@@ -38,41 +38,8 @@ REAP_AFTER_NS = 30 * NS
 Change = dict[str, Any]
 
 
-class LockHeld(Exception):
-    """Another process keeps this folder."""
-
-
 class UnknownName(Exception):
     """No customer, key or plan of that name; the text says which."""
-
-
-class Lock:
-    """`flock` on `keeper.lock`: whoever holds it is the keeper. The kernel lets go of it when its process dies."""
-
-    def __init__(self, data_dir: Path) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(data_dir / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def acquire(self, wait_s: float) -> None:
-        """Take the lock, trying for `wait_s`.
-
-        Raises:
-            LockHeld: somebody else has it.
-        """
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise LockHeld("another process keeps this data folder") from None
-                time.sleep(0.02)
-            else:
-                return
-
-    def release(self) -> None:
-        """Let go."""
-        os.close(self._fd)
 
 
 class Office:
@@ -91,6 +58,8 @@ class Office:
         self.lending = Lending()
         self.on_record: Callable[[dict[str, Any]], None] = lambda _: None
         """Called for each record of a worker as it is folded: what metrics are made of."""
+        self.acting = trail.KEEPER
+        """Who asks for what is being done: an account of this machine, a key, or the keeper itself."""
         self._changes: list[Change] = []
         self.reaped = 0
         """Holds closed because their deadline had passed."""
@@ -99,6 +68,8 @@ class Office:
         """Versions of plans that spend from leases: what a hold's worker went by, also around a reload."""
         self._last_number = max([0, *self.directory.numbers(), *self.books.state.customers])
         is_new = not self.books.state.sellbook_version
+        if serving:
+            self._note_configuration(settings)
         if serving or is_new:
             self._adopt_sellbook(settings.sellbook)
             self._open_sandbox_customers()
@@ -120,13 +91,21 @@ class Office:
     def adopt(self, settings: Settings, changes: Sequence[Changed]) -> None:
         """Go on under another configuration; who changed what from what to what is journalled."""
         diff = [[each.path, each.before, each.after] for each in changes]
-        record = records.configured(t=time.time_ns(), version=settings.version, before=self.settings.version, diff=diff)
-        self.settings = settings
-        self._do(record)
+        before, self.settings = self.settings.version, settings
+        self._do(records.configured(t=time.time_ns(), version=settings.version, before=before, diff=diff))
         self._adopt_sellbook(settings.sellbook)
         # Whoever is on a plan that is gone goes by the default one until it is moved; its worker must know.
         gone = [each.number for each in self.books.state.customers.values() if each.plan not in settings.sellbook.plans]
         self._changes += [self._customer_change(number) for number in gone]
+
+    def _note_configuration(self, settings: Settings) -> None:
+        """Journal what changed while nobody served; at the first start, everything."""
+        state = self.books.state
+        changed = configuration.difference_of(state.configuration, configuration.effective(settings))
+        if changed or state.configuration_version != settings.version:
+            before = state.configuration_version or None
+            diff = [[each.path, each.before, each.after] for each in changed]
+            self._do(records.configured(t=time.time_ns(), version=settings.version, before=before, diff=diff))
 
     def _adopt_sellbook(self, book: SellBook) -> None:
         self._enforcing |= {plan.version for plan in book.plans.values() if plan.credits.enforce == "hard"}
@@ -158,7 +137,7 @@ class Office:
                 self.grant(name, milli, paid_nusd=usd_to_nusd(wanted.paid_usd), expires_t=None, id_=id_)
 
     def _do(self, record: dict[str, Any]) -> None:
-        self.books.record(record)
+        self.books.record(record | {"by": self.acting})
         self.books.commit()
 
     def open_customer(self, name: str, plan: str | None = None) -> int:

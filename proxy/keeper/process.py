@@ -19,8 +19,8 @@ from pathlib import Path
 from margin.ledger.books import journal_dir
 from proxy import settings as configuration
 from proxy.keeper import sandbox
-from proxy.keeper.dead import dead_journals
-from proxy.keeper.office import Lock, LockHeld, Office
+from proxy.keeper.lock import Lock, LockHeld, dead_journals
+from proxy.keeper.office import Office
 from proxy.keeper.server import KeeperServer, Sockets, StartFailed
 from proxy.keeper.workers import listen
 from proxy.settings import Settings

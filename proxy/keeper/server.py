@@ -20,7 +20,7 @@ from margin.ledger import questions
 from margin.ledger.books import BATCH_RECORDS_MAX
 from proxy import settings as configuration
 from proxy.keeper.commands import perform
-from proxy.keeper.control import SOCKET_NAME, socket_address
+from proxy.keeper.control import SOCKET_NAME, peer, socket_address
 from proxy.keeper.crew import Crew
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 from proxy.keeper.listener import MetricsListener
@@ -204,13 +204,13 @@ class KeeperServer:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = Frames(reader, writer)
         async for message in frames.receive():
-            frames.send(await self._perform(message))
+            frames.send(await self._perform(message, peer(writer)))
             break
         await frames.close()
 
-    async def _perform(self, message: Message) -> Message:
+    async def _perform(self, message: Message, by: str) -> Message:
         try:
-            answer = perform(self.office, message["command"], message["args"])
+            answer = perform(self.office, message["command"], message["args"], by=by)
         except Exception:
             # A bug in one command must not take the keeper, or leave who asked without a word.
             log.exception("the command %s failed", message["command"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 
 from proxy.identity import is_name
 from proxy.keeper.office import NS
@@ -24,3 +25,13 @@ def in_credits(milli: int) -> int | float:
 def iso(t: int) -> str:
     """Write a moment in UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t // NS))
+
+
+def day(since: str | None) -> str:
+    """Return the first day of a report as the rollup writes it; of none, a text before every day."""
+    if since is None:
+        return ""
+    try:
+        return date.fromisoformat(since).isoformat()
+    except ValueError:
+        raise Refused(f'"{since}" is no day; write it like 2026-11-20') from None

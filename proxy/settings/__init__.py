@@ -7,7 +7,7 @@ Reading order: `settings` (what comes out), `values` (its parts), `shape` (what 
 from typing import Any
 
 from margin.sellbook import TIERS, Tier
-from proxy.settings.changes import Changed, difference, effective, fixed_changes
+from proxy.settings.changes import Changed, difference, difference_of, effective, fixed_changes
 from proxy.settings.entries import Entry
 from proxy.settings.loading import load
 from proxy.settings.problems import Problem, SettingsError
@@ -47,6 +47,7 @@ __all__ = [
     "Tier",
     "Timeouts",
     "difference",
+    "difference_of",
     "effective",
     "files",
     "fixed_changes",

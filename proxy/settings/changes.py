@@ -1,6 +1,6 @@
 """What lies between two configurations: for the audit, and for who may swap one for the other."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,9 +33,17 @@ def effective(settings: Settings) -> tuple[Entry, ...]:
 
 def difference(old: Settings, new: Settings) -> tuple[Changed, ...]:
     """Return every value that differs, by path; where it stands and where it came from do not count."""
-    before, after = ({entry.path: entry.value for entry in found.entries} for found in (old, new))
+    before = {entry.path: entry.value for entry in old.entries}
+    return difference_of(before, new.entries, besides=_secrets(old, new))
+
+
+def difference_of(
+    before: Mapping[str, Any], entries: tuple[Entry, ...], *, besides: Collection[str] = ()
+) -> tuple[Changed, ...]:
+    """Return what differs from values by path, and the paths `besides`. A secret that was replaced looks the same."""
+    after = {entry.path: entry.value for entry in entries}
     moved = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    return tuple(Changed(path, before.get(path), after.get(path)) for path in sorted(moved | _secrets(old, new)))
+    return tuple(Changed(path, before.get(path), after.get(path)) for path in sorted(moved.union(besides)))
 
 
 def _secrets(old: Settings, new: Settings) -> set[str]:

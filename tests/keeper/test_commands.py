@@ -33,7 +33,7 @@ def worker(found):
 
 def result(found, command, **args):
     """Perform a command that succeeds; its answer is plain JSON."""
-    answer = perform(found, command, args)
+    answer = perform(found, command, args, by="uid 1000")
     assert set(answer) == {"result"}, answer
     assert orjson.loads(orjson.dumps(answer)) == answer
     return answer["result"]
@@ -42,7 +42,7 @@ def result(found, command, **args):
 def refusal(found, command, **args):
     """Perform a command that is refused; nothing is written."""
     before = found.books.journal.offset
-    answer = perform(found, command, args)
+    answer = perform(found, command, args, by="uid 1000")
     assert set(answer) == {"refused"}, answer
     assert found.books.journal.offset == before
     return answer["refused"]
@@ -157,7 +157,7 @@ def test_report_margin_since(found, worker):
 
 def refusal_of_day(found, since):
     """Ask for a report since what is no day. Asking lets time pass in the books, so something is written."""
-    return perform(found, "report.margin", {"since": since})["refused"]
+    return perform(found, "report.margin", {"since": since}, by="uid 1000")["refused"]
 
 
 def test_a_report_of_nothing(found):
@@ -323,6 +323,17 @@ def test_the_largest_grants_fit(found):
 
     assert result(found, "credits.balance", customer="acme")["available"] == 3 * 10**12
     assert result(found, "ledger.verify")["ok"]
+
+
+def test_ledger_changes(found):
+    """Time, who, what, and its fields; since a day."""
+    given(found)
+
+    last = result(found, "ledger.changes", since=time.strftime("%Y-%m-%d", time.gmtime()))[-1]
+
+    assert sorted(last) == ["at", "by", "content", "kind"]
+    assert (last["kind"], last["by"], last["content"]["customer"]) == ("grant", "uid 1000", "acme")
+    assert result(found, "ledger.changes", since="2999-01-01") == []
 
 
 def test_every_command_has_a_test_here():

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from margin.money import usd_to_nusd
-from proxy.keeper.dead import dead_journals
 from proxy.keeper.directory import Directory
-from proxy.keeper.office import Lock, LockHeld, UnknownName
+from proxy.keeper.lock import Lock, LockHeld, dead_journals
+from proxy.keeper.office import UnknownName
 from tests.keeper.offices import PLANS, Worker, again, balance, office, sound
 from tests.margin.bookkeeping import CREDIT
 

@@ -1,0 +1,48 @@
+"""The trail: who changed what, and when. One row per deliberate change, beside the entries and as final as they are.
+
+Kept by the fold from the keeper's own records, so it can be rebuilt like everything else. What time or traffic does
+(fees, expiries, charges) is no change in this sense.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+Record = dict[str, Any]
+
+KINDS = frozenset({"sellbook", "customer", "moved", "key", "key_revoked", "grant", "reversed", "configured"})
+"""Kinds of records that somebody caused on purpose."""
+
+_NOT_TOLD = frozenset({"k", "t", "by", "digest"})
+"""Told elsewhere in a row, or nobody's business."""
+
+KEEPER = "keeper"
+"""Who acted when nobody asked: a start, a sandbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row. `by` is who asked: an account of this machine, a key, or the keeper of its own accord."""
+
+    t: int
+    kind: str
+    by: str
+    content: Record
+
+
+def row(record: Record) -> tuple[int, str, str, str]:
+    """Return the row of a record."""
+    content = {name: value for name, value in record.items() if name not in _NOT_TOLD}
+    return record["t"], record["k"], record.get("by", KEEPER), orjson.dumps(content).decode()
+
+
+def changes(db: sqlite3.Connection, *, since_t: int = 0, count_max: int) -> list[Change]:
+    """Return the last `count_max` changes at or after `since_t`, oldest first."""
+    rows = db.execute(
+        "SELECT t, kind, by, content FROM trail WHERE t >= ? ORDER BY id DESC LIMIT ?", (since_t, count_max)
+    ).fetchall()
+    return [Change(t, kind, by, orjson.loads(content)) for t, kind, by, content in reversed(rows)]
