@@ -11,7 +11,7 @@ import click
 from margin.money import format_usd
 from proxy.cli.frame import SAYS_NO, keeper, load, print_json, shared_options
 
-FORMATS = ("simulator",)
+FORMATS = ("simulator", "openai", "anthropic")
 LINES_SHOWN = 20
 """A screen; `--json` has them all."""
 
@@ -44,12 +44,16 @@ def reconcile(
 
 
 def _print(found: dict[str, Any]) -> None:
-    booked, billed = format_usd(found["booked_nusd"]), format_usd(round(found["billed_nusd"]))
-    click.echo(
-        f"booked {booked}, billed {billed}: they differ by {found['difference_nusd']:,.1f} nano-dollars; rounding"
-    )
-    click.echo(f"explains up to {found['rounding_bound_nusd']:,.1f} over {found['postings']:,} postings.")
-    click.echo(f"{found['explained_share']:.4%} of the billed dollars are explained call by call.")
+    booked = format_usd(found["booked_nusd"])
+    if found["billed_nusd"] is None:
+        click.echo(f"booked {booked}; the account states tokens and no dollars.")
+    else:
+        billed = format_usd(round(found["billed_nusd"]))
+        click.echo(
+            f"booked {booked}, billed {billed}: they differ by {found['difference_nusd']:,.1f} nano-dollars; rounding"
+        )
+        click.echo(f"explains up to {found['rounding_bound_nusd']:,.1f} over {found['postings']:,} postings.")
+    click.echo(f"{found['explained_share']:.4%} of the billed {found['basis']} are explained.")
     for line in found["lines"][:LINES_SHOWN]:
         when = "" if line["day"] is None else f" on {line['day']}"
         click.echo(f"- {line['model']}{when}: {line['reason']}, {line['calls']} calls")

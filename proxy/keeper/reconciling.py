@@ -9,19 +9,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from margin import records
-from margin.exports import simulator
+from margin.exports import anthropic, openai, simulator
+from margin.exports.account import Account
 from margin.exports.refusing import ExportRefused
 from margin.ledger import questions
 from margin.ledger.questions import CostLine
 from margin.ledger.terms import day
 from margin.money import round_half_even
 from margin.reconcile import NUSD_PER_USD, Billed, Booked, Reconciliation, corrigible, reconcile
+from margin.reconcile_days import DayReconciliation, reconcile_days
 from proxy.keeper.office import NS, Office
 from proxy.keeper.refusing import Args, Refused
 
@@ -29,28 +32,79 @@ EXPORT_BYTES_MAX = 1 << 30
 """A gigabyte: some three million calls, which take a few gigabytes to compare. More is compared day by day."""
 FOREVER_T = 2**63 - 1
 
-_CALL_READERS: dict[str, Callable[[bytes], list[Billed]]] = {"simulator": simulator.read}
+_DAY_READERS: dict[str, Callable[[bytes], Account]] = {"openai": openai.read, "anthropic": anthropic.read}
+"""Accounts by day and model; the simulator's is by call."""
 
 
 def ledger_reconcile(office: Office, args: Args) -> Any:
     """Compare cost lines with a provider's own account; with `apply`, correct the estimates that it settles."""
     office.fold_all()
-    account = args.get("format") or "simulator"
-    content = _content(Path(args["export"]))
-    since_t, until_t = _span(args.get("since"), args.get("until"))
-    lines = list(_lines(office, args.get("provider"), since_t, until_t))
+    asked = _asked(office, args)
     try:
-        billed = [each for each in _CALL_READERS[account](content) if _is_within(each.day, since_t, until_t)]
+        if asked.account in _DAY_READERS:
+            return _by_day(office, asked, apply=bool(args.get("apply")))
+        return _by_call(office, asked, apply=bool(args.get("apply")))
     except ExportRefused as error:
-        raise Refused(f"{Path(args['export']).name}:{error}") from None
-    source = f"{account}:{hashlib.sha256(content).hexdigest()[:16]}"
+        raise Refused(f"{asked.name}:{error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is compared: an account, with the cost lines of some providers (None: all) in [since, until)."""
+
+    account: str
+    name: str
+    content: bytes
+    providers: frozenset[str] | None
+    since_t: int
+    until_t: int
+
+    @property
+    def source(self) -> str:
+        return f"{self.account}:{hashlib.sha256(self.content).hexdigest()[:16]}"
+
+
+def _asked(office: Office, args: Args) -> _Asked:
+    account, path = args.get("format") or "simulator", Path(args["export"])
+    if account not in _DAY_READERS and account != "simulator":
+        raise Refused(f'there is no format "{account}"; formats are: simulator, {", ".join(_DAY_READERS)}')
+    content = _content(path)
+    since_t, until_t = _span(args.get("since"), args.get("until"))
+    return _Asked(account, path.name, content, _providers(office, account, args.get("provider")), since_t, until_t)
+
+
+def _providers(office: Office, account: str, named: str | None) -> frozenset[str] | None:
+    """Return whose calls an account can be about: the one named, or those that speak its company's format."""
+    if named is not None or account == "simulator":
+        return None if named is None else frozenset({named})
+    found = frozenset(each.name for each in office.settings.providers.values() if str(each.dialect) == account)
+    if not found:
+        raise Refused(f"no provider of the configuration speaks {account}'s format; name the one meant with --provider")
+    return found
+
+
+def _by_call(office: Office, asked: _Asked, *, apply: bool) -> Any:
+    billed = [each for each in simulator.read(asked.content) if _is_within(each.day, asked.since_t, asked.until_t)]
+    lines = list(_lines(office, asked))
     better = _better(lines, billed)
-    applied = _apply(office, better, source) if args.get("apply") else 0
-    if applied:
-        lines = list(_lines(office, args.get("provider"), since_t, until_t))
-    result = reconcile(map(_booked, lines), billed)
-    _note(office, account, source, result, applied)
-    return _shown(result) | {"corrigible": 0 if applied else len(better), "corrected": applied}
+    applied = _apply(office, better, asked.source) if apply else 0
+    result = reconcile(map(_booked, _lines(office, asked) if applied else lines), billed)
+    _note(office, asked, result, applied)
+    return _shown(result) | {"basis": "dollars", "corrigible": 0 if applied else len(better), "corrected": applied}
+
+
+def _by_day(office: Office, asked: _Asked, *, apply: bool) -> Any:
+    if apply:
+        raise Refused(f"{asked.account}'s account names no calls, so no estimate can be replaced by its bill")
+    account = _DAY_READERS[asked.account](asked.content)
+    days = frozenset(each for each in account.days if _is_within(each, asked.since_t, asked.until_t))
+    account = replace(
+        account, days=days, uses=tuple(each for each in account.uses if each.day in days),
+        costs=tuple(each for each in account.costs if each.day in days),
+    )  # fmt: skip
+    result = reconcile_days(map(_booked, _lines(office, asked)), account)
+    _note(office, asked, result, 0)
+    return _shown(result) | {"basis": result.basis, "corrigible": 0, "corrected": 0}
 
 
 def _content(path: Path) -> bytes:
@@ -84,9 +138,9 @@ def _is_within(billed_day: str, since_t: int, until_t: int) -> bool:
     return since_t <= _day_t(billed_day) < until_t
 
 
-def _lines(office: Office, provider: str | None, since_t: int, until_t: int) -> Iterable[CostLine]:
-    found = questions.cost_lines(office.books.store.db, since_t=since_t, until_t=until_t)
-    return (line for line in found if provider is None or line.provider == provider)
+def _lines(office: Office, asked: _Asked) -> Iterable[CostLine]:
+    found = questions.cost_lines(office.books.store.db, since_t=asked.since_t, until_t=asked.until_t)
+    return (line for line in found if asked.providers is None or line.provider in asked.providers)
 
 
 def _booked(line: CostLine) -> Booked:
@@ -125,20 +179,20 @@ def _attempt(line: CostLine, kind: Any, usage: dict[str, int] | None, cost_nusd:
     )  # fmt: skip
 
 
-def _note(office: Office, account: str, source: str, result: Reconciliation, applied: int) -> None:
+def _note(office: Office, asked: _Asked, result: Reconciliation | DayReconciliation, applied: int) -> None:
     share, off = result.explained_share, result.difference_nusd
     office.books.record(
         records.reconciled(
-            t=time.time_ns(), account=account, source=source,
+            t=time.time_ns(), account=asked.account, source=asked.source,
             explained_ppb=round_half_even(share.numerator * 1_000_000_000, share.denominator),
-            difference_nusd=round_half_even(off.numerator, off.denominator),
+            difference_nusd=None if off is None else round_half_even(off.numerator, off.denominator),
             differences=sum(each.calls for each in result.differences), corrected=applied,
         )
     )  # fmt: skip
     office.books.commit()
 
 
-def _shown(result: Reconciliation) -> dict[str, Any]:
+def _shown(result: Reconciliation | DayReconciliation) -> dict[str, Any]:
     return {
         "ok": result.agrees,
         "explained_share": float(result.explained_share),
@@ -155,5 +209,5 @@ def _shown(result: Reconciliation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _number(exact: Fraction) -> float:
-    return float(exact)
+def _number(exact: Fraction | None) -> float | None:
+    return None if exact is None else float(exact)
