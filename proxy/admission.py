@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from margin import records
 from margin.journal import Journal, JournalBroken
+from margin.ledger.exchanges import UNANSWERED
 from margin.records import Outcome, Record
 from proxy.life import Stage, move
 from proxy.wire.errors import OutOfCredit, Unavailable
@@ -163,8 +164,10 @@ class Ticket:
         "_wallets",
         "attempts",
         "charged_milli",
+        "claim",
         "customer",
         "held_milli",
+        "is_answered",
         "last_call",
         "stage",
         "x",
@@ -181,6 +184,10 @@ class Ticket:
         """Known once it is settled."""
         self.last_call: Record | None = None
         self.attempts: list[Record] = []
+        self.claim: tuple[str, str] | None = None
+        """Digests of the idempotency key and of its request, if the caller sent one."""
+        self.is_answered = False
+        """Whether it is settled, and not because a provider failed."""
 
     def hold(self, record: Record) -> None:
         """Note the hold; the credits have been taken. It is written down with the first call."""
@@ -240,6 +247,7 @@ class Ticket:
         )  # fmt: skip
         # Only a written record closes the ticket: if the write failed it is still open, and the keeper will find it.
         self.stage, self.charged_milli = closed, credits_milli
+        self.is_answered = outcome not in UNANSWERED
         self._release(self.held_milli - credits_milli)
 
     def void(self, t: int, why: str) -> None:

@@ -18,8 +18,9 @@ from classifiers import judge, read_ask
 from margin import records
 from margin.journal import JournalBroken
 from margin.usage import Usage
-from proxy import identity, metering
+from proxy import idempotency, identity, metering
 from proxy.admission import KeeperAway, Ticket, put_aside
+from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
 from proxy.quote import ATTEMPTS_MAX, quote
 from proxy.routing import policy
@@ -79,10 +80,47 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     case = Case(
         world.settings, principal, plan, ask, judgement, route, terms, ticket, started, _wants_cost(principal, inbound)
     )
+    claim = idempotency.read(inbound.headers, ask.fields, ticket)
+    return await run(world, case) if claim is None else await once(world, case, claim)
+
+
+async def once(world: World, case: Case, claim: Claim) -> Reply:
+    """Run an exchange under an idempotency key, or return the answer that was given before.
+
+    Raises:
+        ProxyError: as `run`, and when the key is in use or was another request's.
+    """
+    ticket = case.ticket
+    stored = await idempotency.take(world.keeper, claim)
+    if stored is not None:
+        return Reply(200, stored.headers, stored.body)
+    ticket.claim = (claim.key, claim.request)
+    tape = Tape(world.keeper, claim, case.settings.idempotency.answer_bytes_max)
+    try:
+        reply = await run(world, case)
+    except ProxyError:
+        await tape.end(ticket)
+        raise
+    except BaseException:
+        # Cancelled, or a bug of ours: the keeper must not hold the key for good.
+        tape.drop(ticket)
+        raise
+    tape.begin(reply.headers)
+    if reply.relay is not None:
+        reply.relay.tape = tape
+    else:
+        tape.add(reply.body)
+        await tape.end(ticket)
+    return reply
+
+
+async def run(world: World, case: Case) -> Reply:
+    """Admit an exchange, call, answer; its ticket is settled or voided, or its relay will."""
+    ticket = case.ticket
     await admit(world, case)
     try:
         call, answer = await call_in_turn(world, case)
-        return streamed(world, case, call, answer) if ask.stream else await plain(world, case, call, answer)
+        return streamed(world, case, call, answer) if case.ask.stream else await plain(world, case, call, answer)
     except ProxyError as error:
         error.exchange = ticket.x
         void(world, ticket, error.reason)
@@ -148,6 +186,7 @@ async def admit(world: World, case: Case) -> None:
             plan_version=case.plan.version, charge_tier=route.charge_tier, served_tier=route.served_tier,
             credits_milli=case.quote.hold_milli, deadline_t=t + int(limits.total_s * ATTEMPTS_MAX + 60) * NS,
             metered=case.quote.meter is not None,
+            claim=ticket.claim,
         )
     )  # fmt: skip
 

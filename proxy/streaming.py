@@ -15,6 +15,7 @@ import orjson
 from margin.journal import JournalBroken
 from margin.records import Outcome
 from proxy import metering
+from proxy.idempotency import Tape
 from proxy.settlement import NS, Call, Case, settle
 from proxy.upstream.client import Answer, Lost
 from proxy.upstream.dialects import DIALECTS
@@ -60,6 +61,7 @@ class Relay:
         "_marked_tokens",
         "_stream",
         "_world",
+        "tape",
     )
 
     def __init__(self, world: World, case: Case, call: Call, answer: Answer) -> None:
@@ -70,6 +72,8 @@ class Relay:
         self._limit: asyncio.Timeout | None = None
         """The pump's deadline while it pumps."""
         self._marked_t = self._marked_tokens = 0
+        self.tape: Tape | None = None
+        """Keeps the answer, when it came with an idempotency key."""
 
     def left(self) -> None:
         """The caller is gone: read on, but no longer than the drain budget."""
@@ -103,12 +107,22 @@ class Relay:
         try:
             outcome, error = await self._pump(outlet)
             cost = self._settle(outcome)
-            await self._send(outlet, self._last_bytes(await self._durable(error), cost))
+            error = await self._durable(error)
+            await self._keep(is_whole=error is None)
+            await self._send(outlet, self._last_bytes(error, cost))
         finally:
             # Only a bug or the end of the process comes here with the ticket open.
             self._settle("client_gone" if self._gone else "cut")
+            if self.tape is not None:
+                self.tape.drop(self._case.ticket)
             self._world.relays.discard(self)
             await self._answer.close()
+
+    async def _keep(self, *, is_whole: bool) -> None:
+        """Under an idempotency key: hand the whole answer to the keeper, for who asks again."""
+        if self.tape is not None:
+            self.tape.add(sse.event(sse.DONE))
+            await self.tape.end(self._case.ticket, is_whole=is_whole)
 
     async def _durable(self, error: ProxyError | None) -> ProxyError | None:
         """With `sync: always`, wait for the disk; a disk that fails is an error of its own."""
@@ -148,6 +162,8 @@ class Relay:
             block = self._stream.feed(data)
             if block:
                 self._mark()
+                if self.tape is not None:
+                    self.tape.add(block)
                 await self._send(outlet, block)
             if self._stream.finished or self._stream.error:
                 return

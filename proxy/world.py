@@ -15,13 +15,14 @@ from typing import Any, Protocol
 from margin.journal import Journal
 from margin.sellbook import Plan
 from proxy.admission import Wallets
+from proxy.idempotency import Registry
 from proxy.identity import Identity
 from proxy.outputs import Outputs
 from proxy.settings import Settings
 from proxy.upstream.client import Upstream
 
 
-class Keeper(Protocol):
+class Keeper(Registry, Protocol):
     """The keeper, as an exchange sees it."""
 
     async def open_customer(self, name: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from margin.journal import Journal, JournalCorrupt, Position, sync_folder
 from margin.ledger import fold
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
-from margin.ledger.store import LedgerOutdated, Reached, Store
+from margin.ledger.store import Claim, LedgerOutdated, Reached, Store
 
 BATCH_RECORDS_MAX = 2_000
 """Records folded in one database transaction: some 30 ms, so that a lease request never waits longer behind a batch."""
@@ -109,6 +110,23 @@ class Books:
         self.state.put_journal(self.journal.path.name, Position(self.journal.offset, self.journal.chain))
         self.store.write(self.state, self.effects, reached)
         self.effects = Effects()
+
+    def claims(self, customer: int, key: str, since_t: int) -> list[Claim]:
+        """Return who holds an idempotency key, what is applied and not stored yet included."""
+        found = {each.x: each for each in self.store.claims(customer, key, since_t)}
+        for number, digest, request, x, _ in self.effects.claims:
+            if (number, digest) == (customer, key):
+                found[x] = Claim(x, request, is_answered=False)
+        for (x,) in self.effects.claims_answered:
+            if x in found:
+                found[x] = replace(found[x], is_answered=True)
+        for (x,) in self.effects.claims_free:
+            found.pop(x, None)
+        return list(found.values())
+
+    def has_claim(self, x: str) -> bool:
+        """Tell whether an exchange's claim is known here."""
+        return any(each[3] == x for each in self.effects.claims) or self.store.has_claim(x)
 
     def close(self) -> None:
         """Commit and close. What a broken disk did not let us commit, the next opening folds from the journals."""

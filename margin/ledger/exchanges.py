@@ -25,6 +25,9 @@ from margin.savings import routing_saving_nusd
 
 Record = dict[str, Any]
 
+UNANSWERED = frozenset({"error", "cut"})
+"""Outcomes of a provider that failed: nothing was charged, so whoever asks again with the same key is served anew."""
+
 COST_ACCOUNTS = {"model": "cogs.model", "estimated": "cogs.estimated", "failed": "cogs.failed"}
 
 
@@ -40,8 +43,10 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     terms = state.terms_of(record["plan"])
     hold = Hold(x, journal, number, record["key"], record["plan"], record["pv"], record["tier"], record["served"], t,
                 record["dl"], milli, tuple(parts), terms.uncovered_nusd_per_credit, record.get("call"),
-                excess=_excess(record, terms))  # fmt: skip
+                excess=_excess(record, terms), claimed="i" in record)  # fmt: skip
     state.put_hold(hold)
+    if hold.claimed:
+        effects.claims.append((number, *record["i"], x, t))
     covered = milli - hold.uncovered_milli
     effects.post(f"hold:{x}", "hold", t,
                  *pair(number, CREDIT, covered, to="credits.held", from_="credits.available"),
@@ -84,6 +89,7 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
     if hold is None:
         effects.refused.append((record["x"], "voided without a hold"))
         return
+    _end_claim(hold, effects, is_answered=False)
     legs = _return(state, hold, hold.held_milli, record["t"], effects)
     for line in record["a"]:
         legs += _cost(hold, line, record["t"], effects)
@@ -102,6 +108,7 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
         effects.refused.append((record["x"], f"charges {charge} of {hold.held_milli} held"))
         return
     state.pop_hold(hold.x)
+    _end_claim(hold, effects, is_answered=record["o"] not in UNANSWERED)
     within = min(charge, hold.held_milli)
     legs = _return(state, hold, hold.held_milli - within, t, effects)
     legs += pair(hold.customer, CREDIT, within, to="credits.spent", from_="credits.held")
@@ -117,6 +124,12 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     ending.end_returned(state, hold.grants, hold.x, t, effects)
     cover(state, hold.customer, f"close:{hold.x}", t, effects)
     _book(hold, record, *revenue_nusd(burnt), burnt, effects)
+
+
+def _end_claim(hold: Hold, effects: Effects, *, is_answered: bool) -> None:
+    """An idempotency key stays with the exchange that answered; of one that did not, it is free again."""
+    if hold.claimed:
+        (effects.claims_answered if is_answered else effects.claims_free).append((hold.x,))
 
 
 def _return(state: State, hold: Hold, milli: int, t: int, effects: Effects) -> tuple[Leg, ...]:

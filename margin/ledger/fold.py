@@ -21,6 +21,9 @@ from margin.money import round_half_even
 
 Record = dict[str, Any]
 
+CLAIM_KEPT_NS = 8 * 24 * 3600 * 1_000_000_000
+"""A day more than the longest time for which a configuration may keep idempotency keys."""
+
 
 def apply(state: State, record: Record, effects: Effects, *, journal: str) -> None:
     """Apply one record, read from `journal`, to the state and collect what it posts.
@@ -142,6 +145,7 @@ def _tick(state: State, record: Record, effects: Effects) -> None:
         _accrue(state, state.customers[number], t, effects)
     for grant in state.pop_ended(t):
         ending.end(state, grant, effects)
+    effects.claims_until_t = max(effects.claims_until_t, t - CLAIM_KEPT_NS)
 
 
 def _accrue(state: State, customer: Customer, t: int, effects: Effects) -> None:

@@ -106,6 +106,14 @@ class Effects:
 
     trail: list[tuple[int, str, str, str]] = field(default_factory=list)
     """Deliberate changes, as `margin.ledger.trail.row` writes them."""
+    claims: list[tuple[int, str, str, str, int]] = field(default_factory=list)
+    """(customer, key's digest, request's digest, exchange, moment) of idempotency keys that were taken."""
+    claims_answered: list[tuple[str]] = field(default_factory=list)
+    """Exchanges whose key stays taken: they answered."""
+    claims_free: list[tuple[str]] = field(default_factory=list)
+    """Exchanges whose key may be used again."""
+    claims_until_t: int = 0
+    """Claims from before this moment are forgotten."""
 
     def post(self, key: str, kind: str, t: int, *legs: Leg) -> None:
         """Add a transaction unless it moves nothing."""

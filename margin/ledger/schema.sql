@@ -81,4 +81,10 @@ CREATE TRIGGER IF NOT EXISTS trail_is_final BEFORE UPDATE ON trail
     BEGIN SELECT RAISE(ABORT, 'the trail is never changed'); END;
 CREATE TRIGGER IF NOT EXISTS trail_stays BEFORE DELETE ON trail
     BEGIN SELECT RAISE(ABORT, 'the trail is never deleted'); END;
+-- Idempotency keys by the exchange that took them: which one answered, or may yet. No key and no request, digests only.
+CREATE TABLE IF NOT EXISTS claims (
+    x TEXT PRIMARY KEY, customer INTEGER NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, t INTEGER NOT NULL,
+    answered INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS claims_by_key ON claims (customer, key);
+CREATE INDEX IF NOT EXISTS claims_by_t ON claims (t);
 CREATE TABLE IF NOT EXISTS refused (id INTEGER PRIMARY KEY, subject TEXT NOT NULL, why TEXT NOT NULL);

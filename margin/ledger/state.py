@@ -66,6 +66,8 @@ class Hold(NamedTuple):
     """The last call, in *held* or as a *called* record of its own, or None: nothing was sent, so a crash voids."""
     mark: dict[str, Any] | None = None
     """The last *mark* record, or None: no byte of an answer was seen."""
+    claimed: bool = False
+    """Whether it holds an idempotency key: its claim follows how it ends."""
 
     excess: str = "refused"
     """What becomes of a charge beyond the hold: `refused` where the price was fixed, `charged` at the uncovered price,

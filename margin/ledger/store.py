@@ -47,6 +47,15 @@ class Reached:
     chain: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An exchange that holds an idempotency key, the digest of its request, and whether it answered."""
+
+    x: str
+    request: str
+    is_answered: bool
+
+
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Open the file with the house's settings; waits up to 10 s for a lock."""
     if read_only:
@@ -113,6 +122,7 @@ class Store:
         try:
             self._write_entries(effects)
             self._write_rows(effects)
+            self._write_claims(effects)
             self._write_state(state)
             self._set_meta("reached", orjson.dumps(asdict(reached)).decode())
             self.db.execute("COMMIT")
@@ -172,6 +182,14 @@ class Store:
             f"INSERT INTO rollup ({columns}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {added}",  # noqa: S608 - our names
             [(*key, *(sums.get(name, 0) for name in ROLLUP_SUMS)) for key, sums in effects.rollup.items()],
         )
+
+    def _write_claims(self, effects: Effects) -> None:
+        # An exchange takes its key before it ends, in one batch or in two.
+        self.db.executemany("INSERT INTO claims (customer, key, request, x, t) VALUES (?, ?, ?, ?, ?)", effects.claims)
+        self.db.executemany("UPDATE claims SET answered = 1 WHERE x = ?", effects.claims_answered)
+        self.db.executemany("DELETE FROM claims WHERE x = ?", effects.claims_free)
+        if effects.claims_until_t:
+            self.db.execute("DELETE FROM claims WHERE answered AND t < ?", (effects.claims_until_t,))
 
     def _insert(self, table: str, rows: Iterable[tuple[Any, ...]], width: int) -> None:
         self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * width)})", rows)  # noqa: S608 - our names
@@ -233,6 +251,18 @@ class Store:
         """Return a grant as it was last stored, used up or not."""
         row = self.db.execute("SELECT * FROM grants WHERE id = ?", (id_,)).fetchone()
         return None if row is None else Grant.stored(row)
+
+    def claims(self, customer: int, key: str, since_t: int) -> list[Claim]:
+        """Return the exchanges that hold an idempotency key: those that answered since then, and those still open."""
+        rows = self.db.execute(
+            "SELECT x, request, answered FROM claims WHERE customer = ? AND key = ? AND (t > ? OR NOT answered)",
+            (customer, key, since_t),
+        )
+        return [Claim(x, request, bool(answered)) for x, request, answered in rows]
+
+    def has_claim(self, x: str) -> bool:
+        """Tell whether an exchange's claim was stored."""
+        return bool(self.db.execute("SELECT EXISTS (SELECT 1 FROM claims WHERE x = ?)", (x,)).fetchone()[0])
 
     # ---- reading back ------------------------------------------------------------------------------------------------
 

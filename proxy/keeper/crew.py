@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from proxy.keeper.claims import Claims
 from proxy.keeper.desk import Desk
 from proxy.keeper.frames import Message
 from proxy.keeper.office import Office
@@ -42,6 +43,7 @@ class Crew:
         self._office, self._argv, self._listener, self._start = office, argv, listener, start
         self._workers: set[Worker] = set()
         self._desk = Desk(office, self._workers)
+        self.claims = Claims(office)
         self._is_ending = False
         self._failures = 0
         self._said_ready: bool | None = None
@@ -91,6 +93,7 @@ class Crew:
             self._workers.discard(worker)
             if worker.journal is not None:
                 self._office.recover({worker.journal})
+                self.claims.bury(worker.journal)
 
     async def _rest(self, *, lived_s: float) -> None:
         if self._is_ending:
@@ -165,12 +168,19 @@ class Crew:
         self._say_ready()
 
     async def _answer(self, worker: Worker, message: Message) -> None:
+        assert worker.journal is not None
+        answer: Any = True
         if message["ask"] == "lease":
-            answer: Any = await self._desk.lend(worker, message)
+            answer = await self._desk.lend(worker, message)
+        elif message["ask"] == "claim":
+            answer = self.claims.claim(worker.journal, message)
+        elif message["ask"] == "answered":
+            self.claims.answered(message)
+        elif message["ask"] == "released":
+            self.claims.released(message)
         else:
             self._office.open_customer(message["name"])
             await self.announce()
-            answer = True
         worker.frames.send({"id": message["id"], "answer": answer})
 
     # ---- what they are told -----------------------------------------------------------------------------------------

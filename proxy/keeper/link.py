@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import count
 from typing import Any
 
+import orjson
+
 from proxy.admission import FILL_DEADLINE_S, KeeperAway, Lease, Wallets
+from proxy.idempotency import Claim
 from proxy.identity import Identity
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 
@@ -114,6 +118,39 @@ class KeeperLink:
             KeeperAway: no answer in time.
         """
         await self._ask({"ask": "customer", "name": name})
+
+    async def claim(self, claim: Claim) -> dict[str, Any]:
+        """Claim an idempotency key; return the keeper's verdict.
+
+        Raises:
+            KeeperAway: no answer in time.
+        """
+        verdict = await self._ask({"ask": "claim"} | asdict(claim))
+        assert isinstance(verdict, dict)
+        return verdict
+
+    async def answered(self, claim: Claim, content: bytes | None) -> None:
+        """Hand the answer of an exchange to the keeper, or say that there is none to keep.
+
+        Raises:
+            KeeperAway: no answer in time.
+        """
+        kept = None if content is None else orjson.Fragment(content)
+        await self._ask({"ask": "answered"} | asdict(claim) | {"content": kept})
+
+    async def released(self, claim: Claim) -> None:
+        """Give an idempotency key back.
+
+        Raises:
+            KeeperAway: no answer in time.
+        """
+        await self._ask({"ask": "released"} | asdict(claim))
+
+    def note(self, claim: Claim, *, is_answered: bool) -> None:
+        """Say how the exchange of an idempotency key ended, without waiting for a word."""
+        kind = "answered" if is_answered else "released"
+        # A question like the others, so that it cannot overtake the claim.
+        self._frames.send({"ask": kind, "id": 0, "content": None} | asdict(claim))
 
     async def _ask(self, question: Message) -> Any:
         if self.is_gone:

@@ -19,6 +19,7 @@ from typing import Any
 from margin.ledger import questions
 from margin.ledger.books import BATCH_RECORDS_MAX
 from proxy import settings as configuration
+from proxy.keeper.claims import VERDICTS
 from proxy.keeper.commands import perform
 from proxy.keeper.control import SOCKET_NAME, peer, socket_address
 from proxy.keeper.crew import Crew
@@ -69,7 +70,9 @@ class KeeperServer:
         self._stopping = stopping
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
-        self.metrics = Metrics(Books(self._totals, self._credits, self._gauges, self._baseline, self._reconciled))
+        self.metrics = Metrics(
+            Books(self._totals, self._credits, self._gauges, self._baseline, self._reconciled, self._claims)
+        )
         office.on_record = self.metrics.settled
         self._crew.on_refused = self.metrics.refused
         self._listener = MetricsListener(self._render)
@@ -242,6 +245,9 @@ class KeeperServer:
             for each in questions.last_reconciled(self.office.books.store.db)
         ]  # fmt: skip
 
+    def _claims(self) -> dict[str, int]:
+        return {verdict: self._crew.claims.verdicts[verdict] for verdict in VERDICTS}
+
     def _gauges(self) -> dict[str, float]:
         state = self.office.books.state
         return {
@@ -252,6 +258,8 @@ class KeeperServer:
             "penstock_credits_overdraft": questions.overdraft_milli(self.office.books.store.db) / 1000,
             "penstock_credits_owed": sum(each.owed_milli for each in state.customers.values()) / 1000,
             "penstock_ledger_lag_seconds": self.office.lag_s(),
+            "penstock_idempotency_answers": len(self._crew.claims),
+            "penstock_idempotency_answer_bytes": self._crew.claims.bytes,
             "penstock_workers": self._crew.answering,
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
         }

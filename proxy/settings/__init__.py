@@ -16,6 +16,7 @@ from proxy.settings.sources import files
 from proxy.settings.values import (
     Caching,
     Deployment,
+    Idempotency,
     KeyLimits,
     Provider,
     Routing,
@@ -33,6 +34,7 @@ __all__ = [
     "Changed",
     "Deployment",
     "Entry",
+    "Idempotency",
     "KeyLimits",
     "Problem",
     "Provider",

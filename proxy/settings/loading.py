@@ -21,6 +21,7 @@ from proxy.settings.problems import SettingsError, Steps
 from proxy.settings.providers import providers as read_providers
 from proxy.settings.sections import (
     caching_of,
+    idempotency_of,
     key_limits_of,
     routing_of,
     sandbox_of,
@@ -84,6 +85,7 @@ def load(
         aliases=MappingProxyType(aliases),
         routing=routing,
         caching=caching_of(shape.caching),
+        idempotency=idempotency_of(shape.idempotency),
         key_limits=key_limits_of(shape.limits),
         sellbook=sold.book,
         costbook=book,

@@ -7,6 +7,7 @@ from margin.sellbook import SellBook
 from proxy.settings.findings import Findings
 from proxy.settings.shape import (
     CachingShape,
+    IdempotencyShape,
     LimitsShape,
     RoutingShape,
     SandboxShape,
@@ -15,6 +16,7 @@ from proxy.settings.shape import (
 )
 from proxy.settings.values import (
     Caching,
+    Idempotency,
     KeyLimits,
     Routing,
     Sandbox,
@@ -66,6 +68,16 @@ def caching_of(shape: CachingShape) -> Caching:
         scope=shape.responses.scope,
         semantic=shape.responses.semantic.enabled,
         prompts=shape.prompts.mode,
+    )
+
+
+def idempotency_of(shape: IdempotencyShape) -> Idempotency:
+    """Return what is kept of requests with an idempotency key."""
+    return Idempotency(
+        ttl_s=shape.ttl,
+        answers_max=shape.answers_max,
+        bytes_max=shape.bytes_max,
+        answer_bytes_max=shape.answer_bytes_max,
     )
 
 

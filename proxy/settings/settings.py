@@ -10,6 +10,7 @@ from proxy.settings.entries import Entry
 from proxy.settings.values import (
     Caching,
     Deployment,
+    Idempotency,
     KeyLimits,
     Provider,
     Routing,
@@ -34,6 +35,7 @@ class Settings:
         aliases: Names that stand for a model, `auto` or `auto:TIER`.
         routing: How `auto` chooses.
         caching: What may be answered from memory.
+        idempotency: What is kept of requests with an idempotency key.
         key_limits: What a key may use unless it says otherwise.
         sellbook: What customers pay.
         costbook: What providers bill.
@@ -53,6 +55,7 @@ class Settings:
     aliases: Mapping[str, str]
     routing: Routing
     caching: Caching
+    idempotency: Idempotency
     key_limits: KeyLimits
     sellbook: SellBook
     costbook: CostBook = field(repr=False)

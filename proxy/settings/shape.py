@@ -25,7 +25,7 @@ from proxy.settings.fields import (
     Whole,
 )
 from proxy.settings.units import UnitError
-from proxy.settings.values import Caching, KeyLimits, Routing, Server, Store, Timeouts
+from proxy.settings.values import Caching, Idempotency, KeyLimits, Routing, Server, Store, Timeouts
 
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
@@ -39,6 +39,7 @@ _SERVER = Server()
 _TIMEOUTS = Timeouts()
 _ROUTING = Routing()
 _CACHING = Caching()
+_IDEMPOTENCY = Idempotency()
 _LIMITS = KeyLimits()
 _STORE = Store()
 
@@ -221,6 +222,19 @@ class CachingShape(Section):
     prompts: PromptsShape = Field(default_factory=PromptsShape, description="The prompt caches of providers.")
 
 
+class IdempotencyShape(Section):
+    """What is kept of requests with an `idempotency-key`, in the keeper's memory."""
+
+    ttl: Duration = Field(
+        _IDEMPOTENCY.ttl_s, le=7 * 24 * 3600, description="For how long a key means one request; at most 7d."
+    )
+    answers_max: Whole = Field(_IDEMPOTENCY.answers_max, ge=1, description="Most answers kept.")
+    bytes_max: Size = Field(_IDEMPOTENCY.bytes_max, description="Their size together.")
+    answer_bytes_max: Size = Field(
+        _IDEMPOTENCY.answer_bytes_max, le=16 * 1024 * 1024, description="The longest answer kept; at most 16MiB."
+    )
+
+
 def _built(only: str, later: str) -> BeforeValidator:
     def check(value: Any) -> Any:
         if isinstance(value, str) and value.startswith(f"{later}://"):
@@ -291,6 +305,9 @@ class SettingsShape(Section):
     )
     routing: RoutingShape = Field(default_factory=RoutingShape, description="How `auto` chooses.")
     caching: CachingShape = Field(default_factory=CachingShape, description="What may be answered from memory.")
+    idempotency: IdempotencyShape = Field(
+        default_factory=IdempotencyShape, description="What is kept of requests with an `idempotency-key`."
+    )
     limits: LimitsShape = Field(default_factory=LimitsShape, description="What may be used at most.")
     plans: Text | None = Field(
         PLANS_FILE,

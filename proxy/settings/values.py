@@ -183,6 +183,23 @@ class Caching:
 
 
 @dataclass(frozen=True, slots=True)
+class Idempotency:
+    """How long, and how much of, answers to requests with an idempotency key are kept, in the keeper's memory.
+
+    Args:
+        ttl_s: For how long a key means one request; 24 hours, as at Stripe.
+        answers_max: Most answers kept; at two kilobytes each they take a third of `bytes_max`.
+        bytes_max: Their size together.
+        answer_bytes_max: The longest answer kept: some 250,000 tokens, several times the longest that models write.
+    """
+
+    ttl_s: float = 24 * 3600.0
+    answers_max: int = 10_000
+    bytes_max: int = 64 * _MIB
+    answer_bytes_max: int = _MIB
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """Where the ledger lies, and where what several machines must agree on."""
 

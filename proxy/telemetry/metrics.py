@@ -7,7 +7,7 @@ start at zero with the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,7 @@ class Books:
     gauges: Callable[[], dict[str, float]]
     baseline: Callable[[], str]
     reconciled: Callable[[], list[Reconciled]]
+    claims: Callable[[], Mapping[str, int]]
 
 
 _GAUGES = {
@@ -60,6 +61,8 @@ _GAUGES = {
     "penstock_reserved_credits": "Credits put aside by open holds.",
     "penstock_reservations_stale": "Open holds past their deadline; should be 0.",
     "penstock_ledger_lag_seconds": "Age of the oldest journalled record that is not folded yet.",
+    "penstock_idempotency_answers": "Answers kept for requests with an idempotency key.",
+    "penstock_idempotency_answer_bytes": "Their size.",
     "penstock_workers": "Worker processes that answer.",
     "penstock_ledger_refused_records": "Journal records without effect; should be 0.",
 }
@@ -149,6 +152,12 @@ class _LedgerCollector(Collector):
         yield from self._savings()
         yield from self._credits()
         yield from self._reconciled()
+        claims = CounterMetricFamily(
+            "penstock_idempotency_claims", "Requests with an idempotency key, by verdict.", labels=("verdict",)
+        )
+        for verdict, count in self._books.claims().items():
+            claims.add_metric((verdict,), count)
+        yield claims
         for name, value in self._books.gauges().items():
             yield GaugeMetricFamily(name, _GAUGES[name], value=value)
 

@@ -10,7 +10,10 @@ The tree says whose doing it is::
     │  ├─ Forbidden      403  a scope or a plan's gate
     │  ├─ UnknownModel   404
     │  ├─ MethodNotAllowed 405
+    │  ├─ KeyInUse       409  its idempotency key's first request still runs: come back
+    │  ├─ AnswerUnavailable 409 that request was charged, and its answer is gone: told not to retry
     │  ├─ TooLarge       413
+    │  ├─ KeyReused      422  its idempotency key was another request's
     │  └─ Refused        4xx  the provider refused the request itself, mapped field by field
     ├─ UpstreamFailed         the provider's doing
     │  ├─ UpstreamBusy   429  its rate limit, after every deployment was tried
@@ -101,6 +104,39 @@ class MethodNotAllowed(Rejected):
     status = 405
     code = "method_not_allowed"
     reason = "no_route"
+
+
+class KeyInUse(Rejected):
+    """The first request with this idempotency key still runs. A retry will find its answer."""
+
+    status = 409
+    type = "idempotency_error"
+    code = "idempotency_key_in_use"
+    reason = "idempotency"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.retry_after_s = 1
+
+
+class AnswerUnavailable(Rejected):
+    """The request with this idempotency key was charged, and its answer is gone; `exchange` names the charge."""
+
+    status = 409
+    type = "idempotency_error"
+    code = "answer_unavailable"
+    should_retry = False
+    reason = "idempotency"
+
+
+class KeyReused(Rejected):
+    """This idempotency key was used for another request."""
+
+    status = 422
+    type = "idempotency_error"
+    code = "idempotency_key_reused"
+    should_retry = False
+    reason = "idempotency"
 
 
 class TooLarge(Rejected):
