@@ -42,8 +42,8 @@ def held(
 ) -> Record:  # fmt: skip
     """Credits put aside before anything is sent. `deadline_t`: no exchange lives longer; then the reaper acts.
 
-    `metered`: the charge follows from the usage, so it may be more than what is held here. `claim`: digests of the caller's
-    idempotency key and of its request, when it sent a key.
+    `metered`: the charge follows from the usage, so it may be more than what is held here. `claim`: digests of the
+    caller's idempotency key and of its request, when it sent a key.
     """
     return {"k": "held", "x": x, "t": t, "c": customer, "key": key, "plan": plan, "pv": plan_version,
             "tier": charge_tier, "served": served_tier, "cr": credits_milli, "dl": deadline_t,
