@@ -150,7 +150,7 @@ def test_what_was_refused_or_broke_off_runs_again(house: Server):
     assert served.status_code == 200
     assert "idempotent-replayed" not in served.headers
     assert failed == [502, 502]
-    assert house.balance("poor") == {"available": 4, "held": 0, "spent": 1, "expired": 0}
+    assert house.balance("poor") == {"available": 4, "held": 0, "spent": 1, "expired": 0, "overdraft": 0}
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "caf\xe9", "tab\there"])
