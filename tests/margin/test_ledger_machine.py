@@ -70,6 +70,7 @@ class BooksMachine(RuleBasedStateMachine):
         self.eager = False
         self.nonsense = 0
         self.charges = {}
+        self.metered = set()
         self.given = {}
 
     @initialize(eager=st.booleans())
@@ -127,20 +128,24 @@ class BooksMachine(RuleBasedStateMachine):
 
     # ---- the workers -------------------------------------------------------------------------------------------------
 
-    @rule(target=exchanges, who=customers, milli=credits_milli, worker=st.integers(0, 1), deep=st.integers(0, 2))
-    def hold(self, who, milli, worker, deep):
-        """An exchange begins, and gets as far as it gets."""
+    @rule(target=exchanges, who=customers, milli=credits_milli, worker=st.integers(0, 1), deep=st.integers(0, 2),
+          metered=st.booleans())  # fmt: skip
+    def hold(self, who, milli, worker, deep, metered):
+        """An exchange begins, and gets as far as it gets; of a metered one the charge is not known yet."""
         x, t, plan = f"x{next(self.names)}", self.later(), self.plan_of[who]
         steps = [held(x, milli, of=who, plan=plan, t=t), called(x, t=t), mark(x, t=t)]
+        if metered:
+            self.metered.add(x)
+            steps[0]["met"] = 1
         self.workers[worker].write(*steps[: deep + 1])
         return x, who, milli, worker
 
-    @rule(target=closed, exchange=consumes(exchanges), share=st.integers(0, 4), cost=costs, kind=kinds,
+    @rule(target=closed, exchange=consumes(exchanges), share=st.integers(0, 8), cost=costs, kind=kinds,
           baseline=st.none() | st.integers(0, 10**7))  # fmt: skip
     def settle(self, exchange, share, cost, kind, baseline):
-        """An exchange is charged, all of its hold or less."""
+        """An exchange is charged, all of its hold or less; a metered one up to twice as much."""
         x, who, milli, worker = exchange
-        charge = milli * share // 4
+        charge = milli * (share if x in self.metered else min(share, 4)) // 4
         self.charges[x] = (who, charge, cost)
         record = settled(x, charge, line(cost, kind=kind), baseline=baseline, t=self.later())
         self.workers[worker].write(record)
@@ -188,6 +193,8 @@ class BooksMachine(RuleBasedStateMachine):
     def overcharge(self, exchange):
         """A settlement beyond its hold comes: the exchange stays open."""
         x, _, milli, worker = exchange
+        if x in self.metered:
+            return
         self.workers[worker].write(settled(x, milli + 1, line(1)))
         self.nonsense += 1
 

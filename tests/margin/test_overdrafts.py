@@ -1,10 +1,16 @@
 """Charges beyond a hold: taken from what there is, visible where there is nothing, covered by what comes next."""
 
+from decimal import Decimal
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from margin import records
 from margin.ledger import questions
+from margin.meter import Meter
+from margin.usage import Usage
 from tests.margin.bookkeeping import (
     CREDIT,
     PLANS,
@@ -155,3 +161,34 @@ def test_a_reversed_charge_owes_nothing_any_more(covered):
     assert found.credits() == {"available": left * CREDIT, "held": 0, "spent": 0, "expired": 0, "overdraft": 0}
     assert found.state.available_milli(1, T0) == left * CREDIT
     assert sum(each.left_milli for each in found.state.live_grants(1)) == left * CREDIT
+
+
+METER = Meter(Decimal(1), Decimal(4), cache_read=Decimal("0.1"), cache_write=Decimal("1.25"))
+share = st.integers(0, 100)
+requests = st.tuples(st.integers(1, 9_000), st.integers(1, 4_000), share, share, share, st.booleans())
+
+
+@given(balance=st.integers(1, 60_000), made=st.lists(requests, max_size=25), seed=st.randoms(use_true_random=False))
+def test_under_strict_holds_no_usage_within_the_ceiling_overspends(balance, made, seed):
+    """Requests overlap and end in any order; what is admitted against the ceiling never exceeds what was granted."""
+    found, wallet, under_way = books("hard", balance), balance, []
+
+    for number, (ins, out, used, cached, written, is_ending) in enumerate(made):
+        ceiling = METER.ceiling_milli(input_tokens_max=ins, output_tokens_max=out)
+        if ceiling <= wallet:  # else it is refused
+            wallet -= ceiling
+            found.apply(metered(f"x{number}", ceiling))
+            read, wrote = ins * used * cached // 10_000, ins * used * (100 - cached) * written // 1_000_000
+            usage = Usage(input=ins * used // 100 - read - wrote, cache_read=read, cache_write_5m=wrote,
+                          output=out * used // 100)  # fmt: skip
+            under_way.append((f"x{number}", ceiling, METER.charge_milli(usage)))
+        while under_way and (is_ending or number == len(made) - 1):
+            x, held_milli, charge = under_way.pop(seed.randrange(len(under_way)))
+            found.apply(settled(x, charge, line()))
+            wallet += held_milli - charge
+            if number < len(made) - 1:
+                break
+        assert found.credits()["overdraft"] == 0
+        assert found.credits()["available"] == wallet >= 0
+
+    assert found.refused == []
