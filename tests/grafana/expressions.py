@@ -50,7 +50,7 @@ def exported() -> set[str]:
     """Return the names of all series that /metrics can have."""
     gauges = dict.fromkeys(metrics._GAUGES, 0.0)
     books = metrics.Books(
-        lambda *_: [], lambda: {"granted": 0, "expired": 0}, lambda: gauges, lambda: "requested", list
+        lambda *_: [], lambda: {"granted": 0, "expired": 0}, lambda: gauges, lambda: "requested", list, dict
     )
     text = metrics.Metrics(books).render().decode()
     return {name for found in re.findall(r"^# TYPE (\S+) (\w+)", text, re.MULTILINE) for name in _series(*found)}

@@ -176,7 +176,7 @@ def test_the_readme_lists_what_is_not_served():
 
 def test_every_metric_is_listed():
     """The names in the page's table are the names that are exported."""
-    books = metrics.Books(lambda *_: [], lambda: {"granted": 0, "expired": 0}, _gauges, lambda: "requested", list)
+    books = metrics.Books(lambda *_: [], lambda: {"granted": 0, "expired": 0}, _gauges, lambda: "requested", list, dict)
     exported = re.findall(r"^# TYPE (\S+)", metrics.Metrics(books).render().decode(), re.MULTILINE)
 
     listed = re.findall(r"^\| `(penstock_\w+)", METRICS_PAGE.read_text("utf-8"), re.MULTILINE)
