@@ -92,7 +92,7 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
     _end_claim(hold, effects, is_answered=False)
     legs = _return(state, hold, hold.held_milli, record["t"], effects)
     for line in record["a"]:
-        legs += _cost(hold, line, record["t"], effects)
+        legs += _cost(hold, line, record["t"], "", effects)
     effects.post(f"close:{hold.x}", "void", record["t"], *legs)
     ending.end_returned(state, hold.grants, hold.x, record["t"], effects)
     cover(state, hold.customer, f"close:{hold.x}", record["t"], effects)
@@ -117,7 +117,7 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     legs += pair(hold.customer, USD, revenue_credits, to="deferred.credits", from_="rev.credits")
     legs += pair(hold.customer, USD, revenue_usage, to="receivable", from_="rev.usage")
     for line in record["a"]:
-        legs += _cost(hold, line, t, effects)
+        legs += _cost(hold, line, t, record["o"], effects)
     effects.post(f"close:{hold.x}", "charge", t, *legs)
     if charge > within:
         burnt += exceed(state, hold, charge - within, t, effects)
@@ -165,8 +165,11 @@ def _burn(state: State, hold: Hold, charge_milli: int) -> list[Burnt]:
     return burnt
 
 
-def _cost(hold: Hold, line: Record, t: int, effects: Effects) -> tuple[Leg, ...]:
-    """Return one attempt's legs, and note its row. An unknown cost has a row and no legs: never a zero."""
+def _cost(hold: Hold, line: Record, t: int, outcome: str, effects: Effects) -> tuple[Leg, ...]:
+    """Return one attempt's legs, and note its row. An unknown cost has a row and no legs: never a zero.
+
+    In the rollup it stands by the exchange's outcome (none for a void), in the same row as the request it served.
+    """
     effects.names.add(hold.x)
     effects.cost_lines.append(
         (hold.x, line["n"], t, hold.customer, line["p"], line["d"], line["m"], line["kind"], line["id"], line["st"],
@@ -175,7 +178,7 @@ def _cost(hold: Hold, line: Record, t: int, effects: Effects) -> tuple[Leg, ...]
     cost = line["cost"]
     if cost is None:
         return ()
-    row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, line["p"], line["m"])
+    row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, line["p"], line["m"], outcome)
     effects.add(row, **{f"cost_{line['kind']}_nusd": cost})
     account = COST_ACCOUNTS[line["kind"]]
     return pair(hold.customer, USD, cost, to=account, from_=f"ap.{line['p']}", from_customer=NOBODY)

@@ -12,11 +12,7 @@ import orjson
 
 from margin.ledger.grants import Grant
 
-COST = "cost_model_nusd + cost_estimated_nusd + cost_failed_nusd - cost_corrected_nusd"
-REVENUE = (
-    "revenue_credits_nusd + revenue_usage_nusd + revenue_fee_nusd + revenue_breakage_nusd"
-    " - revenue_credits_reversed_nusd - revenue_usage_reversed_nusd"
-)
+_MARGINS = "customer, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced"
 
 
 @contextmanager
@@ -48,10 +44,15 @@ class MarginRow:
 
 def margin_by_customer(db: sqlite3.Connection, *, since_day: str = "") -> list[MarginRow]:
     """Return each customer's margin from `since_day` (inclusive, UTC) on, biggest loss first."""
+    whole, begun = since_day[:7], since_day[8:] not in {"", "01"}
+    source = f"SELECT {_MARGINS} FROM margin_months WHERE month {'>' if begun else '>='} :month"  # noqa: S608 - our names
+    if begun:
+        # Of the month in which the question begins, its days from there on. "~" stands behind every day.
+        source += f" UNION ALL SELECT {_MARGINS} FROM margin_days WHERE day >= :day AND day < :month || '~'"  # noqa: S608
     rows = db.execute(
-        f"""SELECT customer, SUM(requests), SUM({COST}), SUM({REVENUE}), SUM(saving_routing_nusd), SUM(unpriced)
-            FROM rollup WHERE day >= ? GROUP BY customer ORDER BY SUM({REVENUE}) - SUM({COST}), customer""",  # noqa: S608
-        (since_day,),
+        f"""SELECT customer, SUM(requests), SUM(cost_nusd), SUM(revenue_nusd), SUM(saving_nusd), SUM(unpriced)
+            FROM ({source}) GROUP BY customer ORDER BY SUM(revenue_nusd) - SUM(cost_nusd), customer""",  # noqa: S608
+        {"month": whole, "day": since_day},
     )
     return [MarginRow(*row) for row in rows]
 
@@ -81,30 +82,25 @@ def credit_balance(db: sqlite3.Connection, customer: int) -> dict[str, int]:
 
 def overdraft_milli(db: sqlite3.Connection, customer: int | None = None) -> int:
     """Return what is held or spent with no grant behind it, less what was covered since, of one customer or of all."""
-    row = db.execute(
-        """SELECT COALESCE(-SUM(balance), 0) FROM accounts
-        WHERE name = 'credits.overdraft' AND customer = COALESCE(?, customer)""",
-        (customer,),
-    ).fetchone()
-    return int(row[0])
+    if customer is None:
+        row = db.execute("SELECT -balance FROM balances WHERE account = 'credits.overdraft'").fetchone()
+    else:
+        query = "SELECT -balance FROM accounts WHERE customer = ? AND name = 'credits.overdraft'"
+        row = db.execute(query, (customer,)).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def totals(db: sqlite3.Connection, labels: tuple[str, ...], sums: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """Return `sums` of the whole rollup, grouped by `labels`: what the exporter turns into counters."""
+    """Return `sums` over everything, grouped by `labels`: what the exporter turns into counters."""
     grouped = ", ".join(labels)
     summed = ", ".join(f"SUM({name})" for name in sums)
-    return db.execute(f"SELECT {grouped}, {summed} FROM rollup GROUP BY {grouped} ORDER BY {grouped}").fetchall()  # noqa: S608
+    return db.execute(f"SELECT {grouped}, {summed} FROM rollup_totals GROUP BY {grouped} ORDER BY {grouped}").fetchall()  # noqa: S608
 
 
 def credit_totals(db: sqlite3.Connection) -> dict[str, int]:
     """Return milli-credits given and expired, over all customers."""
-    rows = dict(
-        db.execute("SELECT name, SUM(balance) FROM accounts WHERE commodity = 'CREDIT' GROUP BY name").fetchall()
-    )
-    return {
-        "granted": -rows.get("credits.issued", 0),
-        "expired": rows.get("credits.expired", 0),
-    }
+    rows = dict(db.execute("SELECT account, balance FROM balances WHERE commodity = 'CREDIT'").fetchall())
+    return {"granted": -rows.get("credits.issued", 0), "expired": rows.get("credits.expired", 0)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,12 +50,26 @@ CREATE TABLE IF NOT EXISTS reversals (
     x TEXT PRIMARY KEY, t INTEGER NOT NULL, customer INTEGER NOT NULL, credits_milli INTEGER NOT NULL,
     revenue_nusd INTEGER NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
 
--- A margin question reads this table only. Sums are kept in the transaction that stores the entries.
+-- Sums are kept in the transaction that stores the entries; margin questions read these tables only.
 CREATE TABLE IF NOT EXISTS rollup (
     day TEXT NOT NULL, customer INTEGER NOT NULL, plan TEXT NOT NULL, charge_tier TEXT NOT NULL,
     served_tier TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, outcome TEXT NOT NULL,
     {rollup_sums},
-    PRIMARY KEY (customer, day, plan, charge_tier, served_tier, provider, model, outcome)) WITHOUT ROWID;
+    PRIMARY KEY (day, customer, plan, charge_tier, served_tier, provider, model, outcome)) WITHOUT ROWID;
+-- The same sums, coarser: what metrics are made of (as many rows as there are series) ...
+CREATE TABLE IF NOT EXISTS rollup_totals (
+    plan TEXT NOT NULL, charge_tier TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, outcome TEXT NOT NULL,
+    {rollup_sums},
+    PRIMARY KEY (plan, charge_tier, provider, model, outcome)) WITHOUT ROWID;
+-- ... and margins: whole months by customer, and days for the month in which a question begins.
+CREATE TABLE IF NOT EXISTS margin_months (
+    month TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (customer, month)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS margin_days (
+    day TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (day, customer)) WITHOUT ROWID;
+-- Balances of all customers together, by account.
+CREATE TABLE IF NOT EXISTS balances (
+    account TEXT NOT NULL, commodity TEXT NOT NULL, balance INTEGER NOT NULL,
+    PRIMARY KEY (account, commodity)) WITHOUT ROWID;
 
 -- The fold's memory, rebuilt from the journals when in doubt.
 CREATE TABLE IF NOT EXISTS customers (

@@ -15,12 +15,13 @@ from typing import Any
 import orjson
 
 from margin.journal import Position
+from margin.ledger import rollups
 from margin.ledger.grants import Grant
-from margin.ledger.postings import ROLLUP_SUMS, Effects, RollupKey
+from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 7
+FORMAT = 8
 
 ACCOUNTS_REMEMBERED = 100_000
 """Numbers of accounts kept in memory, some 20 MB: those of ten thousand customers. Others are looked up again."""
@@ -95,8 +96,9 @@ class Store:
         self.db.close()
 
     def _create(self) -> None:
-        sums = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in ROLLUP_SUMS)
-        schema = (Path(__file__).with_name("schema.sql")).read_text().replace("{rollup_sums}", sums)
+        schema = (Path(__file__).with_name("schema.sql")).read_text()
+        for place, names in (("{rollup_sums}", ROLLUP_SUMS), ("{margin_sums}", rollups.MARGIN_SUMS)):
+            schema = schema.replace(place, rollups.columns(names))
         self.db.executescript(schema)
         found = self._meta("format")
         if found is None:
@@ -135,19 +137,25 @@ class Store:
         state.used_up.clear()
 
     def _write_entries(self, effects: Effects) -> None:
-        txns, entries, balances = [], [], dict[int, int]()
+        txns, entries, balances, totals = [], [], dict[int, int](), dict[tuple[str, str], int]()
         for id_, txn in enumerate(effects.txns, start=self._last_txn + 1):
             txns.append((id_, txn.key, txn.kind, txn.t))
             for leg in txn.legs:
                 account = self._account(leg[:3])
                 entries.append((id_, account, leg.amount))
                 balances[account] = balances.get(account, 0) + leg.amount
+                total = (leg.account, leg.commodity)
+                totals[total] = totals.get(total, 0) + leg.amount
         self._last_txn += len(txns)
         self.db.executemany("INSERT INTO txns VALUES (?, ?, ?, ?)", txns)
         self.db.executemany("INSERT INTO entries (txn, account, amount) VALUES (?, ?, ?)", entries)
         self.db.executemany(
             "UPDATE accounts SET balance = balance + ? WHERE id = ?",
-            [(amount, account) for account, amount in balances.items()],
+            [(amount, account) for account, amount in balances.items() if amount],
+        )
+        self.db.executemany(
+            "INSERT INTO balances VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET balance = balance + excluded.balance",
+            [(*total, amount) for total, amount in totals.items()],
         )
 
     def _account(self, key: tuple[int, str, str]) -> int:
@@ -175,13 +183,7 @@ class Store:
         self._insert("reversals", effects.reversals, 6)
         self.db.executemany("INSERT INTO trail (t, kind, by, content) VALUES (?, ?, ?, ?)", effects.trail)
         self.db.executemany("INSERT INTO refused (subject, why) VALUES (?, ?)", effects.refused)
-        columns = ", ".join((*RollupKey._fields, *ROLLUP_SUMS))
-        marks = ", ".join("?" * (len(RollupKey._fields) + len(ROLLUP_SUMS)))
-        added = ", ".join(f"{name} = {name} + excluded.{name}" for name in ROLLUP_SUMS)
-        self.db.executemany(
-            f"INSERT INTO rollup ({columns}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {added}",  # noqa: S608 - our names
-            [(*key, *(sums.get(name, 0) for name in ROLLUP_SUMS)) for key, sums in effects.rollup.items()],
-        )
+        rollups.write(self.db, effects.rollup)
 
     def _write_claims(self, effects: Effects) -> None:
         # An exchange takes its key before it ends, in one batch or in two.

@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import TypeVar
 
-from margin.ledger.questions import COST, REVENUE
+from margin.ledger.postings import ROLLUP_SUMS
+from margin.ledger.rollups import COST, REVENUE, TOTALS_KEY
 from margin.ledger.state import State
 
 Name = TypeVar("Name", int, str)
@@ -92,6 +93,35 @@ _PAIRS = {
 }
 
 
+_COARSER = {
+    "months": ("SELECT customer, substr(day, 1, 7), {margin} FROM rollup GROUP BY 1, 2",
+               "SELECT customer, month, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced FROM margin_months"),
+    "days": ("SELECT customer, day, {margin} FROM rollup GROUP BY 1, 2",
+             "SELECT customer, day, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced FROM margin_days"),
+    "totals": ("SELECT {labels}, {sums} FROM rollup GROUP BY {labels}",
+               "SELECT {labels}, {columns} FROM rollup_totals"),
+    "balances": ("SELECT name, commodity, SUM(balance) FROM accounts GROUP BY 1, 2",
+                 "SELECT account, commodity, balance FROM balances"),
+}  # fmt: skip
+_SQL = {
+    "margin": f"SUM(requests), SUM({COST}), SUM({REVENUE}), SUM(saving_routing_nusd), SUM(unpriced)",
+    "labels": ", ".join(TOTALS_KEY),
+    "sums": ", ".join(f"SUM({name})" for name in ROLLUP_SUMS),
+    "columns": ", ".join(ROLLUP_SUMS),
+}
+
+
+def _coarser(db: sqlite3.Connection) -> list[str]:
+    """Compare each coarser sum with the finer ones it stands for, both ways."""
+    found = []
+    for name, queries in _COARSER.items():
+        fine, coarse = (query.format(**_SQL) for query in queries)
+        for left, right in ((fine, coarse), (coarse, fine)):
+            rows = db.execute(f"SELECT * FROM ({left}) EXCEPT SELECT * FROM ({right}) LIMIT 20")  # noqa: S608 - our names
+            found += [f"I16: the {name} do not add up to the rows beneath them: {row}" for row in rows]
+    return found
+
+
 def imbalance_nusd(db: sqlite3.Connection) -> int:
     """Return the dollars by which transactions fail to balance, in absolute terms; 0 in sound books."""
     query = """SELECT COALESCE(SUM(ABS(off)), 0) FROM (
@@ -102,7 +132,7 @@ def imbalance_nusd(db: sqlite3.Connection) -> int:
 
 def violations(db: sqlite3.Connection, state: State) -> list[str]:
     """Return every broken invariant in words; empty when the books are sound."""
-    found = [*_unbalanced(db), *_drifted(db), *_disagreeing(db), *_credits(db), *_holds(db, state)]
+    found = [*_unbalanced(db), *_drifted(db), *_disagreeing(db), *_coarser(db), *_credits(db), *_holds(db, state)]
     found += [*_grants(db, state), *_owed(db, state)]
     refused = db.execute("SELECT COUNT(*) FROM refused").fetchone()[0]
     if refused:

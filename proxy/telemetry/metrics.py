@@ -91,6 +91,7 @@ class Metrics:
             "penstock_cost_per_request_usd", "Cost of one exchange, by charge tier.", ("tier",),
             buckets=COST_BUCKETS, registry=self.registry,
         )  # fmt: skip
+        self._tiers: dict[str, tuple[Histogram, Histogram]] = {}
         self._refused = Counter(
             "penstock_refused", "Requests refused before they reached the books.", ("reason",), registry=self.registry
         )
@@ -112,13 +113,20 @@ class Metrics:
         decision = record.get("dec")
         if record["k"] != "settled" or decision is None or "total_us" not in decision:
             return
-        tier = decision["charge_tier"]
-        self._duration.labels(tier).observe(decision["total_us"] / 1e6)
+        duration, cost = self._of_tier(decision["charge_tier"])
+        duration.observe(decision["total_us"] / 1e6)
         self._overhead.observe(decision["overhead_us"] / 1e6)
         self._head.observe(decision["head_us"] / 1e6)
         costs = [each["cost"] for each in record["a"]]
         if costs and None not in costs:
-            self._cost.labels(tier).observe(sum(costs) / NUSD)
+            cost.observe(sum(costs) / NUSD)
+
+    def _of_tier(self, tier: str) -> tuple[Histogram, Histogram]:
+        """Return one tier's duration and cost: looked up once, as that takes as long as observing."""
+        found = self._tiers.get(tier)
+        if found is None:
+            found = self._tiers[tier] = (self._duration.labels(tier), self._cost.labels(tier))
+        return found
 
     def refused(self, counts: dict[str, int]) -> None:
         """Add refusals a worker reports."""

@@ -1,0 +1,78 @@
+"""The sums beside the entries, kept in the transaction that stores them, so that no question adds up requests.
+
+From fine to coarse: `rollup` by customer, day, tier, model and outcome; `margin_days` and `margin_months` by customer,
+for margin questions; `rollup_totals` by what metrics are labelled with, without customer and day, for the exporter.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Any
+
+from margin.ledger.postings import ROLLUP_SUMS, RollupKey
+
+TOTALS_KEY = ("plan", "charge_tier", "provider", "model", "outcome")
+MARGIN_SUMS = ("requests", "cost_nusd", "revenue_nusd", "saving_nusd", "unpriced")
+
+_COSTS = ("cost_model_nusd", "cost_estimated_nusd", "cost_failed_nusd")
+_REVENUES = ("revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd")
+_REVERSED = ("revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd")
+
+COST = f"{' + '.join(_COSTS)} - cost_corrected_nusd"
+"""Cost in a row of the rollup, as SQL."""
+REVENUE = f"{' + '.join(_REVENUES)} - {' - '.join(_REVERSED)}"
+"""Revenue in a row of the rollup, as SQL."""
+
+Sums = dict[str, int]
+Row = tuple[Any, ...]
+
+_totals_key = itemgetter(*(RollupKey._fields.index(name) for name in TOTALS_KEY))
+
+
+def columns(names: Iterable[str]) -> str:
+    """Return the declaration of columns that add up."""
+    return ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in names)
+
+
+def write(db: sqlite3.Connection, rollup: Mapping[RollupKey, Sums]) -> None:
+    """Add a batch's sums to every rollup."""
+    totals, days, months = dict[Row, Sums](), dict[Row, Sums](), dict[Row, Sums]()
+    for key, sums in rollup.items():
+        margin = _margin(sums)
+        _add(totals, _totals_key(key), sums)
+        _add(days, (key.day, key.customer), margin)
+        _add(months, (key.day[:7], key.customer), margin)
+    _store(db, "rollup", RollupKey._fields, ROLLUP_SUMS, rollup)
+    _store(db, "rollup_totals", TOTALS_KEY, ROLLUP_SUMS, totals)
+    _store(db, "margin_days", ("day", "customer"), MARGIN_SUMS, days)
+    _store(db, "margin_months", ("month", "customer"), MARGIN_SUMS, months)
+
+
+def _margin(sums: Sums) -> Sums:
+    """Return what a row of the rollup adds to a customer's margin."""
+    cost = sum(sums.get(name, 0) for name in _COSTS) - sums.get("cost_corrected_nusd", 0)
+    revenue = sum(sums.get(name, 0) for name in _REVENUES) - sum(sums.get(name, 0) for name in _REVERSED)
+    return {"requests": sums.get("requests", 0), "cost_nusd": cost, "revenue_nusd": revenue,
+            "saving_nusd": sums.get("saving_routing_nusd", 0), "unpriced": sums.get("unpriced", 0)}  # fmt: skip
+
+
+def _add(rows: dict[Row, Sums], key: Row, sums: Sums) -> None:
+    row = rows.get(key)
+    if row is None:
+        rows[key] = dict(sums)
+        return
+    for name, amount in sums.items():
+        row[name] = row.get(name, 0) + amount
+
+
+def _store(
+    db: sqlite3.Connection, table: str, keys: tuple[str, ...], names: tuple[str, ...], rows: Mapping[Any, Sums]
+) -> None:
+    marks = ", ".join("?" * (len(keys) + len(names)))
+    added = ", ".join(f"{name} = {name} + excluded.{name}" for name in names)
+    db.executemany(
+        f"INSERT INTO {table} ({', '.join((*keys, *names))}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {added}",  # noqa: S608 - our names
+        [(*key, *(sums.get(name, 0) for name in names)) for key, sums in rows.items()],
+    )
