@@ -6,8 +6,9 @@ under `Effects.refused`; the journals were written by us, so each is a bug or a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from heapq import nsmallest
 from typing import Any
 
 from margin.ledger import ending, exchanges, reversing, trail
@@ -23,6 +24,10 @@ Record = dict[str, Any]
 
 CLAIM_KEPT_NS = 8 * 24 * 3600 * 1_000_000_000
 """A day more than the longest time for which a configuration may keep idempotency keys."""
+
+ACCRUED_MAX = 1_000
+"""Fees that one tick books, so that it does not hold the keeper up. With a tick a minute, that of each of 10,000
+customers is booked every ten minutes; 100,000 add 1.4 million transactions a day, not 144."""
 
 
 def apply(state: State, record: Record, effects: Effects, *, journal: str) -> None:
@@ -44,7 +49,8 @@ def apply(state: State, record: Record, effects: Effects, *, journal: str) -> No
 
 def _sellbook(state: State, record: Record, effects: Effects) -> None:
     # The old terms hold up to this moment; the new ones from it.
-    _tick(state, {"t": record["t"]}, effects)
+    _accrue_each(state, state.periodic, record["t"], effects)
+    _end_grants(state, record["t"], effects)
     state.plans = {name: Terms.read(name, terms) for name, terms in record["plans"].items()}
     state.default_plan, state.sellbook_version = record["default"], record["version"]
     state.changed.add(("plans", ""))
@@ -141,11 +147,29 @@ def _give(
 
 def _tick(state: State, record: Record, effects: Effects) -> None:
     t = record["t"]
-    for number in sorted(state.periodic):
+    _accrue_each(state, _furthest_behind(state, t), t, effects)
+    _end_grants(state, t, effects)
+    effects.claims_until_t = max(effects.claims_until_t, t - CLAIM_KEPT_NS)
+
+
+def _furthest_behind(state: State, t: int) -> Iterable[int]:
+    """Return whose fees a tick brings up to `t`: all, or of many those furthest behind and those a month ended for."""
+    if len(state.periodic) <= ACCRUED_MAX:
+        return state.periodic
+    accrued = {number: state.customers[number].accrued_to_t for number in state.periodic}
+    month_t = Period.of(t).start_t
+    ended = {number for number, until in accrued.items() if until < month_t}
+    return ended.union(nsmallest(ACCRUED_MAX, accrued, key=lambda number: (accrued[number], number)))
+
+
+def _accrue_each(state: State, numbers: Iterable[int], t: int, effects: Effects) -> None:
+    for number in sorted(numbers):
         _accrue(state, state.customers[number], t, effects)
+
+
+def _end_grants(state: State, t: int, effects: Effects) -> None:
     for grant in state.pop_ended(t):
         ending.end(state, grant, effects)
-    effects.claims_until_t = max(effects.claims_until_t, t - CLAIM_KEPT_NS)
 
 
 def _accrue(state: State, customer: Customer, t: int, effects: Effects) -> None:

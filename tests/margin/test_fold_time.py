@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margin import records
+from margin.ledger import fold
 from margin.ledger.terms import Period
 from tests.margin.bookkeeping import (
     CREDIT,
@@ -286,3 +287,36 @@ def test_prepaid_revenue_is_what_burns_and_what_is_left_at_the_end():
 
     assert books.balance("rev.credits") + books.balance("rev.breakage") == -USD
     assert books.balance("deferred.credits") == 0
+
+
+# ---- many customers --------------------------------------------------------------------------------------------------
+
+
+def test_a_tick_books_a_bounded_number_of_fees_those_furthest_behind_first(monkeypatch):
+    """Five customers, two a tick: three ticks reach all, and nobody's fee is lost or booked twice."""
+    monkeypatch.setattr(fold, "ACCRUED_MAX", 2)
+    books = Ledger(sellbook(t=T0), *(customer(number, "starter", t=T0) for number in range(1, 6)))
+
+    until = []
+    for second in (1, 2, 3):
+        books.apply(records.tick(t=T0 + second * NS))
+        until.append([books.state.customers[number].accrued_to_t - T0 for number in range(1, 6)])
+
+    assert until == [
+        [1 * NS, 1 * NS, 0, 0, 0],
+        [1 * NS, 1 * NS, 2 * NS, 2 * NS, 0],
+        [3 * NS, 1 * NS, 2 * NS, 2 * NS, 3 * NS],
+    ]
+    books.apply(sellbook(t=T0 + 4 * NS, version="s2"))
+    fees = {-books.balance("rev.subscription", of=number) for number in range(1, 6)}
+    assert fees == {round(199 * USD * 4 / (30 * 86_400))}
+
+
+def test_a_month_that_ends_is_booked_for_everybody_at_once(monkeypatch):
+    """Included credits are never late, however many customers there are."""
+    monkeypatch.setattr(fold, "ACCRUED_MAX", 2)
+    books = Ledger(sellbook(t=T0), *(customer(number, "starter", t=T0) for number in range(1, 6)))
+
+    books.apply(records.tick(t=at("2026-12-01T00:00:01")))
+
+    assert not any(books.state.is_grant_due(number, at("2026-12-01T00:00:01")) for number in range(1, 6))
