@@ -39,7 +39,7 @@ from proxy.upstream.client import Upstream
 from proxy.upstream.transport import Transport
 from proxy.world import World
 
-MODEL, CONNECTIONS, WARM_S, SECONDS = "gpt-6-luna", 32, 2.0, 8.0
+MODEL, CONNECTIONS, WARM_S, SECONDS = "gpt-6-luna", 32, 2.0, 12.0
 INTERVAL_S = 0.004
 ANSWER = (
     b'{"id":"chatcmpl-bench","object":"chat.completion","created":1750000000,"model":"gpt-6-luna","choices":[{"index":0,'
@@ -57,7 +57,7 @@ aliases: {{}}
 """
 
 STEPS = {
-    "server": ("proxy/api/", "proxy/server/", "uvicorn/"),
+    "server": ("proxy/api/", "proxy/server/", "proxy/alarm.py"),
     "authenticate": ("proxy/identity.py",),
     "read": ("proxy/wire/chat.py", "proxy/wire/strict.py", "proxy/wire/shapes.py"),
     "classify": ("classifiers/",),
@@ -182,8 +182,8 @@ async def measure(line: Connection, folder: Path) -> tuple[Profile, float, int]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     listener.setblocking(False)
     world, key = _world(folder, line.recv())
-    server = app.WorkerServer(app.server_config(world, lambda: True))
-    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    server = app.build(world, lambda: True, grace_s=5)
+    serving = asyncio.ensure_future(server.serve(listener))
     line.send((listener.getsockname()[1], key))
     await asyncio.sleep(WARM_S)
     profile = Profile()

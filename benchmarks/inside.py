@@ -5,11 +5,9 @@ No socket and no other process, so that the same requests execute the same instr
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import orjson
@@ -18,10 +16,12 @@ from benchmarks import load, upstream
 from benchmarks.stage import ANSWER, PLANS
 from margin.journal import Journal
 from proxy.admission import Lease, Wallets
-from proxy.api.hot import chat_completions
+from proxy.api.hot import ChatTurn
 from proxy.identity import Identity, digest
+from proxy.server.turn import Head
 from proxy.settings import load as load_settings
 from proxy.upstream.client import Upstream
+from proxy.wire.headers import Headers
 from proxy.world import World
 
 KEY = "sk-penstock-bench-0000000000000000"
@@ -100,26 +100,35 @@ class Worker:
 
     async def ask(self, *, stream: bool = False) -> int:
         """Serve one request; return the size of the answer's body. Raises `AssertionError` for any answer but 200."""
-        body = self._bodies[stream]
+        body, caller = self._bodies[stream], Caller()
         headers = [(b"host", b"127.0.0.1:8080"), (b"content-type", b"application/json"),
                    (b"authorization", b"Bearer " + KEY.encode()), (b"content-length", b"%d" % len(body))]  # fmt: skip
-        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers}
-        waiting: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
-        size = 0
+        await ChatTurn(self._world, Head(b"POST", b"/v1/chat/completions", headers)).run(body, caller)
+        return caller.size
 
-        async def receive() -> dict[str, Any]:
-            if waiting:
-                return waiting.pop()
-            await asyncio.get_running_loop().create_future()  # the client stays
-            raise AssertionError
 
-        async def send(message: Any) -> None:
-            nonlocal size
-            assert message.get("status", 200) == 200, message
-            size += len(message.get("body", b""))
+class Caller:
+    """Takes what the turn sends."""
 
-        await chat_completions(self._world, scope, receive, send)
-        return size
+    def __init__(self) -> None:
+        self.size = 0
+        self.on_left: Callable[[], None] | None = None
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Take a whole answer."""
+        assert status == 200, body
+        self.size += len(body)
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """Take the head of a stream."""
+        assert status == 200
+
+    async def send(self, data: bytes) -> None:
+        """Take a part of it."""
+        self.size += len(data)
+
+    def end(self) -> None:
+        """Take its end."""
 
 
 @contextmanager

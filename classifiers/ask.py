@@ -1,8 +1,7 @@
 """Finds the last thing a person asked in a chat request, whatever shape the request has."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from classifiers.content import Content, bounded, read_content, spoken
 from classifiers.continuations import complains, is_bare
@@ -25,8 +24,7 @@ _SPEAKERS: Mapping[str, Speaker] = {
 _RESULT_ITEMS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Everything the judge may know of a request; built by `read_ask`.
 
     Attributes:
@@ -55,14 +53,12 @@ class Ask:
     failed_before: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
+class _Turn(NamedTuple):
     speaker: Speaker
     content: Content
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(NamedTuple):
     """What a person wrote in one turn."""
 
     at: int  # which turn
@@ -81,13 +77,13 @@ def read_ask(messages: Sequence[Mapping[str, Any]], *, tools: int = 0, wants_sch
     turns = _turns(messages)
     meant = _meant(turns)
     asked = meant[0]
-    others = [turn for at, turn in enumerate(turns) if at != asked.at]
+    system_chars, history_turns, history_chars = _around(turns, asked.at)
     return Ask(
         text=asked.text,
         text_chars=asked.chars,
-        system_chars=sum(t.content.chars for t in others if t.speaker == "system"),
-        history_turns=sum(t.speaker in {"human", "assistant"} for t in others),
-        history_chars=sum(t.content.chars for t in others if t.speaker != "system"),
+        system_chars=system_chars,
+        history_turns=history_turns,
+        history_chars=history_chars,
         images=sum(turns[words.at].content.images for words in meant if words.at >= 0),
         tools=tools,
         tool_turn=bool(turns) and turns[-1].speaker == "tool",
@@ -96,12 +92,27 @@ def read_ask(messages: Sequence[Mapping[str, Any]], *, tools: int = 0, wants_sch
     )
 
 
+def _around(turns: list[_Turn], asked_at: int) -> tuple[int, int, int]:
+    """What stands around the ask: characters of system prompts, turns of a conversation, characters of the rest."""
+    system_chars = history_turns = history_chars = 0
+    for at, turn in enumerate(turns):
+        if at == asked_at:
+            continue
+        if turn.speaker == "system":
+            system_chars += turn.content.chars
+        else:
+            history_chars += turn.content.chars
+            history_turns += turn.speaker != "tool"
+    return system_chars, history_turns, history_chars
+
+
 def _turns(messages: Any) -> list[_Turn]:
     if not isinstance(messages, list | tuple):
         return []
     if len(messages) > MESSAGES_FIRST + MESSAGES_LAST:
         messages = [*messages[:MESSAGES_FIRST], *messages[-MESSAGES_LAST:]]
-    turns = (_turn(message) for message in messages if isinstance(message, Mapping))
+    # `dict` first: asking whether something is a Mapping costs more than reading it.
+    turns = (_turn(each) for each in messages if isinstance(each, dict) or isinstance(each, Mapping))  # noqa: SIM101
     return [turn for turn in turns if turn is not None]
 
 

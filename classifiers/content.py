@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 TEXT_CHARS_MAX = 4_000  # routing research: more text did not rank prompts better, and costs time
 PARTS_READ_MAX = 64  # of one message; far above what clients send, keeps junk cheap
@@ -25,8 +24,7 @@ _OPENING = re.compile(rf"<({_INJECTED})(?:\s[^<>]{{0,200}})?>")
 _CLOSING = re.compile(rf"</({_INJECTED})>")
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What one message holds. `texts` are references, not copies; `chars` is their length."""
 
     texts: tuple[str, ...]

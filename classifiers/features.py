@@ -5,7 +5,7 @@ bytes. No regular expressions: alternations that ignore case cost ten times as m
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from classifiers.ask import Ask
 from classifiers.content import bounded
@@ -35,8 +35,7 @@ _OTHER_MATHS = "√∫∑≤≥π²×"
 _BULLETS = (b"\n-", b"\n*", b"\n2.", b"\n3.", b"\n4.", b"\n5.", b"\n6.", b"\n7.", b"\n2)", b"\n3)")
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """What one reading found.
 
     Attributes:

@@ -1,8 +1,7 @@
 """What a judge says about one ask: the closed sets of tiers and tasks, and the result."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Tier = Literal["simple", "medium", "complex"]
 Task = Literal[
@@ -41,8 +40,7 @@ TASKS: tuple[Task, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """How hard one ask is, and why.
 
     Attributes:

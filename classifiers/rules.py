@@ -90,6 +90,10 @@ WEIGHTS = (
     Weight("tiny", -0.6, -0.6, "a line or two is wanted", tasks=("creative",)),
 )
 
+_WEIGHTS_OF: Mapping[Task, tuple[Weight, ...]] = {
+    task: tuple(weight for weight in WEIGHTS if not weight.tasks or task in weight.tasks) for task in LEVEL
+}
+
 # Short asks of these tasks are lighter than the task's name says.
 SHORT_WEIGHT: Mapping[Task, float] = {
     "analysis": -0.1,
@@ -158,9 +162,9 @@ def _task(evidence: Mapping[str, float]) -> tuple[Task, float]:
 def _difficulty(task: Task, signs: Mapping[str, float]) -> list[tuple[float, str]]:
     """What makes the ask harder or lighter, with words for it, strongest first."""
     parts: list[tuple[float, str]] = []
-    for weight in WEIGHTS:
+    for weight in _WEIGHTS_OF[task]:
         units = signs[weight.sign] - weight.free
-        if units <= 0 or (weight.tasks and task not in weight.tasks):
+        if units <= 0:
             continue
         value = min(abs(weight.most), abs(weight.each) * units)
         words = weight.words.replace("{}", f"{signs[weight.sign]:.0f}")
@@ -179,8 +183,10 @@ def _probabilities(place: float, scale: float) -> tuple[float, float, float]:
 
 def _most_probable(probabilities: tuple[float, float, float]) -> Tier:
     """The tier of the highest probability; of equals the higher tier, the safer mistake."""
-    highest = max(probabilities)
-    return next(tier for tier, value in zip(reversed(TIERS), reversed(probabilities), strict=True) if value == highest)
+    simple, medium, hard = probabilities
+    if hard >= medium and hard >= simple:
+        return "complex"
+    return "medium" if medium >= simple else "simple"
 
 
 def _reasons(task: Task, tier: Tier, move: float, parts: list[tuple[float, str]], length: float) -> tuple[str, ...]:

@@ -1,19 +1,19 @@
 """Splits an ask into words and finds where its order ends and its material begins."""
 
-from dataclasses import dataclass
+import re
+from typing import NamedTuple
 
 OPENING_WORDS = 12  # where people say what they want
 ORDER_CHARS, ORDER_CHARS_MIN = 160, 10  # an order shorter than "translate:" is a salutation
 WIDE_SAMPLE = 64  # characters looked at to learn the script
 
-_ORDER_ENDS = (": ", ":\n", "\n", '"', "“", "«", "„", "：")
+_ORDER_ENDS = re.compile(r':[ \n]|[\n"“«„：]')
 _ASCII_SEPARATORS = b".,;:!?()[]{}\"'-*`/|<>=\n\t\r"
 _TO_SPACE = bytes(0x20 if byte in _ASCII_SEPARATORS else byte for byte in range(256))
 _OTHER_SEPARATORS = "’“”«»„¿¡–—…。、？！，："
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """An ask's words.
 
     Attributes:
@@ -50,10 +50,10 @@ def _split(lowered: str, raw: bytes) -> list[str]:
 
 def _order(lowered: str) -> tuple[int, bool]:
     head = lowered[:ORDER_CHARS]
-    ends = [end for mark in _ORDER_ENDS if (end := head.find(mark, ORDER_CHARS_MIN)) > 0]
-    if not ends:
+    end = _ORDER_ENDS.search(head, ORDER_CHARS_MIN)
+    if end is None:
         return OPENING_WORDS, False
-    order = head[: min(ends)]
+    order = head[: end.start()]
     return min(OPENING_WORDS, len(_split(order, order.encode("utf-8", "surrogatepass")))), True
 
 

@@ -65,7 +65,9 @@ class Usage:
 
     def __post_init__(self) -> None:
         for bucket in BUCKETS:
-            _check(bucket, getattr(self, bucket))
+            count = getattr(self, bucket)
+            if type(count) is not int or not 0 <= count <= TOKENS_MAX:
+                _check(bucket, count)
 
     @classmethod
     def nested(

@@ -14,11 +14,9 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-
-import uvicorn
 
 import proxy
 from margin import records
@@ -26,18 +24,21 @@ from margin.journal import Journal, JournalBroken
 from margin.ledger.books import journal_dir
 from proxy import settings as configuration
 from proxy.api import routes
-from proxy.api.accept import Acceptor
-from proxy.api.hot import Receive, Scope, Send, chat_completions
+from proxy.api.framework import FrameworkTurn
+from proxy.api.hot import ChatTurn
 from proxy.identity import Identity
 from proxy.keeper.link import KeeperLink
+from proxy.server.serving import Server
+from proxy.server.turn import Head, Turn
 from proxy.settings import Settings, SettingsError
 from proxy.upstream.client import Upstream
 from proxy.upstream.transport import PoolLimits, Transport
+from proxy.wire.errors import ProxyError
 from proxy.world import World
 
 log = logging.getLogger("penstock")
 
-HOT_PATH = "/v1/chat/completions"
+HOT_PATH = b"/v1/chat/completions"
 REPORT_S = 0.5
 """How often refusals are reported to the keeper."""
 DRAIN_AT_END_S = 1.0
@@ -47,20 +48,20 @@ CUT_BEFORE_S = 1
 ORPHANED_S = 4
 """A worker without a keeper closes within five seconds."""
 
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-
-def build(world: World, is_ready: Callable[[], bool]) -> App:
-    """Return the ASGI app: hot routes are dispatched before the framework, everything else is the framework's."""
+def build(world: World, is_ready: Callable[[], bool], grace_s: float) -> Server:
+    """Return the server: hot routes have a turn of their own, everything else is the framework's."""
     framework = routes.build(world, is_ready)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == HOT_PATH and scope["method"] == "POST":
-            await chat_completions(world, scope, receive, send)
-        else:
-            await framework(scope, receive, send)
+    def open_turn(head: Head) -> Turn:
+        if head.target == HOT_PATH and head.method == b"POST":
+            return ChatTurn(world, head)
+        return FrameworkTurn(world, framework, head)
 
-    return app
+    def refuse(error: ProxyError) -> Turn:
+        return FrameworkTurn(world, framework, Head(b"", b"", []), error)
+
+    return Server(open_turn, refuse, grace_s)
 
 
 def open_journal(settings: Settings) -> Journal:
@@ -69,46 +70,6 @@ def open_journal(settings: Settings) -> Journal:
     journal = Journal(folder / f"worker-{time.time_ns():020d}-{secrets.token_hex(3)}.journal")
     journal.append(records.opened(t=time.time_ns(), role="worker", version=proxy.__version__))
     return journal
-
-
-class WorkerServer(uvicorn.Server):
-    """uvicorn without its signal handling and its accepting; it ends when `stop` is called."""
-
-    acceptors: list[Acceptor]
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to us."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start with acceptors of our own."""
-        await super().startup([])
-        self.acceptors = [Acceptor(each, self._protocol) for each in sockets or []]
-
-    def _protocol(self) -> asyncio.Protocol:
-        protocol_class = self.config.http_protocol_class
-        assert not isinstance(protocol_class, str)
-        return protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, then end as uvicorn does."""
-        for each in self.acceptors:
-            each.close()
-        await super().shutdown(sockets)
-
-    def stop(self) -> None:
-        """Stop accepting and let open requests finish."""
-        self.should_exit = True
-
-
-def server_config(world: World, is_ready: Callable[[], bool]) -> uvicorn.Config:
-    """Return how the server serves this world."""
-    return uvicorn.Config(
-        build(world, is_ready), loop="uvloop", http="httptools", lifespan="off", access_log=False,
-        log_level="warning", server_header=False, timeout_keep_alive=75, backlog=4096, ws="none",
-        proxy_headers=False, timeout_graceful_shutdown=int(world.settings.server.shutdown_s),
-    )  # fmt: skip
 
 
 class WorkerProcess:
@@ -121,9 +82,7 @@ class WorkerProcess:
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
         self.world = World(settings, identity, link.wallets, journal, upstream, link)
-        config = server_config(self.world, self.is_ready)
-        self.config = config
-        self.server = WorkerServer(config)
+        self.server = build(self.world, self.is_ready, settings.server.shutdown_s)
 
     def reload(self) -> str:
         """Read the configuration again; return the version that serves now. Exchanges in flight keep theirs."""
@@ -143,9 +102,7 @@ class WorkerProcess:
         if self.world.is_closing:
             return
         self.world.is_closing = True
-        grace = self.config.timeout_graceful_shutdown
-        assert grace is not None
-        asyncio.get_running_loop().call_later(max(grace - CUT_BEFORE_S, 0), self._cut_streams)
+        asyncio.get_running_loop().call_later(max(self.server.grace_s - CUT_BEFORE_S, 0), self._cut_streams)
         self.server.stop()
 
     def _cut_streams(self) -> None:
@@ -154,7 +111,7 @@ class WorkerProcess:
 
     def orphaned(self) -> None:
         """The keeper is gone: stop, and sooner."""
-        self.config.timeout_graceful_shutdown = ORPHANED_S
+        self.server.grace_s = ORPHANED_S
         self.stop()
 
     async def run(self, listener: socket.socket) -> None:
@@ -167,7 +124,7 @@ class WorkerProcess:
             asyncio.ensure_future(each) for each in (self.link.listen(self.orphaned), self._sync(), self._report())
         ]
         self.link.hello(self.world.journal.path.name)
-        await self.server.serve(sockets=[listener])
+        await self.server.serve(listener)
         await self.world.tasks.finish(DRAIN_AT_END_S)
         for chore in chores:
             chore.cancel()

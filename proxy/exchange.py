@@ -258,9 +258,8 @@ async def _refused(world: World, case: Case, n: int, deployment: Deployment, ans
     at_s = world.now() // NS
     case.ticket.attempts.append(metering.attempt(n, deployment, at_s, usage=None, failed=True, status=answer.status))
     try:
-        async with client.deadline(answer.timeouts):
-            body = await answer.read(client.ERROR_BYTES_MAX)
-    except (Lost, TimeoutError):
+        body = await answer.read(client.ERROR_BYTES_MAX)
+    except Lost:
         body = b""
     dialect = DIALECTS[deployment.provider.dialect]
     return dialect.read_error(answer.status, body, answer.header("retry-after"))
@@ -270,11 +269,10 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     """Read a whole answer, meter it, settle it, and reply with the provider's own bytes."""
     before = time.perf_counter()
     try:
-        async with client.deadline(answer.timeouts):
-            read = await answer.read()
+        read = await answer.read()
         dialect = DIALECTS[call.deployment.provider.dialect]
         call_id, usage, body = dialect.read_answer(read, world.now() // NS)
-    except (CallFailed, UpstreamBroke, TimeoutError) as error:
+    except (CallFailed, UpstreamBroke) as error:
         # It answered 200 and broke off, or sent nonsense: it may bill, the caller does not pay.
         settle(case, call, None, "error", call_id=None, output_estimate=0, t=world.now())
         raise UpstreamBroke("The provider's answer broke off or is no answer.") from error

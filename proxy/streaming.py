@@ -25,14 +25,12 @@ from proxy.world import World
 
 MARK_NS = 1_000_000_000
 """A checkpoint a second: what a crash can leave unknown of a running stream."""
-SEND_S = 30.0
-"""A caller that takes nothing for this long has left: a slot and a provider's answer do not wait for it."""
 MARK_TOKENS = 256
 """Or as many tokens, whichever comes first."""
 
 
 class Outlet(Protocol):
-    """Where the bytes go. Either call may raise `OSError`: the caller left."""
+    """Where the bytes go. Either call may raise `OSError`: the caller left, or takes nothing any more."""
 
     async def open(self) -> None:
         """Send the head of the reply."""
@@ -172,8 +170,7 @@ class Relay:
         if self._gone:
             return
         try:
-            async with asyncio.timeout(SEND_S):
-                await outlet.send(data)
+            await outlet.send(data)
         except (OSError, TimeoutError):
             # Gone, or reading so slowly that it might as well be: the answer is read on without it, and charged.
             self.left()

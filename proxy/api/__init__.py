@@ -1,1 +1,1 @@
-"""The HTTP surfaces. Hot routes are raw ASGI; everything else is FastAPI's."""
+"""The HTTP surfaces. Hot routes have turns of their own; everything else is FastAPI's."""

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import httpx
 
-from proxy.upstream.alarm import Alarm
+from proxy.alarm import Alarm
 
 WAITING_BYTES_HIGH: Final = 256 * 1024  # one read of uvloop: beyond it the peer has to wait
 WAITING_BYTES_LOW: Final = 64 * 1024  # a quarter of it, so that reading does not flutter
@@ -61,6 +61,12 @@ class ResponseBody(httpx.AsyncByteStream):
             if self._source is None:
                 raise StopAsyncIteration if self._error is None else self._error
             await self._more(self._source)
+        return self._take()
+
+    def whole(self) -> bytes | None:
+        """Return the whole body if all of it is here and none was read; else None, and nothing is taken."""
+        if self._source is not None or self._error is not None or len(self._pieces) != 1:
+            return None
         return self._take()
 
     async def read_body(self, limit: int) -> bytes:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from copy import copy
 
 import httpx
 
 from proxy.settings import Deployment, Provider, Timeouts
+from proxy.upstream.body import ResponseBody
 from proxy.upstream.dialects import DIALECTS
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
@@ -57,11 +57,22 @@ class Answer:
         return (self.header("content-type") or b"").startswith(b"text/event-stream")
 
     async def read(self, bytes_max: int = ANSWER_BYTES_MAX) -> bytes:
-        """Return the whole body.
+        """Return the whole body; no wait, and no deadline to set, when it came along with the head.
 
         Raises:
             Lost: it broke off, came too slowly, or is larger than `bytes_max`.
         """
+        stream = self._response.stream
+        whole = stream.whole() if isinstance(stream, ResponseBody) else None
+        if whole is not None and len(whole) <= bytes_max:
+            return whole
+        try:
+            async with asyncio.timeout(self.timeouts.total_s):
+                return await self._read(bytes_max)
+        except TimeoutError:
+            raise Lost("total", late=True) from None
+
+    async def _read(self, bytes_max: int) -> bytes:
         parts, size = [], 0
         async for part in self.parts():
             parts.append(part)
@@ -122,10 +133,10 @@ class Upstream:
         template = self._templates.get(provider.name)
         if template is None:
             template = self._templates[provider.name] = _template(provider)
-        request = copy(template)
-        request.extensions = template.extensions  # a copy comes without them: without a deadline
+        request = object.__new__(httpx.Request)
+        request.__dict__ |= template.__dict__  # what copying does, without asking how
         request.stream = httpx.ByteStream(body)
-        request._content = body  # noqa: SLF001 - what reading the stream would set
+        request._content = body
         return request
 
     def anew(self) -> Upstream:
@@ -141,18 +152,13 @@ def _template(provider: Provider) -> httpx.Request:
     key = None if provider.api_key is None else provider.api_key.reveal()
     dialect = DIALECTS[provider.dialect]
     headers, url = dialect.request_headers(key), provider.base_url + dialect.request_path()
-    template = httpx.Request("POST", url, headers=headers, extensions=_deadlines(provider))
+    template = httpx.Request("POST", url, headers=headers, extensions=_extensions(provider))
     # The transport states each body's own length.
     del template.headers["content-length"]
     return template
 
 
-def _deadlines(provider: Provider) -> dict[str, object]:
+def _extensions(provider: Provider) -> dict[str, object]:
     limits = provider.timeouts
     waits = {"connect": limits.connect_s, "read": limits.idle_s, "write": limits.idle_s, "pool": limits.pool_s}
-    return {"timeout": waits, "first_byte_timeout": limits.first_byte_s}
-
-
-def deadline(timeouts: Timeouts) -> asyncio.Timeout:
-    """Return the whole call's deadline, as a context."""
-    return asyncio.timeout(timeouts.total_s)
+    return {"timeout": waits, "first_byte_timeout": limits.first_byte_s, "template": {}}

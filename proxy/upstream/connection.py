@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol, cast
 
 import httpx
 
-from proxy.upstream.alarm import Alarm
+from proxy.alarm import Alarm
 from proxy.upstream.answer import AnswerParser
 from proxy.upstream.body import ResponseBody
 

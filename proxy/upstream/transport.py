@@ -21,6 +21,7 @@ __all__ = ["BodyTooLarge", "PoolLimits", "ResponseBody", "StaleConnection", "Tra
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _PORTS: Final = {"http": 80, "https": 443}
+_LENGTH: Final = b"content-length: "
 _BODILESS: Final = frozenset({"GET", "HEAD"})  # a length of 0 is not sent with these
 
 
@@ -31,6 +32,9 @@ class Transport(httpx.AsyncBaseTransport):
     `connect`, `write`, `read`; None or missing is without end. `extensions["first_byte_timeout"]`
     takes the place of `read` until the response head is whole. `write` bounds the sending of the
     whole request, not of a part. All errors are `httpx.TransportError`s.
+
+    Requests that share `extensions["template"]`, a dict, must be alike in all but their bodies: what they have in
+    common is checked and serialised once, and kept in it.
 
     Args:
         tls: Whom to trust, and how; by default the system's authorities, names verified, HTTP/1.1.
@@ -90,9 +94,7 @@ class Transport(httpx.AsyncBaseTransport):
             httpx.UnsupportedProtocol: Its URL is neither http nor https, or has no host.
             httpx.TransportError: The phase that failed, by its class.
         """
-        outgoing = _outgoing(request)
-        origin = _origin(request.url.scheme, request.url.raw_host, request.url.port)
-        waits = _waits(request.extensions)
+        outgoing, origin, waits = _prepared(request)
         connection = self._pool.reuse(origin)
         if connection is None:
             connection = await self._pool.acquire(origin, waits)
@@ -158,19 +160,36 @@ def _waits(extensions: Mapping[str, Any]) -> Waits:
 _cached_waits = functools.lru_cache(maxsize=64)(Waits)
 
 
-def _outgoing(request: httpx.Request) -> Outgoing:
-    """Serialise a request, or refuse it: what is sent must parse as what was meant."""
-    method = request.method
+def _prepared(request: httpx.Request) -> tuple[Outgoing, Origin, Waits]:
+    """What goes on the wire, where to, and for how long."""
+    kept: dict[str, tuple[bytes, Origin, Waits]] | None = request.extensions.get("template")
+    if kept and (body := _body(request)):
+        lines, origin, waits = kept["head"]
+        return Outgoing(b"%b%d\r\n\r\n" % (lines, len(body)), body, False), origin, waits
+    outgoing = _outgoing(request)
+    origin = _origin(request.url.scheme, request.url.raw_host, request.url.port)
+    waits = _waits(request.extensions)
+    if kept is not None and outgoing.body:
+        kept["head"] = outgoing.head[: outgoing.head.rindex(_LENGTH) + len(_LENGTH)], origin, waits
+    return outgoing, origin, waits
+
+
+def _body(request: httpx.Request) -> bytes:
     try:
-        body = request.content
+        return request.content
     except httpx.RequestNotRead:
         raise httpx.LocalProtocolError("a request's body is sent as bytes, not streamed") from None
+
+
+def _outgoing(request: httpx.Request) -> Outgoing:
+    """Serialise a request, or refuse it: what is sent must parse as what was meant."""
+    method, body = request.method, _body(request)
     lines = [b"%b %b HTTP/1.1" % (method.encode("ascii", "replace"), request.url.raw_path)]
     if lines[0].count(b" ") != 2 or _role(method.encode("ascii", "replace")) is not _Role.PLAIN:
         raise httpx.LocalProtocolError("the method or the target of the request is not valid")
     lines += _header_lines(request)
     if body or method not in _BODILESS:
-        lines.append(b"content-length: %d" % len(body))
+        lines.append(_LENGTH + b"%d" % len(body))
     head = b"\r\n".join(lines) + b"\r\n\r\n"
     ends = len(lines) + 1
     if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:

@@ -114,16 +114,18 @@ def _check_message(message: Any, index: int) -> None:
     if not isinstance(role, str) or role not in ROLES:
         allowed = ", ".join(sorted(ROLES))
         raise Malformed(f"`messages[{index}].role` must be one of: {allowed}.", param=f"messages[{index}].role")
-    content = message.get("content")
-    if content is not None and not isinstance(content, str | list):
-        where = f"messages[{index}].content"
-        raise Malformed(f"`{where}` must be a string, an array of parts, or null.", param=where)
+    content, calls = message.get("content"), message.get("tool_calls")
+    if calls is not None:
+        check_tool_calls(calls, f"messages[{index}].tool_calls")
+    if isinstance(content, str):
+        return
+    where = f"messages[{index}].content"
     if isinstance(content, list):
-        check_parts(content, f"messages[{index}].content")
-    elif content is None and role in {"user", "system", "developer"}:
-        where = f"messages[{index}].content"
+        check_parts(content, where)
+    elif content is not None:
+        raise Malformed(f"`{where}` must be a string, an array of parts, or null.", param=where)
+    elif role in {"user", "system", "developer"}:
         raise Malformed(f"`{where}` is missing.", param=where)
-    check_tool_calls(message.get("tool_calls"), f"messages[{index}].tool_calls")
 
 
 def _parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

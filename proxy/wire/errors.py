@@ -14,6 +14,7 @@ The tree says whose doing it is::
     │  ├─ AnswerUnavailable 409 that request was charged, and its answer is gone: told not to retry
     │  ├─ TooLarge       413
     │  ├─ KeyReused      422  its idempotency key was another request's
+    │  ├─ HeadTooLarge   431
     │  └─ Refused        4xx  the provider refused the request itself, mapped field by field
     ├─ UpstreamFailed         the provider's doing
     │  ├─ UpstreamBusy   429  its rate limit, after every deployment was tried
@@ -145,6 +146,12 @@ class TooLarge(Rejected):
     status = 413
     code = "request_too_large"
     reason = "too_large"
+
+
+class HeadTooLarge(TooLarge):
+    """The request's first lines are over the limit."""
+
+    status = 431
 
 
 class Refused(Rejected):

@@ -35,8 +35,6 @@ def check_tools(tools: list[Any], where: str) -> None:
 
 def check_tool_calls(calls: Any, where: str) -> None:
     """Check the calls an assistant made."""
-    if calls is None:
-        return
     if not isinstance(calls, list):
         raise Malformed(f"`{where}` must be an array.", param=where)
     for index, call in enumerate(calls):
@@ -47,7 +45,7 @@ def check_settings(fields: Mapping[str, Any]) -> None:
     """Check the fields whose wrong shape every provider refuses."""
     for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty"):
         value = fields.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is not None and type(value) is not float and type(value) is not int:  # a bool is no number here
             raise Malformed(f"`{name}` must be a number.", param=name)
     if fields.get("metadata") is not None:
         _object(fields["metadata"], "metadata")

@@ -1,7 +1,5 @@
 """The task sets the tier; difficulty moves it by at most one and says so."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +10,7 @@ from classifiers.rules import LEVEL
 
 def ask(text: str, **more) -> Ask:
     """The ask of a request with this text, changed as told."""
-    return replace(read_ask([{"role": "user", "content": text}]), **more)
+    return read_ask([{"role": "user", "content": text}])._replace(**more)
 
 
 texts = st.text(st.characters(), max_size=300)
@@ -51,7 +49,7 @@ def test_every_ask_gets_a_judgement_that_agrees_with_itself(any_ask):
 @given(asks, st.integers(0, 10**7), st.integers(0, 1000))
 def test_system_prompt_and_history_never_raise_the_tier_by_themselves(any_ask, chars, turns):
     """The same ask with another past and another system prompt gets the same probabilities."""
-    elsewhere = replace(any_ask, system_chars=chars, history_turns=turns, history_chars=chars, tool_turn=True)
+    elsewhere = any_ask._replace(system_chars=chars, history_turns=turns, history_chars=chars, tool_turn=True)
 
     assert judge(elsewhere).probabilities == judge(any_ask).probabilities
 
@@ -99,7 +97,7 @@ def test_circumstances_raise_the_score(sign, value):
     """Images, tools, a schema and an earlier failure each make the same ask harder."""
     plain = ask("Draft a reply to the customer in the screenshot.")
 
-    assert judge(replace(plain, **{sign: value})).score > judge(plain).score
+    assert judge(plain._replace(**{sign: value})).score > judge(plain).score
 
 
 def test_demands_raise_the_score_step_by_step():

@@ -40,9 +40,9 @@ DOORS = {
     "yaml": ("proxy.settings",),
     "pydantic": ("proxy.settings",),
     "pydantic_core": ("proxy.settings",),
-    "uvicorn": ("proxy.app", "simulator"),
+    "uvicorn": ("simulator",),
     "uvloop": ("proxy.app", "proxy.cli.serve", "simulator"),
-    "httptools": ("proxy.upstream", "simulator"),
+    "httptools": ("proxy.upstream", "proxy.server", "simulator"),
     "click": ("proxy.cli", "simulator"),
     "rich": ("proxy.cli",),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from proxy.upstream.alarm import Alarm
+from proxy.alarm import Alarm
 from proxy.upstream.body import ResponseBody
 
 Message = MutableMapping[str, Any]

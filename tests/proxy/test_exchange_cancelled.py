@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import orjson
 import pytest
 
 from proxy import identity
-from proxy.api.hot import chat_completions
+from proxy.api.hot import ChatTurn
+from proxy.server.turn import Head
 from proxy.wire.errors import ProxyError
+from proxy.wire.headers import Headers
 from tests.proxy.scene import CUSTOMER, LENT, Record, Scene, cancelled_at, charged_milli, check_books, scene
 
 TURNS_MAX = 400
@@ -112,44 +115,47 @@ def test_a_cancelled_call_has_its_cost_line(tmp_path: Path) -> None:
 
 
 class Server:
-    """What an ASGI server gives to the app: one request, and a place for its answer."""
+    """What the server gives to a turn: one request, and a place for its answer."""
 
     def __init__(self, here: Scene, prompt: str, *, stream: bool, model: str = "auto:simple") -> None:
         id_, key, digest = identity.new_key()
         here.world.identity.put_key(id_, digest, CUSTOMER, ["serve"])
         body = {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": stream}
-        self._body = orjson.dumps(body)
-        self._was_read = False
-        self.scope: dict[str, Any] = {
-            "type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"",
-            "headers": [(b"authorization", b"Bearer " + key.encode())],
-        }  # fmt: skip
-        self.sent: list[dict[str, Any]] = []
+        self._world, self._body = here.world, orjson.dumps(body)
+        self._head = Head(b"POST", b"/v1/chat/completions", [(b"authorization", b"Bearer " + key.encode())])
+        self.on_left: Callable[[], None] | None = None
+        self.status, self.body, self.sends = 0, b"", 0
+        self.headers: Headers = []
         self.fails_at: int | None = None
+        self.has_ended = False
 
-    async def receive(self) -> dict[str, Any]:
-        """The body, and then nothing for as long as the caller stays."""
-        if self._was_read:
-            await asyncio.Event().wait()
-        self._was_read = True
-        return {"type": "http.request", "body": self._body}
+    async def ask(self) -> None:
+        """Let the turn run."""
+        await ChatTurn(self._world, self._head).run(self._body, self)
 
-    async def send(self, message: Any) -> None:
-        """Take a part of the answer."""
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Take a whole answer."""
+        self.status, self.headers, self.body, self.has_ended = status, headers, body, True
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """Take the head of a stream."""
+        self._may_fail()
+        self.status, self.headers = status, headers
+
+    async def send(self, data: bytes) -> None:
+        """Take a part of it."""
         await asyncio.sleep(0)
-        if self.fails_at == len(self.sent):
+        self._may_fail()
+        self.body += data
+
+    def end(self) -> None:
+        """Take its end."""
+        self.has_ended = True
+
+    def _may_fail(self) -> None:
+        if self.fails_at == self.sends:
             raise ConnectionResetError("gone")
-        self.sent.append(message)
-
-    @property
-    def status(self) -> int:
-        """The answer's status."""
-        return int(self.sent[0]["status"])
-
-    @property
-    def body(self) -> bytes:
-        """The answer's body."""
-        return b"".join(message.get("body", b"") for message in self.sent)
+        self.sends += 1
 
 
 def through_the_door(
@@ -163,8 +169,7 @@ def through_the_door(
         async with scene(folder) as here:
             server = Server(here, "hi [[sim: tokens=5]]", stream=stream)
             server.fails_at = fails_at
-            work = chat_completions(here.world, server.scope, server.receive, server.send)
-            task = asyncio.ensure_future(cancelled_at(work, turn))
+            task = asyncio.ensure_future(cancelled_at(server.ask(), turn))
             (outcome,) = await asyncio.gather(task, return_exceptions=True)
             assert here.world.exchanges_open == 0
         return here, server, outcome
@@ -188,11 +193,12 @@ def test_a_server_may_cancel_its_task_at_any_await(tmp_path: Path, stream: bool)
 
 @pytest.mark.parametrize("fails_at", [0, 1, 2, 3])
 def test_a_send_that_fails_closes_the_books(tmp_path: Path, fails_at: int) -> None:
-    """At the head, at the first event, at later ones."""
+    """At the head, at the first event, at later ones: the caller left, and the bill is its own all the same."""
     found, _, outcome = through_the_door(tmp_path, 0, stream=True, fails_at=fails_at)
 
-    assert isinstance(outcome, ConnectionResetError)
+    assert outcome is None
     check_books(found.records())
+    assert found.end()["o"] == "client_gone"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -216,7 +222,7 @@ def test_a_bug_of_ours_shows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         async with scene(tmp_path) as here:
             monkeypatch.setattr(here.world.upstream, "call", buggy)
             server = Server(here, "hi", stream=False)
-            await chat_completions(here.world, server.scope, server.receive, server.send)
+            await server.ask()
         return here, server
 
     found, server = asyncio.run(main())
@@ -237,8 +243,7 @@ def test_a_full_disk_shows_nothing(tmp_path: Path, written: int, stream: bool) -
         async with scene(tmp_path) as here:
             here.journal.fails_at = written
             server = Server(here, "hi [[sim: tokens=5]]", stream=stream)
-            work = chat_completions(here.world, server.scope, server.receive, server.send)
-            await asyncio.gather(asyncio.ensure_future(work), return_exceptions=True)
+            await asyncio.gather(asyncio.ensure_future(server.ask()), return_exceptions=True)
         return server
 
     server = asyncio.run(main())
@@ -250,7 +255,7 @@ def test_a_full_disk_shows_nothing(tmp_path: Path, written: int, stream: bool) -
         assert server.status == 200
     else:
         assert server.status == 503
-        assert (b"retry-after", b"5") in server.sent[0]["headers"]
+        assert (b"retry-after", b"5") in server.headers
 
 
 def test_too_many_at_once_are_refused(tmp_path: Path) -> None:
@@ -261,7 +266,7 @@ def test_too_many_at_once_are_refused(tmp_path: Path) -> None:
             here.world.exchanges_open = here.world.settings.server.exchanges_max
             server = Server(here, "hi", stream=False)
             started = time.perf_counter()
-            await chat_completions(here.world, server.scope, server.receive, server.send)
+            await server.ask()
             assert time.perf_counter() - started < 1
             assert here.world.exchanges_open == here.world.settings.server.exchanges_max
         return here, server

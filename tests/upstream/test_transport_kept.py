@@ -145,3 +145,30 @@ def test_an_idle_connection_expires(run):
             assert (transport.active, transport.idle) == (0, 0)
 
     run(main())
+
+
+@on_both_loops
+def test_requests_of_one_template_differ_in_their_bodies_alone(run):
+    """What they have in common is serialised once; each has its own body and its own length."""
+    seen = []
+
+    async def script(peer: Peer) -> None:
+        for _ in range(3):
+            seen.append(await peer.request())
+            await peer.send(OK)
+
+    async def main() -> None:
+        async with serving(script) as url, calling() as transport:
+            shared = {"template": {}}
+            for body in (b"one", b"and three", b""):
+                request = httpx.Request("POST", url, headers={"x-a": "b"}, content=body, extensions=shared)
+                response = await transport.handle_async_request(request)
+                assert await response.aread() == b"ok"
+
+    run(main())
+
+    heads, bodies = zip(*seen, strict=True)
+    assert bodies == (b"one", b"and three", b"")
+    assert [b"content-length: %d\r\n" % len(body) in head for head, body in seen] == [True] * 3
+    assert heads[0].replace(b"length: 3", b"length: 9") == heads[1]
+    assert heads[0].replace(b"length: 3", b"length: 0") == heads[2]

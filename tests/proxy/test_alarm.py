@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.upstream.alarm import Alarm
+from proxy.alarm import Alarm
 
 
 def test_an_alarm_strikes_once_at_its_last_setting():
