@@ -7,6 +7,7 @@ or CR, as the standard allows; an event ends at an empty line. (HTML Standard, s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 EVENT_BYTES_MAX = 8 * 1024 * 1024
 """One event. The largest real ones carry base64 media; unbounded, a stream without line ends fills memory."""
@@ -60,15 +61,19 @@ def _end_after(data: bytes, mark: bytes) -> int:
     return 0 if found < 0 else found + len(mark)
 
 
-def split(events: bytes) -> list[bytes]:
-    """Return each event of whole `events` with its own line ends."""
-    parts, start = [], 0
-    for found in _END.finditer(events):
-        parts.append(events[start : found.end()])
+def split(block: bytes) -> list[bytes]:
+    """Return each event of whole events with its own line ends."""
+    return list(events(block))
+
+
+def events(block: bytes) -> Iterator[bytes]:
+    """Yield them one by one."""
+    start = 0
+    for found in _END.finditer(block):
+        yield block[start : found.end()]
         start = found.end()
-    if start < len(events):
-        parts.append(events[start:])
-    return parts
+    if start < len(block):
+        yield block[start:]
 
 
 def payload(event: bytes) -> bytes | None:

@@ -146,6 +146,8 @@ def _seconds(retry_after: bytes | None) -> int | None:
     return int(retry_after) if retry_after is not None and retry_after.isdigit() and len(retry_after) < 6 else None
 
 
+_MARKS = (b'"usage"', b"[DONE]", b'"error"')
+"""What an event that matters to the books holds; in quotes, as inside a string the quotes would be escaped."""
 _TEXT_MARKS = (b'"content":"', b'"arguments":"', b'"reasoning_content":"')
 """What the text of a delta follows, as providers write it: without spaces."""
 
@@ -221,11 +223,15 @@ class ChatStream:
 
     def _read_first(self, block: bytes) -> None:
         # Not always the first event: comments and frames that we cannot read may come before it.
-        found = (_object(event) for event in sse.split(block))
+        found = (_object(event) for event in sse.events(block))
         self.call_id = next((_text(each["id"]) for each in found if each is not None and "id" in each), None)
 
     def _read_events(self, block: bytes) -> bytes:
-        return b"".join(event for event in sse.split(block) if self._keeps(event))
+        # A burst brings many events in one block, and its last ones matter: only those are cut apart and decoded.
+        start = block.rfind(b"\n\n", 0, _first_mark(block)) + 2
+        start = start if start > 1 else 0
+        kept = (event for event in sse.events(block[start:]) if not _matters(event) or self._keeps(event))
+        return block[:start] + b"".join(kept)
 
     def _keeps(self, event: bytes) -> bool:
         """Read one event; tell whether it goes to the caller as it is."""
@@ -255,6 +261,18 @@ class ChatStream:
 def stream(ask: ChatRequest, at_s: int) -> ChatStream:
     """Return what watches the stream of an answer to this request."""
     return ChatStream(usage_asked=ask.include_usage)
+
+
+def _first_mark(block: bytes) -> int:
+    """Return where the first thing stands that may matter to the books."""
+    return min((at for mark in _MARKS if (at := block.find(mark)) >= 0), default=0)
+
+
+def _matters(event: bytes) -> bool:
+    """Whether an event may say something to the books, or be no text at all."""
+    if b'"usage"' in event and event.count(b'"usage"') > event.count(b'"usage":null'):
+        return True
+    return b"[DONE]" in event or b'"error"' in event
 
 
 def _object(event: bytes) -> dict[str, Any] | None:
