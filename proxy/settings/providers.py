@@ -34,7 +34,7 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
     return Provider(
         name=name,
         dialect=shape.dialect,
-        base_url=_simulator(simulator_url) if simulated else shape.base_url.rstrip("/"),
+        base_url=_simulator(simulator_url, shape.dialect) if simulated else shape.base_url.rstrip("/"),
         api_key=key,
         enabled=enabled,
         timeouts=_timeouts(shape.timeouts),
@@ -42,8 +42,9 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
     )
 
 
-def _simulator(url: str | None) -> str:
-    return f"{(_NOWHERE if url is None else url).rstrip('/')}/v1"
+def _simulator(url: str | None, dialect: str) -> str:
+    root = (_NOWHERE if url is None else url).rstrip("/")
+    return f"{root}/v1" if dialect == "openai" else root  # as the base URL of each family ends
 
 
 def _check_dialect(steps: Steps, dialect: str, findings: Findings) -> None:

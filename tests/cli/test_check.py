@@ -149,17 +149,19 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     ("environ", "errors"),
     [
         (ENVIRON, 0),
+        ({"OPENAI_API_KEY": KEY}, 1),
+        ({"ANTHROPIC_API_KEY": KEY}, 1),
         ({"PENSTOCK_LOCAL_URL": "http://127.0.0.1:11434/v1"}, 0),
-        ({}, 2),
+        ({}, 3),
     ],
-    ids=["a key", "a local server", "neither"],
+    ids=["both keys", "OpenAI's", "Anthropic's", "a local server", "neither"],
 )
 def test_the_shipped_file_just_works(environ: dict[str, str], errors: int) -> None:
-    """With a key or a local server nothing is said; with neither, what to set, and still exit 0."""
+    """A provider without its key is one warning; with none and no local server, what to set, and still exit 0."""
     found = check(SHIPPED, environ=environ)
 
     assert found.exit_code == 0
     assert len(found.stderr.splitlines()) == errors
-    if errors:
+    if not environ:
         assert "note: it cannot serve yet: no provider is enabled" in found.stderr
-        assert "set OPENAI_API_KEY, or PENSTOCK_LOCAL_URL" in found.stderr
+        assert "set OPENAI_API_KEY or ANTHROPIC_API_KEY, or PENSTOCK_LOCAL_URL" in found.stderr

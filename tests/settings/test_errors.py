@@ -49,7 +49,7 @@ REFUSED = {
         changed("    dialect: openai", "    dialect: opnai"),
         (
             'penstock.yaml:5: providers.house.dialect: "opnai" is not a dialect; '
-            'did you mean "openai"? dialects are: openai'
+            'did you mean "openai"? dialects are: openai, anthropic'
         ),
     ),
     "unknown choice": (

@@ -78,14 +78,32 @@ def test_the_shipped_plans() -> None:
 
 
 def test_without_its_key_all_but_serve_works() -> None:
-    """A missing key is one warning, and a sentence for `serve`."""
+    """Each missing key is one warning, and a sentence for `serve`."""
     settings = load(CONFIGS / "penstock.yaml", environ={})
 
-    assert len(settings.warnings) == 1
+    assert len(settings.warnings) == 2
     assert "provider openai is disabled: OPENAI_API_KEY is unset" in settings.warnings[0]
+    assert "provider anthropic is disabled: ANTHROPIC_API_KEY is unset" in settings.warnings[1]
     assert not settings.servable
     assert "no provider is enabled" in startup_errors(settings)[0]
-    assert [one.name for one in settings.tiers["simple"]] == ["gpt-6-luna"]
+    assert [one.name for one in settings.tiers["simple"]] == ["gpt-6-luna", "claude-haiku-5-5"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "tiers"),
+    [
+        ("OPENAI_API_KEY", ["gpt-6-luna", "gpt-6.1-sol", "gpt-6-astra"]),
+        ("ANTHROPIC_API_KEY", ["claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"]),
+    ],
+)
+def test_one_provider_s_key_is_enough(variable: str, tiers: list[str]) -> None:
+    """Either family fills all tiers by itself; the other is one warning."""
+    settings = load(CONFIGS / "penstock.yaml", environ={variable: KEY})
+
+    assert [[each.name for each in tier] for tier in settings.tiers.values()] == [[name] for name in tiers]
+    assert settings.servable
+    assert len(settings.warnings) == 1
+    assert startup_errors(settings) == ()
 
 
 def test_the_shown_values_are_the_defaults() -> None:

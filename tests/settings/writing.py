@@ -8,7 +8,7 @@ import pytest
 from proxy.settings import Settings, SettingsError, load
 
 KEY = "sk-test-0123456789-never-shown"
-ENVIRON = {"OPENAI_API_KEY": KEY}
+ENVIRON = {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY}
 
 GOOD = """\
 server: {data_dir: ./books}

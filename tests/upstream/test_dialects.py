@@ -1,7 +1,7 @@
 """The seam: every dialect that the YAML may name is there, and the caller's own format passes untouched."""
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.settings import Deployment, Provider
@@ -29,6 +29,7 @@ def test_what_the_yaml_may_name_is_what_is_built() -> None:
     assert tuple(DIALECTS) == DIALECTS_BUILT
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(extra=st.dictionaries(st.text(min_size=1).filter(lambda name: name not in ASK), JSON, max_size=4))
 def test_the_caller_s_own_format_passes_field_for_field(extra: dict[str, object]) -> None:
     """Fields that we know nothing of reach the provider by value; only the model's name is the provider's."""
@@ -39,4 +40,4 @@ def test_the_caller_s_own_format_passes_field_for_field(extra: dict[str, object]
     sent = orjson.loads(DIALECTS["openai"].request_body(ask, DEPLOYMENT))
 
     assert sent == {**orjson.loads(orjson.dumps({**ASK, **fields})), "model": "their-name"}
-    assert DIALECTS["openai"].uncarried(ask) is None
+    assert DIALECTS["openai"].uncarried(ask, DEPLOYMENT) is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from margin.usage import Usage, UsageError
-from proxy.upstream.dialects import openai
+from proxy.upstream.dialects import foreign, openai
 from proxy.upstream.dialects.openai import ChatStream
 from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
 
@@ -182,7 +182,7 @@ def test_a_provider_s_message_is_bounded() -> None:
 
     error = openai.read_error(400, body, None)
 
-    assert error.message == "m" * openai.MESSAGE_MAX
+    assert error.message == "m" * foreign.MESSAGE_MAX
     assert (error.param, error.code) == ("p" * 256, "c" * 256)
 
 

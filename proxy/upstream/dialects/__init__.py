@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from proxy.settings import Deployment
-from proxy.upstream.dialects import openai
+from proxy.upstream.dialects import anthropic, openai
 from proxy.upstream.dialects.dialect import Answered, Dialect, Stream
 from proxy.wire.chat import ChatRequest
 
 __all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "uncarried"]
 
-DIALECTS: Final[Mapping[str, Dialect]] = {"openai": openai}
+DIALECTS: Final[Mapping[str, Dialect]] = {"openai": openai, "anthropic": anthropic}
 """Every dialect that is built, by its name in the YAML; `proxy.settings` checks names against the same list."""
 
 
 def uncarried(deployment: Deployment, ask: ChatRequest) -> str | None:
     """Name the field of a request that a deployment's wire format has no word for."""
-    return DIALECTS[deployment.provider.dialect].uncarried(ask)
+    return DIALECTS[deployment.provider.dialect].uncarried(ask, deployment)

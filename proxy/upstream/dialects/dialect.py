@@ -68,8 +68,8 @@ class Dialect(Protocol):
     def request_headers(self, api_key: str | None) -> list[tuple[bytes, bytes]]:
         """Return the headers of every call. Nothing of the caller's headers goes upstream."""
 
-    def uncarried(self, ask: ChatRequest) -> str | None:
-        """Name the field of a request that this format has no word for; None when all can be carried over.
+    def uncarried(self, ask: ChatRequest, deployment: Deployment) -> str | None:
+        """Name the field of a request that this format has no word for, or the model none; None when all is carried.
 
         A look at the fields alone, cheap enough for every candidate of every route; `request_body` looks closer.
         """

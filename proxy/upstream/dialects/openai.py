@@ -14,14 +14,12 @@ import orjson
 
 from margin.usage import Usage, UsageError
 from proxy.settings import Deployment
+from proxy.upstream.dialects import foreign
 from proxy.wire import sse
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
 
 _BACKSLASH = ord("\\")
-
-MESSAGE_MAX = 2_000
-"""Characters of a provider's error message that are passed on."""
 
 _CALLER_STATUSES = frozenset({400, 409, 413, 415, 422})
 """What a provider says of the request itself. 401, 403 and 404 speak of our key and our configuration."""
@@ -45,7 +43,7 @@ def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def uncarried(ask: ChatRequest) -> str | None:
+def uncarried(ask: ChatRequest, deployment: Deployment) -> str | None:
     """Return None: the caller speaks this very format, and each provider knows best which of its fields it takes."""
     return None
 
@@ -109,22 +107,18 @@ def read_answer(body: bytes, at_s: int) -> tuple[str | None, Usage | None, bytes
         usage = read_usage(answer.get("usage"))
     except UsageError:
         usage = None
-    return _text(answer.get("id")), usage, body
-
-
-def _text(value: Any) -> str | None:
-    return value[:256] if isinstance(value, str) else None
+    return foreign.text(answer.get("id")), usage, body
 
 
 def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyError:
     """Return our error for a provider's refusal. Only its error object's own fields are passed on, bounded."""
     if status in _CALLER_STATUSES:
         fields = _error_fields(body)
-        message = _text_of(fields.get("message")) or "The provider refused the request."
-        return Refused(status, message, param=_text(fields.get("param")), code=_text(fields.get("code")))
+        message = foreign.text(fields.get("message"), foreign.MESSAGE_MAX) or "The provider refused the request."
+        return Refused(status, message, param=foreign.text(fields.get("param")), code=foreign.text(fields.get("code")))
     if status == 429:
         busy = UpstreamBusy("The provider is over its rate limit.")
-        busy.retry_after_s = _seconds(retry_after)
+        busy.retry_after_s = foreign.seconds(retry_after)
         return busy
     return UpstreamFailed(f"The provider answered with status {status}.")
 
@@ -136,14 +130,6 @@ def _error_fields(body: bytes) -> Mapping[str, Any]:
         return {}
     found = answer.get("error") if isinstance(answer, dict) else None
     return found if isinstance(found, dict) else {}
-
-
-def _text_of(value: Any) -> str | None:
-    return value[:MESSAGE_MAX] if isinstance(value, str) else None
-
-
-def _seconds(retry_after: bytes | None) -> int | None:
-    return int(retry_after) if retry_after is not None and retry_after.isdigit() and len(retry_after) < 6 else None
 
 
 _MARKS = (b'"usage"', b"[DONE]", b'"error"')
@@ -224,7 +210,7 @@ class ChatStream:
     def _read_first(self, block: bytes) -> None:
         # Not always the first event: comments and frames that we cannot read may come before it.
         found = (_object(event) for event in sse.events(block))
-        self.call_id = next((_text(each["id"]) for each in found if each is not None and "id" in each), None)
+        self.call_id = next((foreign.text(each["id"]) for each in found if each is not None and "id" in each), None)
 
     def _read_events(self, block: bytes) -> bytes:
         # A burst brings many events in one block, and its last ones matter: only those are cut apart and decoded.

@@ -1,0 +1,23 @@
+"""Values out of a provider's mouth, cut to what we keep or pass on."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+WORD_MAX: Final = 256
+"""Characters of an id, a code or a field's name: providers' have some tens."""
+MESSAGE_MAX: Final = 2_000
+"""Characters of an error message that are passed on: longer ones repeat the request."""
+_DIGITS_MAX: Final = 5  # of seconds: over a day is no time to wait for
+
+
+def text(value: Any, length_max: int = WORD_MAX) -> str | None:
+    """Return a text, cut; None when it is none."""
+    return value[:length_max] if isinstance(value, str) else None
+
+
+def seconds(retry_after: bytes | None) -> int | None:
+    """Return a `retry-after` header in seconds; None when there is none, or a date."""
+    if retry_after is None or not retry_after.isdigit() or len(retry_after) > _DIGITS_MAX:
+        return None
+    return int(retry_after)
