@@ -45,8 +45,8 @@ def events(answer: dict[str, Any], piece_chars: int = 3) -> list[dict[str, Any]]
         empty = {**block, "input": {}} if kind == "tool_use" else {**block, name: ""}
         found.append({"type": "content_block_start", "index": index, "content_block": empty})
         starts = range(0, len(whole), piece_chars) if whole != "{}" else ()
-        for part in (whole[at : at + piece_chars] for at in starts):
-            found.append({"type": "content_block_delta", "index": index, "delta": {"type": delta, name: part}})
+        parts = ({"type": delta, name: whole[at : at + piece_chars]} for at in starts)
+        found += ({"type": "content_block_delta", "index": index, "delta": part} for part in parts)
         found.append({"type": "content_block_stop", "index": index})
     told = {name: value for name, value in answer["usage"].items() if name not in {"cache_creation", "service_tier"}}
     ending = {"stop_reason": answer["stop_reason"], "stop_sequence": None}
@@ -124,7 +124,8 @@ def test_thinking_words_and_calls() -> None:
     """Each in its field; arguments are text; what the provider ran itself is passed over."""
     content = [
         {"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "redacted_thinking", "data": "x"},
-        {"type": "text", "text": "I look"}, CALL, {"type": "server_tool_use", "id": "s", "name": "n", "input": {}}, BARE,
+        {"type": "text", "text": "I look"}, CALL, {"type": "server_tool_use", "id": "s", "name": "n", "input": {}},
+        BARE,
     ]  # fmt: skip
     _, _, body = anthropic.read_answer(orjson.dumps(message(content, "tool_use")), AT_S)
 
