@@ -47,6 +47,9 @@ conformance: setup  ## the pricing brief's 72 rows: pass, fail or open
 bench: setup  ## Penstock beside LiteLLM, nginx and others, about 15 minutes; renews docs/performance.md
 	@$(BIN)/python -m benchmarks.compare
 
+bench-growth: setup  ## cost as prompts, customers and streams grow; renews the pictures in docs
+	@$(BIN)/python -m benchmarks.growth
+
 check-perf: setup  ## instructions per request against the figure in benchmarks/instructions.json
 	@$(BIN)/python -m benchmarks.instructions
 
@@ -60,4 +63,4 @@ clean:  ## remove the environment and every cache; data stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist benchmarks/.peers
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run demo test test-full check conformance bench bench-quick check-perf format clean
+.PHONY: help setup run demo test test-full check conformance bench bench-growth bench-quick check-perf format clean

@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks import conditions, findings, load, meter, page, peers, rows, streams
 from benchmarks.findings import HITS, LITELLM, LITELLM_HITS, ONE_WORKER, OPEN_PLAN, PENSTOCK, TWO_WORKERS, Findings
 from benchmarks.load import Load
-from benchmarks.process import ToolMissing, need
+from benchmarks.process import ToolMissing, need, open_files
 from benchmarks.stage import LOAD_CORE, SERVER_CORE, Penstock, Providers, Target, penstock, providers, reverse_proxy
 
 BOTH_CORES = f"{SERVER_CORE},{LOAD_CORE}"
@@ -65,7 +65,7 @@ class Run:
     def stream(self, target: Target, model: str, units: float) -> None:
         """Keep streams going once."""
         self.found.streams[target.name, model].append(
-            streams.run(target.url(model), model=model, key=target.key, count=STREAMS_AT_ONCE[model],
+            streams.run(target.url(model), models=[model], key=target.key, count=STREAMS_AT_ONCE[model],
                         seconds=units * self.lengths.unit_s, pid=target.pid)
         )  # fmt: skip
 
@@ -90,7 +90,7 @@ class Run:
     def _slow(self, target: Target) -> None:
         count = self.lengths.slow_count
         self.found.streams[target.name, "slow"].append(
-            streams.run(target.url("slow"), model="slow", key=target.key, count=count, seconds=0, pid=target.pid)
+            streams.run(target.url("slow"), models=["slow"], key=target.key, count=count, seconds=0, pid=target.pid)
         )
 
     # ---- all side by side ---------------------------------------------------------------------------------------
@@ -223,20 +223,16 @@ def compare(folder: Path, lengths: Lengths) -> Findings:
         return run.found
 
 
-def report(found: Findings, others: float) -> str:
+def report(found: Findings, taken: str) -> str:
     """Return what the page says."""
     absent = "".join(f"\n\n{name} is absent: {why}." for name, why in found.absent.items())
-    busy = conditions.warning(others)
     return "\n\n".join(
-        each
-        for each in (
-            conditions.sentence(others, peers.versions()),
-            busy,
+        (
+            taken,
             page.table(rows.HEADS, [row.cells() for row in found.table()]),
             "Server by server, medians; where nothing else is said, plain requests at 32 connections:",
             page.table(findings.SERVER_HEADS, found.servers()) + absent,
         )
-        if each
     )
 
 
@@ -248,14 +244,16 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         need("nginx", "wrk", "taskset", "openssl")
+        open_files()
         others = conditions.others_cores()
+        taken = conditions.taken(others, peers.versions())
         os.sched_setaffinity(0, {int(LOAD_CORE)})
         with tempfile.TemporaryDirectory() as folder:
             found = compare(Path(folder), FAST if asked.fast else FULL)
     except ToolMissing as error:
         print(f"broken: {error}", file=sys.stderr)
         return 1
-    text = report(found, others)
+    text = report(found, taken)
     print(text)
     if not (asked.fast or asked.no_write):
         page.write("bench", text)

@@ -25,14 +25,16 @@ def others_cores() -> float:
     return (after - before + stolen - stolen_before) / (time.monotonic() - started)
 
 
-def sentence(others: float, versions: Mapping[str, str]) -> str:
-    """Return date, machine, versions and load as one sentence."""
+def taken(others: float, versions: Mapping[str, str]) -> str:
+    """Return date, machine, versions and load as they are now, at the start; and a warning when others are busy."""
     programs = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return (
+    said = (
         f"Taken {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {_processor()}, {os.cpu_count()} cores, "
         f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()} for every Python server; "
         f"{programs}. Load average at the start {os.getloadavg()[0]:.2f}; others used {others:.2f} cores."
     )
+    busy = warning(others)
+    return f"{said}\n\n{busy}" if busy else said
 
 
 def warning(others: float) -> str:

@@ -125,7 +125,7 @@ def _tail(found: Findings) -> Row:
 
 def _hits(found: Findings) -> Row:
     name, theirs = "response-cache hits/s ÷ LiteLLM, all hits", found.figures(LITELLM_HITS, 32, "rps")
-    if not found.plain[HITS, "fast", 32]:
+    if (HITS, "fast", 32) not in found.plain:
         return Row(name, "–", middle(theirs, "/s"), (), rows.CACHE_HITS, "no response cache yet")
     ours = found.figures(HITS, 32, "rps")
     return Row(name, middle(ours, "/s"), middle(theirs, "/s"), paired(ours, theirs), rows.CACHE_HITS,

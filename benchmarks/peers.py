@@ -155,12 +155,12 @@ OTHERS: dict[str, Callable[[Path, Providers], AbstractContextManager[Target]]] =
 """Peers that may be absent."""
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what is measured beside us, as the programs state them."""
-    found = {"LiteLLM": LITELLM, "Portkey": PORTKEY}
-    for tool, flag in (("nginx", "-v"), ("wrk", "-v"), ("haproxy", "-v")):
+def versions(*tools: str) -> dict[str, str]:
+    """Return the versions of what is measured beside us: of all, or of some programs as they state them."""
+    found = {} if tools else {"LiteLLM": LITELLM, "Portkey": PORTKEY}
+    for tool in tools or ("nginx", "haproxy", "wrk"):
         if shutil.which(tool) is not None:
-            done = subprocess.run([tool, flag], capture_output=True, text=True, check=False)
+            done = subprocess.run([tool, "-v"], capture_output=True, text=True, check=False)
             found[tool] = _version((done.stdout + done.stderr).split("\n", 1)[0])
     return found
 

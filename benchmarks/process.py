@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -27,6 +28,12 @@ def need(*tools: str) -> None:
     if missing:
         packages = " ".join(PACKAGES.get(tool, tool) for tool in missing)
         raise ToolMissing(f"{', '.join(missing)} must be installed (apt-get install {packages})")
+
+
+def open_files() -> None:
+    """Let what is started have as many files open as the system lets us: a stream takes two of a proxy's."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def plain(target: Target, connections: int, seconds: float) -> Result:
 def bursts(target: Target) -> Streams:
     """Have it pass streams on, a second long."""
     return streams.run(
-        target.url("burst"), model="burst", key=target.key, count=BURSTS_AT_ONCE, seconds=1, pid=target.pid
+        target.url("burst"), models=["burst"], key=target.key, count=BURSTS_AT_ONCE, seconds=1, pid=target.pid
     )
 
 

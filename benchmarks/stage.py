@@ -2,7 +2,8 @@
 
 Servers under test run on one core, providers and load on another. All of it is on loopback and ends with the context.
 Models and paths have the same names everywhere: `fast` answers at once, `burst` streams 64 events in one write, `paced`
-64 events 20 ms apart, `slow` 20 events half a second apart, and `tls` is `fast` behind TLS.
+64 events 20 ms apart, `slow` 20 events half a second apart, `slow2` the same at another provider, and `tls` is `fast`
+behind TLS.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from benchmarks.process import ToolMissing, await_port, free_port, need, running
 
 SERVER_CORE, LOAD_CORE = "0", "1"
 ROUTE = "/v1/chat/completions"
-STREAMS = {"burst": (0, 64), "paced": (20, 64), "slow": (500, 20)}
+STREAMS = {"burst": (0, 64), "paced": (20, 64), "slow": (500, 20), "slow2": (500, 20)}
 """Pause between events in milliseconds, and number of events."""
 ANSWER = {
     "id": "chatcmpl-bench0000000000000000000001",
@@ -127,7 +128,7 @@ def providers(folder: Path) -> Iterator[Providers]:
         _nginx(folder, "providers", fixed, LOAD_CORE, ports["fast"]),
         running(command, LOAD_CORE, log=folder / "upstream.log") as streams,
     ):
-        await_port(ports["slow"], streams)
+        await_port(ports["slow2"], streams)
         yield Providers(ports, certificate)
 
 
@@ -187,7 +188,7 @@ class Penstock:
             target = Target(
                 "Penstock", base, server.pid, self.keys[plan], metrics=f"http://127.0.0.1:{self.metrics}/metrics"
             )
-            await_answer(target, server, within_s=20)
+            await_answer(target, server, within_s=60)
             yield replace_started(target, time.perf_counter() - begun)
 
     def environment(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ class Streams:
 
 @dataclass(slots=True)
 class _Drive:
-    request: bytes
+    requests: Sequence[bytes]
     stop: float
     open: int
     done: int = 0
@@ -46,8 +47,8 @@ class _Drive:
 class _Stream(asyncio.Protocol):
     """One connection: a stream, and in a closed loop the next one."""
 
-    def __init__(self, drive: _Drive) -> None:
-        self._drive = drive
+    def __init__(self, drive: _Drive, request: bytes) -> None:
+        self._drive, self._request = drive, request
         self._got = bytearray()
         self._is_over = False
 
@@ -57,7 +58,7 @@ class _Stream(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._started, self._has_first = time.perf_counter(), False
-        self._transport.write(self._drive.request)
+        self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._got += data
@@ -82,11 +83,13 @@ class _Stream(asyncio.Protocol):
         self._drive.errors += not self._is_over
 
 
-def run(url: str, *, model: str, key: str, count: int, seconds: float, pid: int | None) -> Streams:
-    """Keep `count` streams going for some seconds; with 0 each runs once, and memory is watched."""
+def run(url: str, *, models: Sequence[str], key: str, count: int, seconds: float, pid: int | None) -> Streams:
+    """Keep `count` streams going for some seconds; with 0 each runs once, and memory is watched. Models take turns."""
     before_s = 0.0 if pid is None else meter.cpu_s(pid)
     before_mib = 0.0 if pid is None else meter.resident_mib(pid)
-    drive, wall_s, peak_mib = uvloop.run(_drive(url, _request(url, model, key), count, seconds, pid))
+    drive, wall_s, peak_mib = uvloop.run(
+        _drive(url, [_request(url, each, key) for each in models], count, seconds, pid)
+    )
     spent_s = 0.0 if pid is None else meter.settled_cpu_s(pid) - before_s
     return Streams(
         done=drive.done,
@@ -108,13 +111,17 @@ def _request(url: str, model: str, key: str) -> bytes:
     return head.encode() + body
 
 
-async def _drive(url: str, request: bytes, count: int, seconds: float, pid: int | None) -> tuple[_Drive, float, float]:
+async def _drive(
+    url: str, requests: Sequence[bytes], count: int, seconds: float, pid: int | None
+) -> tuple[_Drive, float, float]:
     loop, parts = asyncio.get_running_loop(), urlsplit(url)
     started = time.perf_counter()
-    drive = _Drive(request, started + seconds, count)
+    drive = _Drive(requests, started + seconds, count)
     peak_mib = 0.0
     for n in range(count):
-        await loop.create_connection(lambda: _Stream(drive), parts.hostname, parts.port)
+        await loop.create_connection(
+            lambda n=n: _Stream(drive, requests[n % len(requests)]), parts.hostname, parts.port
+        )
         if n % OPEN_AT_ONCE == OPEN_AT_ONCE - 1:
             await asyncio.sleep(OPEN_PAUSE_S)
     while drive.open > 0 and time.perf_counter() < drive.stop + LATE_S:

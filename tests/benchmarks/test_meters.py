@@ -89,7 +89,7 @@ taskset = pytest.mark.skipif(shutil.which("taskset") is None, reason="taskset is
 def test_streams_are_counted_to_the_last_event(tmp_path, pause_ms):
     """Each of three streams brings its events and the usage; the provider's way of sending them makes no difference."""
     with provider(tmp_path, pause_ms, chunks=5) as (url, pid):
-        found = streams.run(url, model="slow", key="none", count=3, seconds=0, pid=pid)
+        found = streams.run(url, models=["slow"], key="none", count=3, seconds=0, pid=pid)
 
     assert (found.done, found.errors) == (3, 0)
     assert found.chunks == 3 * (5 + 1)
@@ -111,7 +111,7 @@ for _ in range(3):  # the first is the one that looks whether anybody listens
     port = free_port()
     with running([sys.executable, "-c", cut, str(port)], "0", log=tmp_path / "log") as process:
         await_port(port, process)
-        found = streams.run(f"http://127.0.0.1:{port}/", model="slow", key="none", count=1, seconds=0, pid=None)
+        found = streams.run(f"http://127.0.0.1:{port}/", models=["slow"], key="none", count=1, seconds=0, pid=None)
 
     assert (found.done, found.errors) == (0, 1)
 

@@ -132,7 +132,7 @@ def test_a_page_without_its_markers_is_refused(text):
         page.replaced(text, "bench", "new")
 
 
-@pytest.mark.parametrize("section", ["bench"])
+@pytest.mark.parametrize("section", ["bench", "growth"])
 def test_the_page_has_its_markers(section):
     """The sections that commands fill."""
     assert page.replaced(page.PERFORMANCE.read_text("utf-8"), section, "new")
