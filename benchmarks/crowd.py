@@ -10,7 +10,8 @@ from benchmarks.stage import Penstock
 from margin import records
 from proxy import identity
 from proxy.keeper.directory import Directory
-from proxy.keeper.office import Lock, Office
+from proxy.keeper.lock import Lock
+from proxy.keeper.office import Office
 from proxy.settings import load
 
 BATCH = 1000
