@@ -161,6 +161,16 @@ def grant(
             "prio": priority}  # fmt: skip
 
 
+def card(*, t: int, id: str, levels: list[Any]) -> Record:  # noqa: A002
+    """A price card that calls may be booked by from here on; see `margin.rerating.write_card` for the levels."""
+    return {"k": "card", "t": t, "id": id, "levels": levels}
+
+
+def costbook(*, t: int, version: str, models: list[list[Any]]) -> Record:
+    """What a version of the cost book says of the models in use: [provider, model, history by card ids]."""
+    return {"k": "costbook", "t": t, "version": version, "models": models}
+
+
 def reversed_charge(
     *, x: str, t: int, customer: int, credits_milli: int, burnt: Sequence[Sequence[Any]], row: Sequence[str], why: str
 ) -> Record:

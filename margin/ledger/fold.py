@@ -11,7 +11,7 @@ from dataclasses import replace
 from heapq import nsmallest
 from typing import Any
 
-from margin.ledger import ending, exchanges, reversing, trail
+from margin.ledger import ending, exchanges, pricebooks, reversing, trail
 from margin.ledger.corrections import corrected, reconciled
 from margin.ledger.grants import NEVER_T, PRIORITY_INCLUDED, Grant
 from margin.ledger.overdrafts import cover
@@ -237,4 +237,6 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "corrected": corrected,
     "reconciled": reconciled,
     "reversed": reversing.apply,
+    "card": pricebooks.card,
+    "costbook": pricebooks.costbook,
 }

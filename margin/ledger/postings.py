@@ -98,6 +98,8 @@ class Effects:
     corrections: list[tuple[Any, ...]] = field(default_factory=list)
     reconciliations: list[tuple[Any, ...]] = field(default_factory=list)
     reversals: list[tuple[Any, ...]] = field(default_factory=list)
+    cards: list[tuple[Any, ...]] = field(default_factory=list)
+    costbooks: list[tuple[Any, ...]] = field(default_factory=list)
     rollup: dict[RollupKey, dict[str, int]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     """Keys of the transactions, and exchanges with a charge or a cost line, in here."""

@@ -148,6 +148,23 @@ def _rows(cursor: sqlite3.Cursor, *encoded: str) -> list[dict[str, Any]]:
     return found
 
 
+def cards(db: sqlite3.Connection) -> dict[str, list[Any]]:
+    """Return the levels of every price card that was kept, by id."""
+    return {id_: orjson.loads(levels) for id_, levels in db.execute("SELECT id, levels FROM cards")}
+
+
+def costbook(db: sqlite3.Connection, version: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what a version of the cost book said, by provider and model; empty when it was never in use here."""
+    rows = db.execute("SELECT provider, model, history FROM costbooks WHERE version = ?", (version,))
+    return {(provider, model): orjson.loads(history) for provider, model, history in rows}
+
+
+def costbook_versions(db: sqlite3.Connection) -> list[str]:
+    """Return the versions of the cost book that were in use, the newest last."""
+    rows = db.execute("SELECT version FROM costbooks GROUP BY version ORDER BY MIN(t), version")
+    return [version for (version,) in rows]
+
+
 def grants(db: sqlite3.Connection, customer: int) -> list[Grant]:
     """Return all grants a customer was ever given, oldest first."""
     rows = db.execute("SELECT * FROM grants WHERE customer = ? ORDER BY seq", (customer,))

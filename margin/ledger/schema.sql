@@ -50,6 +50,12 @@ CREATE TABLE IF NOT EXISTS reversals (
     x TEXT PRIMARY KEY, t INTEGER NOT NULL, customer INTEGER NOT NULL, credits_milli INTEGER NOT NULL,
     revenue_nusd INTEGER NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
 
+-- Every price card a call may have been booked by, and what each version of the cost book said of the models in use.
+CREATE TABLE IF NOT EXISTS cards (id TEXT PRIMARY KEY, t INTEGER NOT NULL, levels TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS costbooks (
+    version TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, t INTEGER NOT NULL, history TEXT NOT NULL,
+    PRIMARY KEY (version, provider, model)) WITHOUT ROWID;
+
 -- Sums are kept in the transaction that stores the entries; margin questions read these tables only.
 CREATE TABLE IF NOT EXISTS rollup (
     day TEXT NOT NULL, customer INTEGER NOT NULL, plan TEXT NOT NULL, charge_tier TEXT NOT NULL,

@@ -21,7 +21,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 8
+FORMAT = 9
 
 ACCOUNTS_REMEMBERED = 100_000
 """Numbers of accounts kept in memory, some 20 MB: those of ten thousand customers. Others are looked up again."""
@@ -182,6 +182,8 @@ class Store:
         self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)
         self._insert("reversals", effects.reversals, 6)
         self.db.executemany("INSERT INTO trail (t, kind, by, content) VALUES (?, ?, ?, ?)", effects.trail)
+        self.db.executemany("INSERT OR IGNORE INTO cards VALUES (?, ?, ?)", effects.cards)
+        self.db.executemany("INSERT OR IGNORE INTO costbooks VALUES (?, ?, ?, ?, ?)", effects.costbooks)
         self.db.executemany("INSERT INTO refused (subject, why) VALUES (?, ?)", effects.refused)
         rollups.write(self.db, effects.rollup)
 

@@ -41,5 +41,5 @@ for command in (
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)
-books.ledger.add_command(changes.changes)
-books.ledger.add_command(corrections.reverse)
+for command in (changes.changes, corrections.reverse, corrections.rerate):
+    books.ledger.add_command(command)

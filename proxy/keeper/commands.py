@@ -20,6 +20,7 @@ from proxy.keeper.changes import ledger_changes
 from proxy.keeper.office import NS, Office, UnknownName
 from proxy.keeper.reconciling import ledger_reconcile
 from proxy.keeper.refusing import Args, Refused
+from proxy.keeper.rerating import ledger_rerate
 from proxy.keeper.words import check_name, day, iso
 
 
@@ -125,6 +126,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     "credits.list": credits.listed,
     "credits.balance": credits.balance,
     "ledger.reverse": credits.reverse,
+    "ledger.rerate": ledger_rerate,
     "report.margin": report_margin,
     "ledger.changes": ledger_changes,
     "ledger.verify": ledger_verify,

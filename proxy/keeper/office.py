@@ -24,7 +24,7 @@ from margin.money import usd_to_nusd
 from margin.sellbook import SellBook
 from proxy import identity
 from proxy import settings as configuration
-from proxy.keeper import recovery
+from proxy.keeper import pricing, recovery
 from proxy.keeper.directory import Directory
 from proxy.keeper.lending import Lending
 from proxy.settings import Changed, Settings
@@ -72,6 +72,7 @@ class Office:
             self._note_configuration(settings)
         if serving or is_new:
             self._adopt_sellbook(settings.sellbook)
+            pricing.keep(self.books, settings)
             self._open_sandbox_customers()
 
     def close(self) -> None:
@@ -94,6 +95,7 @@ class Office:
         before, self.settings = self.settings.version, settings
         self._do(records.configured(t=time.time_ns(), version=settings.version, before=before, diff=diff))
         self._adopt_sellbook(settings.sellbook)
+        pricing.keep(self.books, settings)
         # Whoever is on a plan that is gone goes by the default one until it is moved; its worker must know.
         gone = [each.number for each in self.books.state.customers.values() if each.plan not in settings.sellbook.plans]
         self._changes += [self._customer_change(number) for number in gone]

@@ -69,7 +69,7 @@ def _asked(office: Office, args: Args) -> _Asked:
     if account not in _DAY_READERS and account != "simulator":
         raise Refused(f'there is no format "{account}"; formats are: simulator, {", ".join(_DAY_READERS)}')
     content = _content(path)
-    since_t, until_t = _span(args.get("since"), args.get("until"))
+    since_t, until_t = span(args.get("since"), args.get("until"))
     return _Asked(account, path.name, content, _providers(office, account, args.get("provider")), since_t, until_t)
 
 
@@ -115,7 +115,7 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _span(since: str | None, until: str | None) -> tuple[int, int]:
+def span(since: str | None, until: str | None) -> tuple[int, int]:
     """Return [since, until) in nanoseconds; `until` is the last day that counts."""
     start_t = 0 if since is None else _day_t(since)
     end_t = FOREVER_T if until is None else _day_t(until) + 86_400 * NS
@@ -159,8 +159,9 @@ def _apply(office: Office, better: list[tuple[CostLine, Billed]], source: str) -
         exact = bill.amount_usd * NUSD_PER_USD
         usage = line.usage if bill.usage is None else dict(bill.usage)
         cost = round_half_even(exact.numerator, exact.denominator)
-        before = _attempt(line, line.kind, line.usage, line.cost_nusd)
-        after = _attempt(line, "model", usage, cost)
+        before = attempt(line, line.kind, line.usage, line.cost_nusd)
+        # No card made this amount: the bill is the price, and re-rating leaves it alone.
+        after = attempt(line, "model", usage, cost) | {"card": None}
         office.books.record(
             records.corrected(
                 x=line.x, n=line.n, revision=line.revision + 1, t=time.time_ns(), customer=line.customer,
@@ -172,7 +173,8 @@ def _apply(office: Office, better: list[tuple[CostLine, Billed]], source: str) -
     return len(better)
 
 
-def _attempt(line: CostLine, kind: Any, usage: dict[str, int] | None, cost_nusd: int | None) -> records.Record:
+def attempt(line: CostLine, kind: Any, usage: dict[str, int] | None, cost_nusd: int | None) -> records.Record:
+    """Return a booked cost line as the journal has one, with these amounts."""
     return records.attempt(
         n=line.n, provider=line.provider, deployment=line.deployment, model=line.model, card=line.card, kind=kind,
         usage=usage, cost_nusd=cost_nusd, call_id=line.call_id, status=line.status,

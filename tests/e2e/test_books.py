@@ -209,6 +209,17 @@ def test_gauges_are_at_rest(day: Day):
         assert values[f"penstock_{name}"] == 0, name
 
 
+def test_stored_prices_give_every_stored_amount_again(day: Day):
+    """Re-rated by the card each call was booked by, no line of the whole ledger differs by a nano-dollar."""
+    said = day.server.cli("ledger", "rerate", "--since", "2020-01-01", "--prices", "stored", "--json")
+
+    assert said.code == 0, said.out
+    found = said.json()
+    assert found["counts"]["unchanged"] == found["total"]["lines"] >= len(day.served)
+    assert found["total"]["difference_nusd"] == 0
+    assert found["total"]["booked_nusd"] == report(day.server)["total"]["cost_nusd"] > 0
+
+
 def test_every_charge_can_be_explained(day: Day):
     """A charge is found by the id its caller was given, with the cost and the credits the caller was told."""
     for told in random.Random(SEED).sample(day.served, 50):

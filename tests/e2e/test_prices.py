@@ -3,11 +3,16 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
+from margin import costbook
+from margin.costbooks.reading import RATE_KEYS, read_document
+from margin.costbooks.writing import write
 from tests.e2e.conftest import Launch
 from tests.e2e.server import Server, write_config
 
@@ -46,6 +51,43 @@ def test_one_per_cent_is_noticed_on_either_side(faulty_provider: tuple[str, Path
     assert right == (0, [])
     assert provider_wrong == (1, [("gpt-6.1-sol", "amounts differ", 1)])
     assert both_wrong == (1, [("gpt-6-luna", "amounts differ", 1), ("gpt-6.1-sol", "amounts differ", 1)])
+
+
+def test_rerating_to_the_billed_price_settles_the_account(
+    faulty_provider: tuple[str, Path], launch: Launch, tmp_path: Path
+):
+    """The wrong price is seen, corrected by entries of its own, and then every billed dollar is explained again."""
+    url, invoice = faulty_provider
+    provider = {"dialect": "openai", "base_url": f"{url}/v1", "api_key": "k"}
+    server = launch(write_config(tmp_path / "config", providers={"sandbox": provider}))
+    for model in ("gpt-6.1-sol", "gpt-6-luna", "gpt-6.1-sol"):
+        ask(server, model)
+    assert reconcile(server, invoice) == (1, [("gpt-6.1-sol", "amounts differ", 2)])
+    book = read_document(costbook.SHIPPED)
+    for entry in book["models"]:
+        if entry["model"] == "gpt-6.1-sol":
+            for price in entry["prices"]:
+                price |= {name: str(Decimal(price[name]) * Decimal("1.01")) for name in RATE_KEYS if name in price}
+    write(tmp_path / "billed.json", book)
+
+    previewed = rerate(server, tmp_path / "billed.json")
+    assert reconcile(server, invoice) == (1, [("gpt-6.1-sol", "amounts differ", 2)])
+    applied = rerate(server, tmp_path / "billed.json", "--apply")
+
+    assert previewed["total"] == applied["total"]
+    assert [row["model"] for row in applied["groups"] if row["changed"]] == ["gpt-6.1-sol"]
+    assert applied["counts"]["changed"] == 2
+    assert reconcile(server, invoice) == (0, [])
+    assert rerate(server, tmp_path / "billed.json", "--apply")["counts"]["changed"] == 0
+    assert rerate(server, "stored")["counts"]["changed"] == 0
+    assert server.cli("ledger", "verify", "--json").json()["ok"] is True
+
+
+def rerate(server: Server, prices: Path | str, *words: str) -> Any:
+    """Re-rate all calls by some prices."""
+    said = server.cli("ledger", "rerate", "--since", "2020-01-01", "--prices", str(prices), *words, "--json")
+    assert said.code == 0, said.out
+    return said.json()
 
 
 def ask(server: Server, model: str) -> None:
