@@ -20,7 +20,7 @@ from margin.journal import Journal, JournalCorrupt, Position, sync_folder
 from margin.ledger import fold
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
-from margin.ledger.store import Claim, LedgerOutdated, Reached, Store
+from margin.ledger.store import Claim, LedgerBusy, LedgerOutdated, Reached, Store
 
 BATCH_RECORDS_MAX = 2_000
 """Records folded in one database transaction: some 30 ms, so that a lease request never waits longer behind a batch."""
@@ -56,6 +56,9 @@ class Books:
         self.ledger_path = data_dir / "ledger.sqlite"
         self.effects = Effects()
         self.refolded_why: str | None = None
+        self.deferred_why: str | None = None
+        """Why what is journalled and applied cannot be stored now; None while all of it is."""
+        self._deferred_since_s = 0.0
         self._open_ledger()
         known = keeper_journals(self.folder)
         self.incarnation = known[-1][0] + 1 if known else 1
@@ -88,7 +91,12 @@ class Books:
         fold.apply(self.state, record, self.effects, journal=self.journal.path.name)
 
     def fold_worker(self, path: Path, *, records_max: int = BATCH_RECORDS_MAX) -> list[dict[str, Any]]:
-        """Fold what a worker's journal has beyond what is folded, up to `records_max`; return those records."""
+        """Fold what a worker's journal has beyond what is folded, up to `records_max`; return those records.
+
+        None while a commit is deferred, so that what waits in memory stays bounded.
+        """
+        if self.deferred_why is not None:
+            return []
         start = self.state.journals.get(path.name, Position())
         if path.stat().st_size <= start.offset:
             return []
@@ -104,12 +112,27 @@ class Books:
         return batch.records
 
     def commit(self) -> None:
-        """Store everything applied so far in one transaction, after the journal that explains it is on disk."""
+        """Store everything applied so far in one transaction, after the journal that explains it is on disk.
+
+        While the ledger's file is locked or its disk full, the commit is deferred: what it was to store is journalled
+        and stays applied, `deferred_why` says why, and any later commit stores all of it.
+        """
         self.journal.sync()
         reached = Reached(self.incarnation, self.journal.offset, self.journal.chain)
         self.state.put_journal(self.journal.path.name, Position(self.journal.offset, self.journal.chain))
-        self.store.write(self.state, self.effects, reached)
-        self.effects = Effects()
+        try:
+            self.store.write(self.state, self.effects, reached)
+        except LedgerBusy as error:
+            if self.deferred_why is None:
+                self._deferred_since_s = time.monotonic()
+            self.deferred_why = str(error)
+            return
+        self.effects, self.deferred_why = Effects(), None
+
+    @property
+    def deferred_s(self) -> float:
+        """How long the oldest commit that is deferred has waited; 0 when none is."""
+        return 0 if self.deferred_why is None else time.monotonic() - self._deferred_since_s
 
     def claims(self, customer: int, key: str, since_t: int) -> list[Claim]:
         """Return who holds an idempotency key, what is applied and not stored yet included."""

@@ -35,6 +35,19 @@ class LedgerFormat(Exception):
     """The file was written by another format of the ledger, or is no ledger."""
 
 
+class LedgerBusy(Exception):
+    """The file cannot be written now: another process has locked it, or its disk is full or fails."""
+
+
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+"""Primary result codes (https://sqlite.org/rescode.html) that say nothing about the file, only about the moment."""
+
+
+def is_passing(error: sqlite3.Error) -> bool:
+    """Tell whether the same statement may succeed later."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _PASSING
+
+
 class LedgerOutdated(LedgerFormat):
     """The file was written by an earlier format: it can be folded anew from the journals."""
 
@@ -79,6 +92,8 @@ class Store:
             self.db = connect(path)
             self._create()
         except sqlite3.DatabaseError as error:
+            if is_passing(error):
+                raise LedgerBusy(f"{path}: {error}") from error
             raise LedgerFormat(f"{path} is not a ledger: {error}") from error
         self._accounts: dict[tuple[int, str, str], int] = {}
         self._last_txn = 0
@@ -94,6 +109,10 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self.db.close()
+
+    def wait(self, lock_s: float) -> None:
+        """Wait this long for a lock from here on."""
+        self.db.execute(f"PRAGMA busy_timeout = {round(lock_s * 1000)}")
 
     def _create(self) -> None:
         schema = (Path(__file__).with_name("schema.sql")).read_text()
@@ -119,7 +138,21 @@ class Store:
     # ---- writing --------------------------------------------------------------------------------------------------
 
     def write(self, state: State, effects: Effects, reached: Reached) -> None:
-        """Store one batch. All of it, or on any error nothing."""
+        """Store one batch. All of it, or on any error nothing.
+
+        Raises:
+            LedgerBusy: the file cannot be written now; the same batch, or a longer one, may be later.
+        """
+        try:
+            self._write(state, effects, reached)
+        except sqlite3.OperationalError as error:
+            if is_passing(error):
+                raise LedgerBusy(f"{self.path.name}: {error}") from error
+            raise
+        state.changed.clear()
+        state.used_up.clear()
+
+    def _write(self, state: State, effects: Effects, reached: Reached) -> None:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             self._write_entries(effects)
@@ -133,8 +166,6 @@ class Store:
                 self.db.execute("ROLLBACK")
             self._recall()  # the batch's accounts, numbers and holds are gone
             raise
-        state.changed.clear()
-        state.used_up.clear()
 
     def _write_entries(self, effects: Effects) -> None:
         txns, entries, balances, totals = [], [], dict[int, int](), dict[tuple[str, str], int]()

@@ -55,7 +55,7 @@ def load(config: Path, *, simulator_url: str | None = None, quiet: bool = False)
 def keeper(config: Path, command: str, args: dict[str, Any]) -> Any:
     """Have the keeper perform a command: the running server's, or here under the lock."""
     from margin.journal import JournalBroken, JournalCorrupt
-    from margin.ledger.store import LedgerFormat
+    from margin.ledger.store import LedgerBusy, LedgerFormat
     from proxy.keeper.control import NotReachable, ask
 
     found = load(config, quiet=True)
@@ -63,6 +63,8 @@ def keeper(config: Path, command: str, args: dict[str, Any]) -> Any:
         answer = ask(found, command, args)
     except NotReachable as error:
         fail(str(error), NOT_REACHABLE)
+    except LedgerBusy as error:
+        fail(f"the ledger cannot be written now: {error}", NOT_REACHABLE)
     except (LedgerFormat, JournalCorrupt, JournalBroken) as error:
         fail(f"the books cannot be read or written: {error}", SAYS_NO)
     except OSError as error:

@@ -52,7 +52,7 @@ def _run(settings: Settings, launch: Launch) -> None:
     import uvloop
 
     from margin.journal import JournalBroken, JournalCorrupt
-    from margin.ledger.store import LedgerFormat
+    from margin.ledger.store import LedgerBusy, LedgerFormat
     from proxy.keeper.process import keep
     from proxy.keeper.server import StartFailed
 
@@ -60,6 +60,8 @@ def _run(settings: Settings, launch: Launch) -> None:
         uvloop.run(keep(settings, launch, _banner, lambda note: click.echo(note, err=True)))
     except (StartFailed, LedgerFormat) as error:
         fail(str(error), USAGE)
+    except LedgerBusy as error:
+        fail(f"the ledger cannot be written: {error}", USAGE)
     except JournalCorrupt as error:
         fail(f"a journal was altered or damaged: {error}; nothing was changed", SAYS_NO)
     except JournalBroken as error:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import orjson
 
+from margin.ledger.store import LedgerBusy
 from proxy.keeper.frames import Message
 from proxy.keeper.office import NS, Office
 
@@ -89,7 +91,8 @@ class Claims:
         found = self._office.books.claims(*name, since_t)
         if any(not each.is_answered for each in found):
             # It is open as far as it is folded; its end may be journalled already.
-            self._office.fold_all()
+            with suppress(LedgerBusy):
+                self._office.fold_all()
             found = self._office.books.claims(*name, since_t)
         for each in found:
             if each.request != request:
@@ -110,7 +113,8 @@ class Claims:
         self.bytes += kept.size
         bounds = self._office.settings.idempotency
         while len(self._answered) > bounds.answers_max or self.bytes > bounds.bytes_max:
-            self._forget_oldest()
+            if not self._forget_oldest():
+                break
 
     def released(self, asked: Message) -> None:
         """Free a key, if the exchange still has it."""
@@ -131,11 +135,18 @@ class Claims:
     def _forget_old(self) -> None:
         before_t = time.time_ns() - self._ttl_ns
         while self._answered and next(iter(self._answered.values())).t < before_t:
-            self._forget_oldest()
+            if not self._forget_oldest():
+                break
 
-    def _forget_oldest(self) -> None:
-        _, kept = self._answered.popitem(last=False)
-        self.bytes -= kept.size
+    def _forget_oldest(self) -> bool:
+        """Drop the oldest answer; False while its claim cannot be folded, so that nobody else would know of it."""
+        name, kept = next(iter(self._answered.items()))
         if not self._office.books.has_claim(kept.x):
-            # From here on only the ledger knows that this key was used.
-            self._office.fold_all()
+            # From then on only the ledger knows that this key was used.
+            try:
+                self._office.fold_all()
+            except LedgerBusy:
+                return False
+        del self._answered[name]
+        self.bytes -= kept.size
+        return True

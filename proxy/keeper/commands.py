@@ -14,6 +14,7 @@ from typing import Any
 
 from margin.ledger import books, questions, trail, verify
 from margin.ledger.questions import MarginRow
+from margin.ledger.store import LedgerBusy
 from proxy.identity import SCOPES
 from proxy.keeper import credits
 from proxy.keeper.changes import ledger_changes
@@ -136,13 +137,19 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
 
 
 def perform(office: Office, name: str, args: Args, *, by: str) -> dict[str, Any]:
-    """Run one command for whoever asks (`by`); the answer is ``{"result": …}`` or ``{"refused": sentence}``."""
+    """Run one command for whoever asks (`by`).
+
+    The answer is ``{"result": …}``, ``{"refused": sentence}``, or ``{"failed": sentence}`` while the ledger is locked.
+    """
     command = COMMANDS.get(name)
     if command is None:
         return {"refused": f"the server knows no command {name}; is it of another version?"}
     office.acting = by
     try:
+        office.try_again()
         return {"result": command(office, args)}
+    except LedgerBusy as error:
+        return {"failed": f"the ledger cannot be written now ({error}); try again later"}
     except (Refused, UnknownName) as error:
         return {"refused": str(error)}
     finally:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from margin.ledger.store import LedgerBusy
 from proxy.keeper.claims import Claims
 from proxy.keeper.desk import Desk
 from proxy.keeper.frames import Message
@@ -30,6 +31,8 @@ STOP_S = 8.0
 """What workers get to end; with the rest of an orderly end this stays under ten seconds."""
 RESTART_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits before a worker that died is started again; the last repeats."""
+RECOVER_S = 0.5
+"""Between two tries to close a dead worker's exchanges while the ledger is locked."""
 STEADY_S = 60.0
 """A worker that lived this long ends the row of failures."""
 
@@ -70,7 +73,7 @@ class Crew:
         for worker in list(self._workers):
             worker.kill()
             await worker.dead()
-            self._bury(worker)
+            await self._bury(worker)
 
     async def _keep_one(self) -> None:
         """Run one worker, and another when it dies, until the end."""
@@ -85,15 +88,27 @@ class Crew:
                 # Its line is gone; it must be dead before its leases and open exchanges are anyone else's.
                 worker.kill()
             await worker.dead()
-            self._bury(worker)
+            await self._bury(worker)
             await self._rest(lived_s=time.monotonic() - began_s)
 
-    def _bury(self, worker: Worker) -> None:
+    async def _bury(self, worker: Worker) -> None:
         if worker in self._workers:
             self._workers.discard(worker)
             if worker.journal is not None:
-                self._office.recover({worker.journal})
+                await self._recover(worker.journal)
                 self.claims.bury(worker.journal)
+
+    async def _recover(self, journal: str) -> None:
+        """Close what a dead worker left open, once its journal can be folded; at the end, the next start does it."""
+        while True:
+            try:
+                self._office.recover({journal})
+            except LedgerBusy:
+                if self._is_ending:
+                    return
+                await asyncio.sleep(RECOVER_S)
+            else:
+                return
 
     async def _rest(self, *, lived_s: float) -> None:
         if self._is_ending:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
+from margin.ledger.store import LedgerBusy
 from proxy.keeper.frames import Message
 from proxy.keeper.office import Office
 from proxy.keeper.workers import Worker
@@ -39,7 +40,7 @@ class Desk:
         try:
             async with asyncio.timeout(LEND_DEADLINE_S), line:
                 return await self._lend(worker, customer, asked["need"], asked["wish"])
-        except TimeoutError:
+        except (TimeoutError, LedgerBusy):
             return UNKNOWN
         finally:
             if not line.locked():
@@ -52,11 +53,15 @@ class Desk:
 
     async def _lend(self, worker: Worker, customer: int, need_milli: int, wish_milli: int) -> Message | str | None:
         while True:
-            self._office.fold_all()
+            is_current = self._is_current()
             now = time.time_ns()
             free = self._office.lending.free_milli(self._office.books.state, customer, now)
             if free >= need_milli:
                 return self._lease(worker, customer, self._share(free, need_milli, wish_milli))
+            if not is_current:
+                # Holds that lie unfolded are covered by leases, which count: enough is enough. But what was given back
+                # since is not known here, so too little may not be so.
+                return UNKNOWN
             if self._office.books.state.available_milli(customer, now) < need_milli:
                 if not self._office.is_grant_due(customer):
                     return None
@@ -66,6 +71,13 @@ class Desk:
                     return UNKNOWN
                 continue
             await self._call_in(worker, customer)
+
+    def _is_current(self) -> bool:
+        try:
+            self._office.fold_all()
+        except LedgerBusy:
+            return False
+        return True
 
     def _share(self, free_milli: int, need_milli: int, wish_milli: int) -> int:
         """Return how much of what is free one worker gets: all if it is alone, else what its requests want."""

@@ -20,6 +20,7 @@ from margin.ledger import books, trail
 from margin.ledger.books import Books
 from margin.ledger.grants import PRIORITY
 from margin.ledger.state import Key
+from margin.ledger.store import LedgerBusy
 from margin.money import usd_to_nusd
 from margin.sellbook import SellBook
 from proxy import identity
@@ -273,12 +274,31 @@ class Office:
     # ---- folding ----------------------------------------------------------------------------------------------------
 
     def fold_all(self) -> int:
-        """Fold everything the workers have journalled; return how many records that were."""
+        """Fold everything the workers have journalled; return how many records that were.
+
+        Raises:
+            LedgerBusy: the ledger cannot be written now, so that not everything is folded and stored.
+        """
         folded = 0
         for path in self._unfolded():
             while count := self._fold_batch(path):
                 folded += count
+        self._check_stored()
         return folded
+
+    def _check_stored(self) -> None:
+        if self.books.deferred_why is not None:
+            raise LedgerBusy(self.books.deferred_why)
+
+    def try_again(self) -> None:
+        """Store what was deferred, if anything was.
+
+        Raises:
+            LedgerBusy: the ledger still cannot be written.
+        """
+        if self.books.deferred_why is not None:
+            self.books.commit()
+            self._check_stored()
 
     def fold_some(self) -> int:
         """Fold at most one batch of each journal, so that the loop is not held up."""
@@ -308,10 +328,15 @@ class Office:
         return record["k"] == "held" and record["pv"] in self._enforcing
 
     def tick(self) -> None:
-        """Let time pass in the books: fees accrue, grants end."""
+        """Let time pass in the books: fees accrue, grants end.
+
+        Raises:
+            LedgerBusy: the ledger cannot be written now.
+        """
         now = time.time_ns()
         self.fold_all()
         self._do(records.tick(t=now - TICK_GRACE_NS))
+        self._check_stored()
 
     def is_grant_due(self, number: int) -> bool:
         """Tell whether a new period's included credits are still to be given, which the next tick does."""
@@ -340,9 +365,10 @@ class Office:
         return len(stale)
 
     def lag_s(self) -> float:
-        """Return how long the oldest journalled record has waited to be folded; 0 when none waits."""
+        """Return how long the oldest journalled record has waited to be folded and stored; 0 when none waits."""
         waiting = [path.stat().st_mtime for path in self._unfolded()]
-        return time.time() - min(waiting) if waiting else 0
+        # A file's time is that of its last record: while nothing is folded, the first has waited longer.
+        return max(time.time() - min(waiting) if waiting else 0, self.books.deferred_s)
 
     def stale_holds(self, t: int) -> list[str]:
         """Return open holds past their deadline: a bug, or a worker that hangs."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from margin.ledger import questions
 from margin.ledger.books import BATCH_RECORDS_MAX
+from margin.ledger.store import LedgerBusy
 from proxy import settings as configuration
 from proxy.keeper.claims import VERDICTS
 from proxy.keeper.commands import perform
@@ -36,6 +37,8 @@ WATCH_S = 1.0
 """How often the configuration's files are looked at."""
 FOLD_S = 0.1
 """The ledger lags the journals by this and the folding itself; the promise is a quarter of a second."""
+LEDGER_LOCK_S = 0.02
+"""What a commit waits for another process's lock before it is deferred: the loop must answer workers meanwhile."""
 TICK_S = 60.0
 """Fees accrue at least this often; reads accrue them too."""
 
@@ -70,6 +73,7 @@ class KeeperServer:
         self._stopping = stopping
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
+        self._is_deferred = False
         self.metrics = Metrics(
             Books(self._totals, self._credits, self._gauges, self._baseline, self._reconciled, self._claims)
         )
@@ -83,6 +87,7 @@ class KeeperServer:
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until `stopping` is set; then end the workers, fold what they wrote, and return."""
+        self.office.books.store.wait(LEDGER_LOCK_S)
         control = await self._open_control()
         await self._listener.open(self._sockets.metrics)
         self._crew.begin()
@@ -173,10 +178,23 @@ class KeeperServer:
     async def _feed(self) -> None:
         while True:
             # Each batch costs two syncs and a commit, whatever its size: only a full one is followed at once.
-            is_behind = self.office.fold_some() >= BATCH_RECORDS_MAX
+            is_behind = self._fold_some() >= BATCH_RECORDS_MAX
             await self._crew.announce()
             await asyncio.sleep(0 if is_behind else FOLD_S)
-            self._tick_if_due()
+            with contextlib.suppress(LedgerBusy):  # the next turn tries again
+                self._tick_if_due()
+
+    def _fold_some(self) -> int:
+        with contextlib.suppress(LedgerBusy):
+            self.office.try_again()
+        folded = self.office.fold_some()
+        why = self.office.books.deferred_why
+        if why is not None and not self._is_deferred:
+            log.error("the ledger cannot be written and lags behind the journals, nothing is lost: %s", why)
+        elif why is None and self._is_deferred:
+            log.warning("the ledger is written again")
+        self._is_deferred = why is not None
+        return folded
 
     def _tick_if_due(self) -> None:
         now_s = time.monotonic()
@@ -224,7 +242,8 @@ class KeeperServer:
     # ---- metrics ----------------------------------------------------------------------------------------------------
 
     def _render(self) -> bytes:
-        self.office.fold_all()
+        with contextlib.suppress(LedgerBusy):  # `penstock_ledger_lag_seconds` says so
+            self.office.fold_all()
         return self.metrics.render()
 
     def _totals(self, labels: tuple[str, ...], sums: tuple[str, ...]) -> list[tuple[Any, ...]]:
