@@ -282,7 +282,7 @@ def test_as_the_shell_runs_it(books: Server):
     usage = books.shell("reconcile", "--json", "--nonsense")
 
     assert said.code == 0
-    assert set(said.json()) == {"available", "held", "spent", "expired"}
+    assert set(said.json()) == {"available", "held", "spent", "expired", "overdraft"}
     assert (wrong.code, wrong.out) == (2, "")
     assert (usage.code, usage.out) == (2, "")
 
