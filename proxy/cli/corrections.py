@@ -25,7 +25,8 @@ def reverse(charge_id: str, why: str, config: Path, as_json: bool) -> None:
 
 def _reversal(found: dict[str, Any]) -> str:
     expired = sum(each["credits"] for each in found["grants"] if each["expired"])
-    said = f"{found['customer']} has {found['credits']:,} credits back; revenue {format_usd(found['revenue_nusd'])}"
+    amount = f"{found['credits']:,} credit{'' if found['credits'] == 1 else 's'}"
+    said = f"{found['customer']} has {amount} back; revenue {format_usd(found['revenue_nusd'])}"
     return said + (f"; {expired:,} of the credits had ended and came back expired" if expired else "")
 
 
@@ -78,5 +79,11 @@ _COUNTED = {
 def _counted(found: dict[str, Any]) -> str:
     counts = found["counts"]
     kept = ", ".join(f"{counts[name]:,} {text}" for name, text in _COUNTED.items() if counts[name])
-    done = "were corrected" if found["applied"] else "differ; --apply posts the differences"
-    return f"{counts['changed']:,} lines {done}" + (f"; {kept}." if kept else ".")
+    changed = f"{counts['changed']:,} line{'' if counts['changed'] == 1 else 's'}"
+    if not counts["changed"]:
+        done = "Nothing differs"
+    elif found["applied"]:
+        done = f"Corrected: {changed}"
+    else:
+        done = f"Differing: {changed}; --apply posts the differences"
+    return done + (f". Of the others, {kept}." if kept else ".")

@@ -12,6 +12,8 @@ from rich.table import Table
 from margin.money import format_usd, usd_to_nusd
 from proxy.cli.frame import USAGE, console, fail, keeper, print_json, shared_options
 
+TABLE_COLUMNS = 132
+"""What a row of grants takes; a narrower terminal wraps it rather than cutting amounts short."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -77,7 +79,9 @@ def list_(customer: str, config: Path, as_json: bool) -> None:
         table.add_row(
             row["grant"], row["state"], str(row["priority"]), paid, ends, *amounts, format_usd(row["basis_nusd"])
         )
-    console().print(table)
+    shown = console()
+    shown.width = max(shown.width, TABLE_COLUMNS)
+    shown.print(table)
 
 
 @credits.command()

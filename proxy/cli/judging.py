@@ -13,6 +13,7 @@ import orjson
 
 from classifiers import TIERS, Judgement, judge, read_ask
 from margin.money import format_usd
+from proxy.cli import charges
 from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
 from proxy.outputs import Outputs
 from proxy.quote import Quote, quote
@@ -162,19 +163,5 @@ def _explain_charge(id_: str, config: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    for line in _charge_in_words(found):
+    for line in charges.in_words(found):
         click.echo(line)
-
-
-def _charge_in_words(found: dict[str, Any]) -> Iterator[str]:
-    decision, credits_ = found["decision"], found["credits_milli"] / 1000
-    yield f"{found['x']} · {found['at']} · {found['customer']} on {found['plan']} ({found['plan_version']})"
-    yield f"  charged {_credits(credits_)} as {found['charge_tier']}; earned {format_usd(found['revenue_nusd'])}"
-    for line in found["cost_lines"]:
-        usage = ", ".join(f"{bucket} {count}" for bucket, count in (line["usage"] or {}).items()) or "no usage"
-        cost = f"{format_usd(line['cost_nusd'])} ({line['kind']}, {line['card']})"
-        yield f"  call {line['n']}: {line['model']} at {line['provider']}: {usage} → {cost}"
-    baseline, saving = format_usd(found["baseline_nusd"]), format_usd(found["saving_nusd"])
-    yield f"  baseline {decision.get('baseline')}: {baseline}; routing saved {saving}"
-    for reason in decision.get("reasons", []):
-        yield f"  - {reason}"

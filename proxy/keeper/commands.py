@@ -18,6 +18,7 @@ from margin.ledger.store import LedgerBusy
 from proxy.identity import SCOPES
 from proxy.keeper import credits
 from proxy.keeper.changes import ledger_changes
+from proxy.keeper.explaining import explain_charge
 from proxy.keeper.office import NS, Office, UnknownName
 from proxy.keeper.reconciling import ledger_reconcile
 from proxy.keeper.refusing import Args, Refused
@@ -101,19 +102,6 @@ def ledger_verify(office: Office, _: Args) -> Any:
     found += [f"hold of {x} is older than its deadline" for x in office.stale_holds(time.time_ns() - 60 * NS)]
     return {"ok": not found and imbalance == 0, "transactions": transactions, "imbalance_nusd": imbalance,
             "open_holds": len(state.holds), "violations": found}  # fmt: skip
-
-
-def explain_charge(office: Office, args: Args) -> Any:
-    """Return one charge with cost lines and decision record."""
-    office.fold_all()
-    found = questions.charge(office.books.store.db, args["id"])
-    if found is None:
-        raise UnknownName(f'there is no charge "{args["id"]}"')
-    number = found.pop("customer")
-    return found | {
-        "customer": office.directory.name(number),
-        "at": iso(found["t"]),
-    }
 
 
 COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
