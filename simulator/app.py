@@ -5,13 +5,13 @@ from typing import Any
 
 import orjson
 
-from simulator import admin, chat, embeddings
+from simulator import admin, chat, embeddings, messages
 from simulator.connection import ClientLeftError, Connection, Receive, Send
 from simulator.errors import ApiError, unknown_model
 from simulator.invoice import Invoice
 from simulator.models import MODELS, describe
 from simulator.options import SimulatorOptions
-from simulator.refusals import refuse, request_headers
+from simulator.refusals import MESSAGES_PATH, refuse, request_headers
 from simulator.world import World
 
 _MODELS_PATH = "/v1/models"
@@ -52,6 +52,9 @@ class Simulator:
             await admin.serve(connection, self._world, body)
             return
         self._world.note(connection, body)
+        if (connection.method, connection.path) == ("POST", MESSAGES_PATH):
+            await messages.answer(connection, self._world, body)
+            return
         api_key = _api_key(connection)
         route = (connection.method, connection.path)
         if route == ("POST", "/v1/chat/completions"):
@@ -93,7 +96,7 @@ async def _models(connection: Connection) -> None:
 
 
 def _no_such_url(connection: Connection) -> ApiError:
-    known = connection.path in {"/v1/chat/completions", "/v1/embeddings", _MODELS_PATH}
+    known = connection.path in {"/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH, _MODELS_PATH}
     if known:
         return ApiError(405, f"Not allowed to {connection.method} on {connection.path}.")
     return ApiError(404, f"Invalid URL ({connection.method} {connection.path})")

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 from simulator.invoice import Invoice, Line
-from simulator.models import Model
+from simulator.models import Kind, Model
 from simulator.prices import BilledUsage
 from simulator.prompt_cache import NO_CACHE, CacheUse
 
@@ -26,7 +26,7 @@ class Order:
     """
 
     call_id: str
-    kind: Literal["chat", "embeddings"]
+    kind: Kind
     model: Model
     stream: bool
     prompt_tokens: int
@@ -34,14 +34,20 @@ class Order:
     output_tokens: int = 0
     reasoning_tokens: int = 0
 
+    @property
+    def fresh_tokens(self) -> int:
+        """Prompt tokens that the cache neither read nor wrote."""
+        return self.prompt_tokens - self.cache.read - self.cache.written
+
     def billed(self, produced: int) -> BilledUsage:
         """Return what is billed after `produced` output tokens; reasoning comes first."""
         return BilledUsage(
-            input=self.prompt_tokens - self.cache.read - self.cache.written,
+            input=self.fresh_tokens,
             cache_read=self.cache.read,
-            cache_write=self.cache.written,
+            cache_write=self.cache.written - self.cache.written_1h,
             output=produced,
             reasoning=min(produced, self.reasoning_tokens),
+            cache_write_1h=self.cache.written_1h,
         )
 
     def openai_usage(self) -> dict[str, Any]:
@@ -61,6 +67,22 @@ class Order:
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
+        }
+
+    def anthropic_usage(self, produced: int) -> dict[str, Any]:
+        """Return the usage after `produced` output tokens as Anthropic's Messages API reports it."""
+        billed = self.billed(produced)
+        return {
+            "input_tokens": billed.input,
+            "cache_creation_input_tokens": self.cache.written,
+            "cache_read_input_tokens": billed.cache_read,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": billed.cache_write,
+                "ephemeral_1h_input_tokens": billed.cache_write_1h,
+            },
+            "output_tokens": produced,
+            "output_tokens_details": {"thinking_tokens": billed.reasoning},
+            "service_tier": "standard",
         }
 
 

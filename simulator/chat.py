@@ -1,6 +1,5 @@
 """`POST /v1/chat/completions`: from the body to the last byte and the invoice line."""
 
-import asyncio
 import time
 from secrets import token_hex
 from typing import Any
@@ -9,16 +8,16 @@ import orjson
 
 from simulator import answers, chat_request
 from simulator.answers import Answer
-from simulator.call import Call, Order
+from simulator.call import Order
 from simulator.chat_request import ChatRequest
-from simulator.connection import AbortedError, ClientLeftError, Connection
+from simulator.connection import Connection
+from simulator.delivery import Plain, deliver
 from simulator.errors import ApiError
 from simulator.faults import Steering
 from simulator.frames import FINGERPRINT, Stream
 from simulator.models import Model, find
 from simulator.prompt_cache import CacheUse
 from simulator.refusals import answered_instead, request_headers
-from simulator.streaming import cut_short, send_stream
 from simulator.world import World
 
 
@@ -40,33 +39,14 @@ async def complete(connection: Connection, world: World, body: bytes, api_key: s
     planned = answers.plan(request, model, steering, world.options.seed)
     order = _order(request, model, _cache_use(world, request, model, api_key), planned)
     call = world.open_call(order, steering, request.choices)
-    try:
-        await _answer(connection, world, call, request, steering, planned)
-    except ClientLeftError:
-        await world.abandon(call)
-        raise
-    except asyncio.CancelledError:
-        cut_short(world, call)
-        raise
+    await deliver(connection, world, call, steering, _reply(call.order, request, steering, planned))
 
 
-async def _answer(
-    connection: Connection,
-    world: World,
-    call: Call,
-    request: ChatRequest,
-    steering: Steering,
-    planned: tuple[Answer, ...],
-) -> None:
-    if steering.hang:
-        await connection.wait_for_leaving()
-    created = int(time.time())
+def _reply(order: Order, request: ChatRequest, steering: Steering, planned: tuple[Answer, ...]) -> Plain | Stream:
+    created, headers = int(time.time()), request_headers()
     if request.stream:
-        stream = Stream(call.order, created, planned, request.include_usage)
-        await send_stream(connection, world, call, stream, steering)
-    else:
-        await _generate(connection, call)
-        await _send_plain(connection, call, _plain(call.order, created, planned, steering), steering)
+        return Stream(order, created, planned, request.include_usage, headers)
+    return Plain(_plain(order, created, planned, steering), headers)
 
 
 def _check_window(request: ChatRequest, model: Model) -> None:
@@ -96,36 +76,6 @@ def _order(request: ChatRequest, model: Model, cache: CacheUse, planned: tuple[A
         output_tokens=sum(answer.tokens for answer in planned),
         reasoning_tokens=sum(answer.reasoning for answer in planned),
     )
-
-
-async def _generate(connection: Connection, call: Call) -> None:
-    """Wait until all tokens are there, or count how many were when the client left."""
-    total = call.order.output_tokens
-    try:
-        await connection.wait_until(call.pace.due_s(total))
-    except (ClientLeftError, asyncio.CancelledError):
-        call.produced = call.pace.produced(asyncio.get_running_loop().time(), total)
-        raise
-    call.finish()
-
-
-async def _send_plain(connection: Connection, call: Call, body: bytes, steering: Steering) -> None:
-    headers = request_headers()
-    middle = len(body) // 2
-    if steering.cut is not None or steering.stall is not None:
-        await connection.start(200, [*headers, (b"content-length", b"%d" % len(body))])
-        await connection.send(body[:middle], more=True)
-        await _stop_midway(connection, call, steering)
-    call.settle(complete=True)
-    whole = body if steering.garbage is None else body[:middle]
-    await connection.respond(200, whole, headers)
-
-
-async def _stop_midway(connection: Connection, call: Call, steering: Steering) -> None:
-    if steering.cut is None:
-        await connection.wait_for_leaving()
-    call.settle(complete=False)
-    raise AbortedError
 
 
 def _plain(order: Order, created: int, planned: tuple[Answer, ...], steering: Steering) -> bytes:

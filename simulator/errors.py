@@ -1,4 +1,4 @@
-"""Errors in the shape OpenAI gives them, as data."""
+"""Errors as data, in the shapes that OpenAI and Anthropic give them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -46,6 +46,13 @@ class ApiError(Exception):
         }
         return orjson.dumps({"error": error})
 
+    def messages_body(self, request_id: str) -> bytes:
+        """Return the JSON body as Anthropic's Messages API gives it; the field at fault begins the sentence."""
+        message = self.message if self.param is None else f"{self.param}: {self.message}"
+        kind = _ANTHROPIC_KINDS.get(self.status, "api_error" if self.status >= 500 else "invalid_request_error")
+        error = {"type": kind, "message": message}
+        return orjson.dumps({"type": "error", "error": error, "request_id": request_id})
+
 
 def unknown_model(name: str) -> ApiError:
     """Return the 404 for a model that does not exist."""
@@ -53,12 +60,27 @@ def unknown_model(name: str) -> ApiError:
     return ApiError(404, message, param="model", code="model_not_found")
 
 
+_ANTHROPIC_KINDS: Final[Mapping[int, str]] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Anthropic's `type` by status (its page "Errors")."""
+
 _KNOWN: Final[Mapping[int, tuple[str, str | None, str]]] = {
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
     404: ("invalid_request_error", "model_not_found", "The model does not exist."),
     429: ("requests", "rate_limit_exceeded", "Rate limit reached. Please try again later."),
     500: ("server_error", None, "The server had an error while processing your request."),
     503: ("server_error", "overloaded", "The model is overloaded. Please try again later."),
+    529: ("server_error", "overloaded", "Overloaded"),
 }
 
 

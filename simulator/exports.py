@@ -19,7 +19,7 @@ import orjson
 Days = dict[tuple[str, str], dict[str, Any]]
 """Sums by (day, model): tokens by bucket, calls, dollars."""
 
-_BUCKETS = ("input", "cache_read", "cache_write", "output")
+_BUCKETS = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
 _DIGITS = 40
 """Of an amount: the exact one where it has an end, else far beyond a nano-dollar."""
 
@@ -32,7 +32,7 @@ def summed(lines: list[dict[str, Any]]) -> Days:
             (line["at"][:10], line["model"]), dict.fromkeys(_BUCKETS, 0) | {"calls": 0, "usd": Fraction(0)}
         )
         for bucket in _BUCKETS:
-            cell[bucket] += line["usage"][bucket]
+            cell[bucket] += line["usage"].get(bucket, 0)  # lines of earlier versions know no hour
         cell["calls"] += 1
         cell["usd"] += Fraction(line["amount_usd"])
     return found
@@ -43,8 +43,9 @@ def openai(days: Days) -> list[dict[str, Any]]:
     usage = [
         _openai_bucket(day, {
             "object": "organization.usage.completions.result", "model": model, "num_model_requests": cell["calls"],
-            "input_tokens": cell["input"] + cell["cache_read"] + cell["cache_write"],
-            "input_cached_tokens": cell["cache_read"], "input_cache_write_tokens": cell["cache_write"],
+            "input_tokens": cell["input"] + cell["cache_read"] + cell["cache_write"] + cell["cache_write_1h"],
+            "input_cached_tokens": cell["cache_read"],
+            "input_cache_write_tokens": cell["cache_write"] + cell["cache_write_1h"],
             "output_tokens": cell["output"], "input_audio_tokens": 0, "output_audio_tokens": 0, "project_id": None,
             "user_id": None, "api_key_id": None, "batch": None, "service_tier": None,
         })
@@ -70,7 +71,10 @@ def anthropic(days: Days) -> list[dict[str, Any]]:
     usage = [
         _anthropic_bucket(day, {
             "model": model, "uncached_input_tokens": cell["input"], "cache_read_input_tokens": cell["cache_read"],
-            "cache_creation": {"ephemeral_5m_input_tokens": cell["cache_write"], "ephemeral_1h_input_tokens": 0},
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": cell["cache_write"],
+                "ephemeral_1h_input_tokens": cell["cache_write_1h"],
+            },
             "output_tokens": cell["output"], "server_tool_use": {"web_search_requests": 0}, "service_tier": "standard",
             "api_key_id": None, "workspace_id": None, "context_window": None,
         })

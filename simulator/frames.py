@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
 from simulator.answers import Answer
 from simulator.call import Order
+from simulator.connection import Headers
 
 DONE: Final = b"data: [DONE]\n\n"
 """The end of a stream."""
@@ -34,9 +35,36 @@ class Frame:
     tokens: int
 
 
+class EventStream(Protocol):
+    """The events of one answer, in one API's format."""
+
+    @property
+    def garbage(self) -> bytes:
+        """An event whose data is not JSON."""
+
+    @property
+    def error(self) -> bytes:
+        """An error in the middle of a stream."""
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the answer, but for its content type."""
+
+    def content(self) -> Iterator[Frame]:
+        """Yield what is paced and can be cut off: the answer's tokens and what is around them."""
+
+    def ending(self, *, usage: bool, done: bool) -> Iterator[bytes]:
+        """Yield what follows the content.
+
+        Args:
+            usage: Whether to tell the usage if it was asked for.
+            done: Whether to say that this is the end.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The events of one answer.
+    """The events of one answer of the chat API.
 
     Args:
         order: Whose answer.
@@ -49,6 +77,9 @@ class Stream:
     created: int
     answers: Sequence[Answer]
     include_usage: bool
+    headers: Headers
+    garbage: bytes = GARBAGE
+    error: bytes = ERROR
 
     def content(self) -> Iterator[Frame]:
         """Yield the roles, then the choices' deltas side by side, a token each."""

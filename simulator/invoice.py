@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
+from simulator.models import Kind
 from simulator.prices import BilledUsage
 
 
@@ -17,7 +18,7 @@ class Line:
     """One billed call.
 
     Args:
-        call_id: The id the client saw: of the response (chat) or its `x-request-id` (embeddings).
+        call_id: The id the client saw: of the response (chat, messages) or its `x-request-id` (embeddings).
         kind: Which endpoint.
         model: As the client named it.
         stream: Whether the answer was streamed.
@@ -27,7 +28,7 @@ class Line:
     """
 
     call_id: str
-    kind: Literal["chat", "embeddings"]
+    kind: Kind
     model: str
     stream: bool
     complete: bool

@@ -7,6 +7,9 @@ from typing import Final, Literal
 from simulator.errors import ApiError, unknown_model
 from simulator.prices import PRICES, Price
 
+Kind = Literal["chat", "messages", "embeddings"]
+"""The endpoints that bill: OpenAI's two, and Anthropic's Messages."""
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -24,7 +27,7 @@ class Model:
     """
 
     name: str
-    kind: Literal["chat", "embeddings"]
+    kind: Kind
     window_tokens: int
     first_token_s: float
     tokens_per_s: float = 1.0
@@ -46,6 +49,9 @@ _MODELS: Final = (
     Model("gpt-6-astra", "chat", 1_050_000, 0.50, 50, (80, 240), reasons=True),
     Model("gpt-4o-mini", "chat", 128_000, 0.20, 110, (30, 120)),
     Model("ft:gpt-6-luna:acme", "chat", 1_050_000, 0.14, 140, (30, 110)),
+    Model("claude-haiku-5-5", "messages", 1_000_000, 0.15, 140, (30, 110)),
+    Model("claude-sonnet-5-5", "messages", 1_000_000, 0.30, 80, (50, 180)),
+    Model("claude-opus-5-5", "messages", 1_000_000, 0.55, 50, (80, 240), reasons=True),
     Model("text-embedding-3-small", "embeddings", 8192, 0.06, dimensions=1536),
     Model("text-embedding-3-large", "embeddings", 8192, 0.09, dimensions=3072),
 )
@@ -57,7 +63,7 @@ CREATED: Final = 1_790_000_000
 """When each model is said to have been created: unix seconds, in September 2026."""
 
 
-def find(name: str, kind: Literal["chat", "embeddings"]) -> Model:
+def find(name: str, kind: Kind) -> Model:
     """Return the model that serves `kind` under this name.
 
     Raises:
@@ -73,5 +79,6 @@ def find(name: str, kind: Literal["chat", "embeddings"]) -> Model:
 
 def describe(model: Model) -> dict[str, object]:
     """Return the model as `/v1/models` lists it."""
-    owner = "acme" if model.name.startswith("ft:") else "openai"
+    family = "anthropic" if model.kind == "messages" else "openai"
+    owner = "acme" if model.name.startswith("ft:") else family
     return {"id": model.name, "object": "model", "created": CREATED, "owned_by": owner}

@@ -18,16 +18,24 @@ from simulator.tokens import Segment
 CACHEABLE_TOKENS: Final = 1024
 """The shortest prompt that is cached."""
 
-_STEP_TOKENS: Final = 128
+STEP_TOKENS: Final = 128
+"""OpenAI's hits come in multiples of it."""
 _PREFIXES_MAX: Final = 20_000  # 16-byte keys: a few megabytes, hours of sandbox traffic
 
 
 @dataclass(frozen=True, slots=True)
 class CacheUse:
-    """Prompt tokens read from the cache, and those newly written to it; disjoint."""
+    """Prompt tokens read from the cache, and those newly written to it; disjoint.
+
+    Args:
+        read: Read from it.
+        written: Written to it.
+        written_1h: The part of `written` that is kept for an hour.
+    """
 
     read: int
     written: int
+    written_1h: int = 0
 
 
 NO_CACHE: Final = CacheUse(0, 0)
@@ -40,19 +48,20 @@ class PromptCache:
     def __init__(self) -> None:
         self._seen: OrderedDict[bytes, None] = OrderedDict()
 
-    def use(self, owner: str, prompt: Sequence[Segment]) -> CacheUse:
+    def use(self, owner: str, prompt: Sequence[Segment], step: int = STEP_TOKENS) -> CacheUse:
         """Look a prompt up and remember it.
 
         Args:
             owner: Whose cache it is: the API key and the model.
-            prompt: The prompt, segment by segment.
+            prompt: The prompt, segment by segment, as far as it is to be cached.
+            step: Hits come in multiples of so many tokens.
         """
         if sum(segment.tokens for segment in prompt) < CACHEABLE_TOKENS:
             return NO_CACHE
         prefixes = _prefixes(owner, prompt)
-        read = max((_steps(tokens) for key, tokens in prefixes if key in self._seen), default=0)
+        read = max((_steps(tokens, step) for key, tokens in prefixes if key in self._seen), default=0)
         self._remember(key for key, _ in prefixes)
-        return CacheUse(read, _steps(prefixes[-1][1]) - read)
+        return CacheUse(read, _steps(prefixes[-1][1], step) - read)
 
     def _remember(self, keys: Iterable[bytes]) -> None:
         for key in keys:
@@ -77,5 +86,5 @@ def _prefixes(owner: str, prompt: Sequence[Segment]) -> list[tuple[bytes, int]]:
     return found
 
 
-def _steps(tokens: int) -> int:
-    return tokens - tokens % _STEP_TOKENS
+def _steps(tokens: int, step: int) -> int:
+    return tokens - tokens % step

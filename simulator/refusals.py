@@ -10,6 +10,9 @@ from simulator.faults import Steering
 REDIRECTED_PATH: Final = "/_simulator/redirected"
 """Where `redirect` points: `/_simulator/last` shows whether anybody followed."""
 
+MESSAGES_PATH: Final = "/v1/messages"
+"""Anthropic's one path; its errors have a shape of their own."""
+
 _HTML: Final = b"<!doctype html><html><title>502</title><body>Bad gateway</body></html>"
 
 
@@ -19,12 +22,21 @@ def request_headers(request_id: str | None = None) -> list[tuple[bytes, bytes]]:
     return [(b"x-request-id", identity.encode()), (b"openai-version", b"2020-10-01")]
 
 
+def messages_headers(request_id: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers that every answer of the Messages API carries."""
+    return [(b"request-id", request_id.encode())]
+
+
 async def refuse(connection: Connection, error: ApiError) -> None:
-    """Send an error."""
-    headers = request_headers()
+    """Send an error, in the shape of the API that was called."""
+    if connection.path == MESSAGES_PATH:
+        request_id = f"req_{token_hex(12)}"
+        headers, body = messages_headers(request_id), error.messages_body(request_id)
+    else:
+        headers, body = request_headers(), error.body()
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%g" % error.retry_after_s))
-    await connection.respond(error.status, error.body(), headers)
+    await connection.respond(error.status, body, headers)
 
 
 async def answered_instead(connection: Connection, steering: Steering, *, stream: bool) -> bool:

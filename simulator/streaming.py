@@ -5,8 +5,7 @@ from typing import Final
 from simulator.call import Call
 from simulator.connection import AbortedError, Connection
 from simulator.faults import Steering
-from simulator.frames import ERROR, GARBAGE, Stream
-from simulator.refusals import request_headers
+from simulator.frames import EventStream
 from simulator.world import World
 
 _HEADERS: Final = (
@@ -15,7 +14,9 @@ _HEADERS: Final = (
 )
 
 
-async def send_stream(connection: Connection, world: World, call: Call, stream: Stream, steering: Steering) -> None:
+async def send_stream(
+    connection: Connection, world: World, call: Call, stream: EventStream, steering: Steering
+) -> None:
     """Send the events of `stream`, each when it is due.
 
     The invoice line is written after the last token and before the finish reason goes out, so
@@ -26,16 +27,16 @@ async def send_stream(connection: Connection, world: World, call: Call, stream: 
         AbortedError: A `cut` was asked for.
     """
     connection.watch()
-    await connection.start(200, [*_HEADERS, *request_headers()])
+    await connection.start(200, [*_HEADERS, *stream.headers])
     events = 0
     for frame in stream.content():
-        if await _struck(connection, world, call, steering, events):
+        if await _struck(connection, world, call, stream, steering, events):
             return
         await connection.wait_until(call.pace.due_s(events))
         await connection.send(frame.event, more=True)
         call.produced += frame.tokens
         events += 1
-    if await _struck(connection, world, call, steering, events):
+    if await _struck(connection, world, call, stream, steering, events):
         return
     call.settle(complete=True)
     for event in stream.ending(usage=not steering.no_usage, done=not steering.no_done):
@@ -43,7 +44,9 @@ async def send_stream(connection: Connection, world: World, call: Call, stream: 
     await connection.send(b"", more=False)
 
 
-async def _struck(connection: Connection, world: World, call: Call, steering: Steering, events: int) -> bool:
+async def _struck(
+    connection: Connection, world: World, call: Call, stream: EventStream, steering: Steering, events: int
+) -> bool:
     """Let the faults happen that are due after so many events.
 
     Returns:
@@ -55,11 +58,11 @@ async def _struck(connection: Connection, world: World, call: Call, steering: St
     if events == steering.stall:
         await connection.wait_for_leaving()
     if events == steering.garbage:
-        await connection.send(GARBAGE, more=True)
+        await connection.send(stream.garbage, more=True)
     if events != steering.error_in_stream:
         return False
     call.settle(complete=False)
-    await connection.send(ERROR, more=True)
+    await connection.send(stream.error, more=True)
     await connection.send(b"", more=False)
     return True
 

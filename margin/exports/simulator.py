@@ -39,6 +39,7 @@ def _usage(told: dict[str, Any] | None) -> dict[str, int] | None:
         "input": told["input"],
         "cache_read": told["cache_read"],
         "cache_write_5m": told["cache_write"],
+        "cache_write_1h": told.get("cache_write_1h", 0),
         "output": told["output"] - told["reasoning"],
         "reasoning": told["reasoning"],
     }

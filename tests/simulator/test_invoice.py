@@ -40,6 +40,18 @@ def test_a_bill_is_usage_times_price(model: str, usd_per_million: dict[str, str]
     )
 
 
+def test_a_claude_bill_is_usage_times_price() -> None:
+    """An hour in the cache costs twice the input; above 100,000 prompt tokens all of Haiku's rates are five times."""
+    at_the_edge = BilledUsage(40_000, 30_000, 20_000, 1000, 100, cache_write_1h=10_000)
+    beyond = BilledUsage(40_001, 30_000, 20_000, 1000, 100, cache_write_1h=10_000)
+
+    haiku = 30_000 * Fraction("0.01") + 20_000 * Fraction("0.125") + 10_000 * Fraction("0.2") + 1000 * Fraction("0.5")
+    assert PRICES["claude-haiku-5-5"].amount_usd(at_the_edge) == (40_000 * Fraction("0.1") + haiku) / 1_000_000
+    assert PRICES["claude-haiku-5-5"].amount_usd(beyond) == 5 * (40_001 * Fraction("0.1") + haiku) / 1_000_000
+    opus = 40_001 * 4 + 30_000 * Fraction("0.2") + 20_000 * 5 + 10_000 * 8 + 1000 * 20
+    assert PRICES["claude-opus-5-5"].amount_usd(beyond) == Fraction(opus) / 1_000_000
+
+
 def test_lines_are_exact(provider: Provider) -> None:
     """What was answered is on the invoice, to the exact fraction of a dollar."""
     answer = provider.chat("Tell me [[sim: tokens=7]]", "gpt-6.1-sol").json()
@@ -52,6 +64,7 @@ def test_lines_are_exact(provider: Provider) -> None:
         "cache_write": 0,
         "output": 7,
         "reasoning": 0,
+        "cache_write_1h": 0,
     }
     assert Fraction(line["amount_usd"]) == Fraction(prompt * 2 + 7 * 10, 1_000_000)
     assert (line["kind"], line["stream"], line["complete"]) == ("chat", False, True)
