@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from margin.ledger import fold
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
 from margin.ledger.store import Claim, LedgerBusy, LedgerOutdated, Reached, Store
+
+Progress = Callable[[str, int], None]
+"""Called with what is being done and how many rows or records are done."""
 
 BATCH_RECORDS_MAX = 2_000
 """Records folded in one database transaction: some 30 ms, so that a lease request never waits longer behind a batch."""
@@ -173,20 +176,30 @@ def _sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _catch_up(folder: Path, store: Store) -> State:
-    """Fold what the keeper's journals have beyond what `store` reached, batch by batch; return the state."""
-    state, effects, folded = store.state(), Effects(), 0
+def _catch_up(
+    folder: Path, store: Store, until: Reached | None = None, progress: Progress = lambda _what, _count: None
+) -> State:
+    """Fold what the keeper's journals have beyond what `store` reached, batch by batch; return the state.
+
+    It ends at `until`; without it, with the last record.
+    """
+    state, effects, folded, total = store.state(), Effects(), 0, 0
     reached = store.reached()
     for incarnation, path in _unfinished(folder, reached):
+        if until is not None and incarnation > until.incarnation:
+            break
         # An earlier process may have died before it synced this.
         _sync_file(path)
         start = Position(reached.offset, reached.chain) if incarnation == reached.incarnation else Position()
-        for line in journal.read(path, start):
+        end_offset = None if until is None or incarnation < until.incarnation else until.offset
+        for line in journal.read(path, start, end_offset=end_offset):
             folded += _apply(state, line.record, effects, folder, path.name)
             reached = Reached(incarnation, line.after.offset, line.after.chain)
             state.put_journal(path.name, line.after)
             if folded >= CATCH_UP_RECORDS:
                 store.write(state, effects, reached)
+                total += folded
+                progress("folding the journals", total)
                 effects, folded = Effects(), 0
     store.write(state, effects, reached)
     return state
@@ -228,10 +241,23 @@ def _apply(state: State, record: dict[str, Any], effects: Effects, folder: Path,
     return count
 
 
-def rebuild(data_dir: Path, into: Path) -> Store:
-    """Fold all journals of a folder into a fresh ledger file. The caller compares and closes it."""
+def rebuild(
+    data_dir: Path,
+    into: Path | None,
+    *,
+    until: Reached | None = None,
+    progress: Progress = lambda _what, _count: None,
+) -> Store:
+    """Fold all journals of a folder, or up to `until`, into a fresh ledger file. The caller compares and closes it.
+
+    `into` None is a temporary file.
+    """
     store = Store(into)
-    _catch_up(journal_dir(data_dir), store)
+    try:
+        _catch_up(journal_dir(data_dir), store, until, progress)
+    except BaseException:  # whatever it was, nobody else has this file to close it
+        store.close()
+        raise
     return store
 
 

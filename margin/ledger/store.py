@@ -70,12 +70,12 @@ class Claim:
     is_answered: bool
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open the file with the house's settings; waits up to 10 s for a lock."""
+def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open the file with the house's settings; waits up to 10 s for a lock. None is a file that goes when it closes."""
     if read_only:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10, isolation_level=None)
     else:
-        connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+        connection = sqlite3.connect("" if path is None else path, timeout=10, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         # The journals are the record and are synced before they are folded: a commit lost with the machine is refolded.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -84,13 +84,17 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 class Store:
-    """The one writer of a ledger file."""
+    """The one writer of a ledger file; or, read-only, one snapshot of it, which any number of processes may hold."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
         try:
-            self.db = connect(path)
-            self._create()
+            self.db = connect(path, read_only=read_only)
+            if read_only:
+                self.db.execute("BEGIN")  # all that is read from here on is of one moment
+            else:
+                self._create()
+            self._check_format()
         except sqlite3.DatabaseError as error:
             if is_passing(error):
                 raise LedgerBusy(f"{path}: {error}") from error
@@ -119,10 +123,13 @@ class Store:
         for place, names in (("{rollup_sums}", ROLLUP_SUMS), ("{margin_sums}", rollups.MARGIN_SUMS)):
             schema = schema.replace(place, rollups.columns(names))
         self.db.executescript(schema)
+        self.db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
+
+    def _check_format(self) -> None:
         found = self._meta("format")
-        if found is None:
-            self.db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
-        elif found != str(FORMAT):
+        if found is None or not found.isdecimal():
+            raise LedgerFormat(f"{self.path} is not a ledger: it does not say of which format it is")
+        if found != str(FORMAT):
             kind = LedgerOutdated if int(found) < FORMAT else LedgerFormat
             raise kind(f"{self.path} has format {found}; this version reads format {FORMAT}")
 

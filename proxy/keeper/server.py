@@ -20,6 +20,7 @@ from margin.ledger import questions
 from margin.ledger.books import BATCH_RECORDS_MAX
 from margin.ledger.store import LedgerBusy
 from proxy import settings as configuration
+from proxy.keeper.auditor import Auditor
 from proxy.keeper.claims import VERDICTS
 from proxy.keeper.commands import perform
 from proxy.keeper.control import SOCKET_NAME, peer, socket_address
@@ -70,6 +71,7 @@ class KeeperServer:
         self.settings = settings = office.settings
         self._watcher = Watcher(settings.path)
         self._crew = Crew(office, worker_argv, sockets.api, self._start)
+        self._auditor = Auditor(settings.server.data_dir)
         self._stopping = stopping
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
@@ -93,6 +95,7 @@ class KeeperServer:
         self._crew.begin()
         self._start(self._feed(), "feed")
         self._start(self._watch(), "watch")
+        self._start(self._auditor.run(), "audit")
         try:
             await self._wait_ready()
             if not self._stopping.is_set():
@@ -231,6 +234,9 @@ class KeeperServer:
 
     async def _perform(self, message: Message, by: str) -> Message:
         try:
+            if message["command"] == "ledger.verify":
+                self.office.tick()
+                return {"result": await self._auditor.verify()}
             answer = perform(self.office, message["command"], message["args"], by=by)
         except Exception:
             # A bug in one command must not take the keeper, or leave who asked without a word.
@@ -281,4 +287,4 @@ class KeeperServer:
             "penstock_idempotency_answer_bytes": self._crew.claims.bytes,
             "penstock_workers": self._crew.answering,
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
-        }
+        } | self._auditor.gauges()

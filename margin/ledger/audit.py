@@ -1,0 +1,92 @@
+"""The whole proof of a data folder's books, over one read-only snapshot: it needs no lock and disturbs nobody.
+
+``python -m margin.ledger.audit FOLDER`` prints the verdict as JSON. A keeper runs it as a process of its own, so that
+neither its loop nor its interpreter lock is held while millions of rows are read.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from margin.journal import JournalCorrupt
+from margin.ledger import books, twin, verify
+from margin.ledger.books import Progress
+from margin.ledger.state import State
+from margin.ledger.store import LedgerFormat, Store
+
+STALE_AFTER_NS = 60_000_000_000
+"""A hold this long past its deadline was not reaped: twice what the reaper waits."""
+
+_UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
+"""What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found. `imbalance_nusd` is what transactions fail to balance by."""
+
+    ok: bool
+    transactions: int
+    imbalance_nusd: int
+    open_holds: int
+    violations: tuple[str, ...]
+
+
+def audit(data_dir: Path, progress: Progress = lambda _what, _count: None) -> Verdict:
+    """Check the ledger of a folder against itself, the journals, and what the journals make of it.
+
+    Raises:
+        LedgerFormat: there is no ledger, or none that this version reads.
+    """
+    try:
+        ledger = Store(data_dir / "ledger.sqlite", read_only=True)
+    except _UNREADABLE as error:
+        raise LedgerFormat(f"{data_dir / 'ledger.sqlite'} cannot be read: {error}") from error
+    try:
+        return _audited(ledger, data_dir, progress)
+    except _UNREADABLE as error:
+        return Verdict(False, 0, 0, 0, (f"the ledger's file is damaged: {error}",))
+    finally:
+        ledger.close()
+
+
+def _audited(ledger: Store, data_dir: Path, progress: Progress) -> Verdict:
+    found = []
+    try:
+        found += list(twin.differences(ledger, data_dir, progress))
+    except JournalCorrupt as error:
+        found.append(f"the journals do not fold any more: {error}")
+    state = ledger.state()
+    progress("checking the invariants", 0)
+    found = [*verify.violations(ledger.db, state), *_stale(state), *found]
+    imbalance = verify.imbalance_nusd(ledger.db)
+    progress("reading the journals", 0)
+    found += books.verify_journals(data_dir, state.journals)
+    transactions = ledger.db.execute("SELECT COUNT(*) FROM txns").fetchone()[0]
+    return Verdict(not found and imbalance == 0, transactions, imbalance, len(state.holds), tuple(found))
+
+
+def _stale(state: State) -> Iterator[str]:
+    now = time.time_ns()
+    for hold in state.holds.values():
+        if hold.deadline_t < now - STALE_AFTER_NS:
+            yield f"hold of {hold.x} is older than its deadline"
+
+
+def main() -> None:
+    """Print the verdict of the folder that is named on the command line; with `--nice`, when nobody else has work."""
+    if "--nice" in sys.argv:
+        os.nice(19)
+    sys.stdout.buffer.write(orjson.dumps(asdict(audit(Path(sys.argv[1])))))
+
+
+if __name__ == "__main__":
+    main()

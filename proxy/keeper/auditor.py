@@ -1,0 +1,106 @@
+"""Has the books proved while they are served: when asked, and by itself in the background.
+
+The proof (`margin.ledger.audit`) reads every row and every journal. It runs as a process of its own over a read-only
+snapshot, so that a lease request never waits for it: in a thread it would share the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+log = logging.getLogger("penstock")
+
+FIRST_S = 60.0
+"""The first audit waits this long, so that a start is not slowed down."""
+REST_S = 3600.0
+"""At least this long between two audits: a small ledger is proved every hour."""
+REST_SHARE = 19
+"""An audit is followed by at least this many times its own length of rest: a twentieth of one core, at lowest
+priority, however large the ledger."""
+STDERR_CHARS = 500
+
+
+class AuditFailed(Exception):
+    """The auditing process ended without a verdict; the text is the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """The last audit's verdict; times in seconds. Violations are those that were listed."""
+
+    at_s: float
+    took_s: float
+    ok: bool
+    violations: int
+
+
+class Auditor:
+    """Runs audits of one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._asked = asyncio.Semaphore(1)
+        self.last: Audited | None = None
+
+    async def verify(self) -> Any:
+        """Return the verdict of now; who asks meanwhile waits for their turn.
+
+        Raises:
+            AuditFailed: there is none.
+        """
+        async with self._asked:
+            return await self._audit()
+
+    async def run(self) -> None:
+        """Audit for ever."""
+        rest_s = FIRST_S
+        while True:
+            await asyncio.sleep(rest_s)
+            rest_s = max(REST_S, REST_SHARE * await self._round())
+
+    async def _round(self) -> float:
+        """Audit once, at lowest priority; return how long it took."""
+        start_s = time.monotonic()
+        try:
+            found = await self._audit("--nice")
+        except (AuditFailed, OSError):
+            log.exception("the audit of the books did not finish")
+            return time.monotonic() - start_s
+        took_s = time.monotonic() - start_s
+        self.last = Audited(time.time(), took_s, found["ok"], len(found["violations"]))
+        for violation in found["violations"]:
+            log.error("audit of the books: %s", violation)
+        return took_s
+
+    async def _audit(self, *options: str) -> Any:
+        argv = [sys.executable, "-m", "margin.ledger.audit", str(self._data_dir.absolute()), *options]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*argv, stdout=pipe, stderr=pipe)
+        try:
+            verdict, said = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            raise AuditFailed(said.decode(errors="replace")[-STDERR_CHARS:].strip())
+        return orjson.loads(verdict)
+
+    def gauges(self) -> dict[str, float]:
+        """Return the last verdict as metrics; nothing before the first."""
+        if self.last is None:
+            return {}
+        return {
+            "penstock_ledger_audit_ok": float(self.last.ok),
+            "penstock_ledger_audit_violations": self.last.violations,
+            "penstock_ledger_audit_timestamp_seconds": self.last.at_s,
+            "penstock_ledger_audit_duration_seconds": self.last.took_s,
+        }

@@ -1,0 +1,139 @@
+"""A flipped bit in the ledger's file or in a journal is found, or no question has another answer."""
+
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from margin.ledger import audit, questions
+from margin.ledger.postings import ROLLUP_SUMS
+from margin.ledger.store import LedgerFormat
+from tests.margin.bookkeeping import (
+    CREDIT,
+    USD,
+    Worker,
+    called,
+    customer,
+    grant,
+    held,
+    line,
+    open_books,
+    sellbook,
+    settled,
+    void,
+)
+
+FLIPS = 120
+"""Sampled by default, of some million bits; the release size takes more."""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Closed books with an exchange of each kind; nothing in them is left open."""
+    folder = tmp_path_factory.mktemp("books")
+    found = open_books(folder)
+    for record in [sellbook(), customer(1, "prepaid"), customer(2, "overage"),
+                   grant("g1", 1000 * CREDIT, paid=150 * USD), grant("g2", 9 * CREDIT, to=2)]:  # fmt: skip
+        found.record(record)
+    worker = Worker(folder).write(
+        held("x1", 3000, plan="prepaid"), called("x1"), settled("x1", 2000, line(300, kind="failed"), line(700, n=2)),
+        held("x2", 1000, plan="prepaid"), void("x2", line(40, kind="failed")),
+        held("x3", 1000, of=2, plan="overage"), settled("x3", 1000, line(None)),
+    )  # fmt: skip
+    found.fold_worker(worker.path)
+    found.close()
+    worker.close()
+    return folder
+
+
+def answers(folder):
+    """Return what every public question says, or that it cannot be asked."""
+    db = sqlite3.connect(f"file:{folder / 'ledger.sqlite'}?mode=ro", uri=True)
+    try:
+        return [
+            questions.margin_by_customer(db),
+            [(questions.credit_balance(db, who), questions.grants(db, who)) for who in (1, 2)],
+            questions.totals(db, ("plan", "model", "outcome"), tuple(ROLLUP_SUMS)),
+            questions.credit_totals(db),
+            [questions.charge(db, x) for x in ("x1", "x2", "x3")],
+            list(questions.cost_lines(db)),
+            [questions.overdraft_milli(db), questions.refused_records(db), questions.last_reconciled(db)],
+        ]
+    finally:
+        db.close()
+
+
+def is_found(folder):
+    """Tell whether a proof says that something is wrong."""
+    try:
+        return not audit.audit(folder).ok
+    except LedgerFormat:
+        return True
+
+
+def flipped(written, tmp_path, name, bit):
+    """Return a copy of the folder in which one bit of one file is another."""
+    shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+    copy = Path(shutil.copytree(written, tmp_path / "copy"))
+    content = bytearray((copy / name).read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    (copy / name).write_bytes(content)
+    return copy
+
+
+def sample(bits, count):
+    """Return some bits of a list, by a seed that a failure shows."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    return random.Random(seed).sample(bits, min(count, len(bits)))
+
+
+def test_sound_books_are_proved(written):
+    """What we wrote is what its journals make of it."""
+    assert audit.audit(written).violations == ()
+
+
+def written_bits(content):
+    """Return the bits of bytes that are not zero: unused space is mostly zero."""
+    return [bit for byte, value in enumerate(content) if value for bit in range(byte * 8, byte * 8 + 8)]
+
+
+@pytest.mark.parametrize("count", [FLIPS, pytest.param(20_000, marks=pytest.mark.full)])
+def test_a_flipped_bit_in_the_ledger_is_found_or_changes_no_answer(written, tmp_path, count):
+    """Wherever it is in the file."""
+    content = (written / "ledger.sqlite").read_bytes()
+    before = answers(written)
+
+    for bit in sample(written_bits(content), count):
+        copy = flipped(written, tmp_path, "ledger.sqlite", bit)
+
+        assert is_found(copy) or answers(copy) == before, bit
+
+
+def entry_bits(folder):
+    """Return the bits of the stored entries: the cells of the table's one page, as SQLite's file format has them."""
+    db = sqlite3.connect(folder / "ledger.sqlite")
+    page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'entries'").fetchone()[0]
+    size = db.execute("PRAGMA page_size").fetchone()[0]
+    db.close()
+    start = (page - 1) * size
+    header = (folder / "ledger.sqlite").read_bytes()[start : start + 8]
+    assert header[0] == 13, "a leaf of a table"
+    return list(range((start + int.from_bytes(header[5:7], "big")) * 8, (start + size) * 8))
+
+
+@pytest.mark.parametrize("count", [FLIPS, pytest.param(100_000, marks=pytest.mark.full)])
+def test_a_flipped_bit_in_an_entry_is_found(written, tmp_path, count):
+    """Every single one, whatever it belongs to: amount, account, transaction or number."""
+    for bit in sample(entry_bits(written), count):
+        assert is_found(flipped(written, tmp_path, "ledger.sqlite", bit)), bit
+
+
+@pytest.mark.parametrize("count", [FLIPS // 2, pytest.param(20_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("name", ["journal/worker-1.journal", "journal/keeper-000001.journal"])
+def test_a_flipped_bit_in_a_journal_is_found(written, tmp_path, name, count):
+    """Every single one: there are no bytes that no checksum covers."""
+    for bit in sample(list(range((written / name).stat().st_size * 8)), count):
+        assert is_found(flipped(written, tmp_path, name, bit)), bit
