@@ -23,7 +23,7 @@ WAIT_S = 10.0
 ANSWER_S = 120.0
 """Comparing a large account is the longest but one."""
 VERIFY_S = 6 * 3600.0
-"""Proving a ledger reads and folds all of it, so it takes as long as a rebuild. Chosen, not measured: long past that."""
+"""Proving a ledger reads and folds all of it, as long as a rebuild takes. Chosen, not measured."""
 
 
 class NotReachable(Exception):

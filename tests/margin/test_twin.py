@@ -25,7 +25,7 @@ from tests.margin.bookkeeping import (
     void,
 )
 
-FLIPS = 120
+FLIPS = 24
 """Sampled by default, of some million bits; the release size takes more."""
 
 
