@@ -154,7 +154,7 @@ class Store:
             self._write(state, effects, reached)
         except sqlite3.OperationalError as error:
             if is_passing(error):
-                raise LedgerBusy(f"{self.path.name}: {error}") from error
+                raise LedgerBusy(f"{'a new ledger' if self.path is None else self.path.name}: {error}") from error
             raise
         state.changed.clear()
         state.used_up.clear()
