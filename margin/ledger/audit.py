@@ -7,7 +7,6 @@ neither its loop nor its interpreter lock is held while millions of rows are rea
 from __future__ import annotations
 
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -20,13 +19,10 @@ from margin.journal import JournalCorrupt
 from margin.ledger import books, twin, verify
 from margin.ledger.books import Progress
 from margin.ledger.state import State
-from margin.ledger.store import LedgerFormat, Store
+from margin.ledger.store import UNREADABLE, LedgerFormat, Store
 
 STALE_AFTER_NS = 60_000_000_000
 """A hold this long past its deadline was not reaped: twice what the reaper waits."""
-
-_UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
-"""What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +44,11 @@ def audit(data_dir: Path, progress: Progress = lambda _what, _count: None) -> Ve
     """
     try:
         ledger = Store(data_dir / "ledger.sqlite", read_only=True)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise LedgerFormat(f"{data_dir / 'ledger.sqlite'} cannot be read: {error}") from error
     try:
         return _audited(ledger, data_dir, progress)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return Verdict(False, 0, 0, 0, (f"the ledger's file is damaged: {error}",))
     finally:
         ledger.close()

@@ -261,6 +261,11 @@ def rebuild(
     return store
 
 
+def fold_on(data_dir: Path, store: Store, progress: Progress = lambda _what, _count: None) -> None:
+    """Fold what a folder's journals have beyond what `store` reached."""
+    _catch_up(journal_dir(data_dir), store, progress=progress)
+
+
 def verify_journals(data_dir: Path, folded: Mapping[str, Position]) -> Iterator[str]:
     """Read every journal from its first byte; yield what is wrong with each, in words. A torn tail is not wrong.
 

@@ -23,6 +23,9 @@ from margin.ledger.terms import Terms
 
 FORMAT = 9
 
+UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
+"""What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
+
 ACCOUNTS_REMEMBERED = 100_000
 """Numbers of accounts kept in memory, some 20 MB: those of ten thousand customers. Others are looked up again."""
 

@@ -28,7 +28,7 @@ def differences(ledger: Store, data_dir: Path, progress: Progress) -> Iterator[s
         data_dir: The folder whose journals are the record.
         progress: Hears how far it is.
     """
-    yield from _damage(ledger.db)
+    yield from damage(ledger.db)
     # A file without a name: SQLite spills it to its folder for temporary files and removes it with the process.
     twin = books.rebuild(data_dir, None, until=ledger.reached(), progress=progress)
     try:
@@ -37,7 +37,8 @@ def differences(ledger: Store, data_dir: Path, progress: Progress) -> Iterator[s
         twin.close()
 
 
-def _damage(db: sqlite3.Connection) -> Iterator[str]:
+def damage(db: sqlite3.Connection) -> Iterator[str]:
+    """Yield where SQLite finds the file's own structure, or an index, wrong."""
     for (said,) in db.execute(f"PRAGMA integrity_check({DIFFERENCES_MAX})"):
         if said != "ok":
             yield f"the ledger's file is damaged: {said}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,17 @@ import click
 from rich.table import Table
 
 from margin.money import format_usd
-from proxy.cli.frame import SAYS_NO, USAGE, console, fail, keeper, print_json, shared_options
+from proxy.cli.frame import (
+    NOT_REACHABLE,
+    SAYS_NO,
+    USAGE,
+    console,
+    fail,
+    keeper,
+    load,
+    print_json,
+    shared_options,
+)
 
 
 @click.group()
@@ -78,3 +90,56 @@ def verify(config: Path, as_json: bool) -> None:
         for violation in found["violations"]:
             click.echo(f"- {violation}")
     sys.exit(0 if found["ok"] else SAYS_NO)
+
+
+@ledger.command()
+@click.option(
+    "--into", type=click.Path(path_type=Path), help="Keep the new file here; without it, it is a temporary one."
+)
+@click.option("--replace", "replaces", is_flag=True, help="Put it in the ledger's place. Only while no server runs.")
+@shared_options
+def rebuild(into: Path | None, replaces: bool, config: Path, as_json: bool) -> None:
+    """Fold the journals into a new ledger and compare every row; exit 1 where the live one differs."""
+    if into is not None and (replaces or into.exists()):
+        fail("--replace has a place of its own" if replaces else f"{into} is there already", USAGE)
+    found = _rebuilt(load(config, quiet=True).server.data_dir, into, replaces)
+    differences = found["differences"]
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"The journals make {found['transactions']:,} transactions; the ledger "
+                   + ("differs:" if differences else "is the same, row for row."))  # fmt: skip
+        for difference in differences:
+            click.echo(f"- {difference}")
+        if found["replaced"]:
+            click.echo("The new ledger is in its place.")
+    sys.exit(SAYS_NO if differences else 0)
+
+
+def _rebuilt(data_dir: Path, into: Path | None, replaces: bool) -> dict[str, Any]:
+    """Read the folder from this process: a server goes on meanwhile, and its lock keeps a replacement out."""
+    from margin.journal import JournalCorrupt
+    from margin.ledger import rebuilding
+    from proxy.keeper.lock import Lock, LockHeld
+
+    if not data_dir.is_dir():
+        fail(f"there is no data folder {data_dir}", USAGE)
+    os.umask(0o077)  # a ledger is for this account alone
+    try:
+        if not replaces:
+            return asdict(rebuilding.rebuild(data_dir, into))
+        lock = Lock(data_dir)
+        try:
+            lock.acquire(0)
+            return asdict(rebuilding.replace(data_dir))
+        finally:
+            lock.release()
+    except LockHeld:
+        fail(
+            "a server or another command keeps this data folder: the ledger is replaced only when none does",
+            NOT_REACHABLE,
+        )
+    except JournalCorrupt as error:
+        fail(f"the journals do not fold: {error}", SAYS_NO)
+    except OSError as error:
+        fail(f"cannot use the data folder {data_dir}: {error.strerror}", USAGE)
