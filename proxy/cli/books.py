@@ -143,3 +143,25 @@ def _rebuilt(data_dir: Path, into: Path | None, replaces: bool) -> dict[str, Any
         fail(f"the journals do not fold: {error}", SAYS_NO)
     except OSError as error:
         fail(f"cannot use the data folder {data_dir}: {error.strerror}", USAGE)
+
+
+@ledger.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@shared_options
+def backup(folder: Path, config: Path, as_json: bool) -> None:
+    """Copy ledger, journals and names to a new FOLDER, while a server runs or not."""
+    from margin.ledger import backup as copying
+    from margin.ledger.store import UNREADABLE
+
+    data_dir = load(config, quiet=True).server.data_dir
+    os.umask(0o077)  # for this account alone, as what it is a copy of
+    try:
+        copying.backup(data_dir, folder, databases=("directory.sqlite",))
+    except OSError as error:
+        fail(f"cannot back up {data_dir}: {error.filename} {error.strerror}", USAGE)
+    except UNREADABLE as error:
+        fail(f"cannot back up {data_dir}: {error}", SAYS_NO)
+    if as_json:
+        print_json({"folder": str(folder)})
+    else:
+        click.echo(f"{folder} has the books of {data_dir}.")

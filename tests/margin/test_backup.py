@@ -1,0 +1,93 @@
+"""A backup of books in use opens, verifies and says the same; a failed one leaves nothing behind."""
+
+import sqlite3
+
+import pytest
+
+from margin.ledger import audit, backup
+from margin.ledger.backup import journal_dir
+from tests.margin.bookkeeping import (
+    CREDIT,
+    USD,
+    Worker,
+    balance,
+    called,
+    customer,
+    grant,
+    held,
+    line,
+    open_books,
+    sellbook,
+    settled,
+)
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Books in use, one exchange folded, and a worker that has settled another meanwhile."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    found = open_books(data_dir)
+    for record in [sellbook(), customer(1, "prepaid"), grant("g1", 1000 * CREDIT, paid=150 * USD)]:
+        found.record(record)
+    worker = Worker(data_dir).write(held("x1", 3000, plan="prepaid"), called("x1"), settled("x1", 2000, line(700)))
+    found.fold_worker(worker.path)
+    found.commit()
+    worker.write(held("x2", 1000, plan="prepaid"), settled("x2", 1000))
+    yield found
+    found.close()
+    worker.close()
+
+
+def test_a_backup_of_open_books_verifies_and_says_the_same(opened, tmp_path):
+    """Its balances are those of the moment, and what was journalled and not folded is folded later."""
+    before = balance(opened)
+
+    backup.backup(tmp_path / "data", tmp_path / "copy")
+
+    assert audit.audit(tmp_path / "copy").violations == ()
+    restored = open_books(tmp_path / "copy")
+    assert restored.refolded_why is None
+    assert balance(restored) == before
+    restored.fold_worker(restored.folder / "worker-1.journal")
+    restored.commit()
+    assert balance(restored)["spent"] == 2000 + 1000
+    restored.close()
+
+
+def test_what_is_booked_while_the_copy_is_made_does_not_break_it(opened, tmp_path, monkeypatch):
+    """The keeper folds on between the ledger's copy and the journals': the copy opens with it."""
+    listed = backup.keeper_journals
+
+    def fold_on(folder):
+        opened.fold_worker(journal_dir(tmp_path / "data") / "worker-1.journal")
+        opened.commit()
+        return listed(folder)
+
+    monkeypatch.setattr(backup, "keeper_journals", fold_on)
+
+    backup.backup(tmp_path / "data", tmp_path / "copy")
+
+    restored = open_books(tmp_path / "copy")
+    assert balance(restored) == balance(opened)
+    assert balance(restored)["spent"] == 2000 + 1000
+    restored.close()
+    assert audit.audit(tmp_path / "copy").violations == ()
+
+
+def test_a_folder_that_is_there_is_not_written_to(opened, tmp_path):
+    """An older backup stays as it was."""
+    (tmp_path / "copy").mkdir()
+
+    with pytest.raises(FileExistsError):
+        backup.backup(tmp_path / "data", tmp_path / "copy")
+
+    assert list((tmp_path / "copy").iterdir()) == []
+
+
+def test_a_backup_that_fails_leaves_nothing(opened, tmp_path):
+    """Half of one would look like one."""
+    with pytest.raises(sqlite3.Error):
+        backup.backup(tmp_path / "data", tmp_path / "copy", databases=("missing.sqlite",))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
