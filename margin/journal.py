@@ -34,6 +34,9 @@ GENESIS = "0" * 32
 
 _PREFIX_CHARS = 8 + 1 + 32 + 1
 
+PROBE_BYTES = 256 * 1024
+"""Room for some hundred records: with less, a fresh journal would break at once."""
+
 
 class JournalBroken(Exception):
     """A write or sync failed. The file is closed for good: what a failed fsync left on disk is unknown."""
@@ -60,6 +63,8 @@ class Journal:
         self.offset = 0
         self.chain = GENESIS
         self.is_broken = False
+        self.is_doubtful = False
+        """Whether a sync failed: what was written before it may not be on the disk, whoever reads it back now."""
         self._unsynced = False
         self._syncing = threading.Lock()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
@@ -112,7 +117,7 @@ class Journal:
             os.fdatasync(self._fd)
         except OSError as error:
             # A failed fsync may have dropped the dirty pages: retrying would report success falsely.
-            self.is_broken = True
+            self.is_broken = self.is_doubtful = True
             raise JournalBroken(f"cannot sync {self.path.name}: {error.strerror}") from error
 
     def close(self) -> None:
@@ -125,6 +130,22 @@ class Journal:
                 self.is_broken = True
                 os.close(self._fd)
                 self._fd = -1
+
+
+def has_room(folder: Path) -> bool:
+    """Tell whether a file in a folder can be written and synced now, by writing one."""
+    path = folder / f"probe-{os.getpid()}"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            is_written = os.write(descriptor, bytes(PROBE_BYTES)) == PROBE_BYTES
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            path.unlink()
+    except OSError:
+        return False
+    return is_written
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import proxy
 from margin import records
-from margin.journal import Journal, JournalBroken
+from margin.journal import Journal, JournalBroken, has_room
 from margin.ledger.books import journal_dir
 from proxy import settings as configuration
 from proxy.api import routes
@@ -45,6 +45,8 @@ DRAIN_AT_END_S = 1.0
 """What streams whose caller left get when the process ends; they were drained up to here already."""
 CUT_BEFORE_S = 1
 """Streams still running this long before the grace ends are cut, so that their error event gets out."""
+PROBE_S = 1.0
+"""How often a full disk is asked whether it has room again."""
 ORPHANED_S = 4
 """A worker without a keeper closes within five seconds."""
 
@@ -78,6 +80,7 @@ class WorkerProcess:
     def __init__(self, load: Callable[[], Settings], link: KeeperLink, identity: Identity) -> None:
         self.link, self._load = link, load
         link.on_reload = self.reload
+        link.is_broken = lambda: self.world.journal.is_broken
         settings = load()
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
@@ -140,8 +143,21 @@ class WorkerProcess:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(interval_s)
-            with contextlib.suppress(JournalBroken):  # readiness shows it, and every hold is refused
+            with contextlib.suppress(JournalBroken):
                 await loop.run_in_executor(None, self.world.journal.sync)
+            if self.world.journal.is_broken and not self.world.is_closing:
+                await self._outlast_disk_error(loop)
+
+    async def _outlast_disk_error(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait until the disk takes files again, then end: what is open here is closed as a dead worker's is.
+
+        Until then this worker refuses every exchange with 503, and is not ready. Its successor opens its own journal.
+        """
+        log.error("%s is closed after a disk error; requests are refused", self.world.journal.path.name)
+        while not await loop.run_in_executor(None, has_room, self.world.journal.path.parent):
+            await asyncio.sleep(PROBE_S)
+        log.warning("the disk takes files again; a new worker takes over with a new journal")
+        self.stop()
 
     async def _report(self) -> None:
         while True:

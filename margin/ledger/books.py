@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from margin import journal, records
-from margin.journal import Journal, JournalCorrupt, Position, sync_folder
+from margin.journal import Journal, JournalBroken, JournalCorrupt, Position, has_room, sync_folder
 from margin.ledger import fold
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
@@ -27,6 +27,9 @@ Progress = Callable[[str, int], None]
 
 BATCH_RECORDS_MAX = 2_000
 """Records folded in one database transaction: some 30 ms, so that a lease request never waits longer behind a batch."""
+
+PROBE_S = 1.0
+"""How often a full disk is asked whether it has room again."""
 
 CATCH_UP_RECORDS = 20_000
 """Records that opening folds in one database transaction: some tens of megabytes of memory, and a crash repeats less
@@ -56,12 +59,14 @@ class Books:
         self.folder = journal_dir(data_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
         sync_folder(data_dir)
+        self._version = version
         self.ledger_path = data_dir / "ledger.sqlite"
         self.effects = Effects()
         self.refolded_why: str | None = None
         self.deferred_why: str | None = None
         """Why what is journalled and applied cannot be stored now; None while all of it is."""
         self._deferred_since_s = 0.0
+        self._probe_s = 0.0
         self._open_ledger()
         known = keeper_journals(self.folder)
         self.incarnation = known[-1][0] + 1 if known else 1
@@ -89,9 +94,52 @@ class Books:
             raise
 
     def record(self, record: dict[str, Any]) -> None:
-        """Journal a record of the keeper's own and apply it. `commit` stores it."""
-        self.journal.append(record)
+        """Journal a record of the keeper's own and apply it. `commit` stores it.
+
+        Raises:
+            LedgerBusy: the disk took no record, and nothing happened.
+        """
+        self._append(record)
         fold.apply(self.state, record, self.effects, journal=self.journal.path.name)
+
+    def _append(self, record: dict[str, Any]) -> None:
+        self._mend()
+        try:
+            self.journal.append(record)
+        except JournalBroken as error:
+            self._defer(str(error))
+            raise LedgerBusy(str(error)) from error
+
+    def _mend(self) -> None:
+        """In place of a journal that took no further record, open a new one: all that is in the old is applied.
+
+        Raises:
+            LedgerBusy: the disk still has no room.
+            JournalBroken: a sync failed. Only a new opening of the books can tell what is on the disk.
+        """
+        old = self.journal
+        if not old.is_broken or old.is_doubtful:
+            return
+        if not self._has_room():
+            self._defer(f"{old.path.name} is closed after a disk error")
+            raise LedgerBusy(str(self.deferred_why))
+        _sync_file(old.path)
+        self.incarnation += 1
+        self.journal = Journal(self.folder / f"keeper-{self.incarnation:06d}.journal")
+        self.state.put_journal(old.path.name, Position(old.offset, old.chain))
+        old.close()
+        self.record(records.opened(t=time.time_ns(), role="keeper", version=self._version))
+
+    def _has_room(self) -> bool:
+        if time.monotonic() < self._probe_s:
+            return False
+        self._probe_s = time.monotonic() + PROBE_S
+        return has_room(self.folder)
+
+    def _defer(self, why: str) -> None:
+        if self.deferred_why is None:
+            self._deferred_since_s = time.monotonic()
+        self.deferred_why = why
 
     def fold_worker(self, path: Path, *, records_max: int = BATCH_RECORDS_MAX) -> list[dict[str, Any]]:
         """Fold what a worker's journal has beyond what is folded, up to `records_max`; return those records.
@@ -108,7 +156,7 @@ class Books:
             return []
         _sync_file(path)
         end = batch.after.offset
-        self.journal.append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end))
+        self._append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end))
         for record in batch.records:
             fold.apply(self.state, record, self.effects, journal=path.name)
         self.state.put_journal(path.name, batch.after)
@@ -117,18 +165,20 @@ class Books:
     def commit(self) -> None:
         """Store everything applied so far in one transaction, after the journal that explains it is on disk.
 
-        While the ledger's file is locked or its disk full, the commit is deferred: what it was to store is journalled
+        While the ledger's file is locked or the disk full, the commit is deferred: what it was to store is journalled
         and stays applied, `deferred_why` says why, and any later commit stores all of it.
         """
+        try:
+            self._mend()
+        except LedgerBusy:
+            return
         self.journal.sync()
         reached = Reached(self.incarnation, self.journal.offset, self.journal.chain)
         self.state.put_journal(self.journal.path.name, Position(self.journal.offset, self.journal.chain))
         try:
             self.store.write(self.state, self.effects, reached)
         except LedgerBusy as error:
-            if self.deferred_why is None:
-                self._deferred_since_s = time.monotonic()
-            self.deferred_why = str(error)
+            self._defer(str(error))
             return
         self.effects, self.deferred_why = Effects(), None
 

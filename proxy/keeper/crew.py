@@ -138,6 +138,11 @@ class Crew:
         """How many workers answer."""
         return sum(worker.is_up and worker.silent_s < HUNG_S for worker in self._workers)
 
+    @property
+    def broken(self) -> int:
+        """How many workers have a journal that a disk error closed."""
+        return sum(worker.is_up and worker.is_broken for worker in self._workers)
+
     def _say_ready(self) -> None:
         """Tell the workers, who answer /readyz, whether all of them answer."""
         ready = self.answering == self._office.settings.server.workers
@@ -160,6 +165,7 @@ class Crew:
     def _note(self, worker: Worker, message: Message) -> None:
         if "pong" in message:
             worker.heard()
+            worker.is_broken = message["broken"]
         elif "ack" in message:
             for customer, milli in message["leases"]:
                 self._desk.give_back(worker, customer, milli)
@@ -183,6 +189,13 @@ class Crew:
         self._say_ready()
 
     async def _answer(self, worker: Worker, message: Message) -> None:
+        try:
+            answer = await self._work_out(worker, message)
+        except LedgerBusy:
+            return  # nobody can say: whoever waits gives up in time, and refuses with 503
+        worker.frames.send({"id": message["id"], "answer": answer})
+
+    async def _work_out(self, worker: Worker, message: Message) -> Any:
         assert worker.journal is not None
         answer: Any = True
         if message["ask"] == "lease":
@@ -196,7 +209,7 @@ class Crew:
         else:
             self._office.open_customer(message["name"])
             await self.announce()
-        worker.frames.send({"id": message["id"], "answer": answer})
+        return answer
 
     # ---- what they are told -----------------------------------------------------------------------------------------
 

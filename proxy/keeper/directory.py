@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from margin.ledger.store import LedgerBusy, is_passing
+
 
 class Directory:
     """Numbers and names, in a SQLite file of its own."""
@@ -29,13 +31,26 @@ class Directory:
         return self._name_of.get(number, f"customer-{number}")
 
     def add(self, number: int, name: str) -> None:
-        """Store a new name."""
-        self._db.execute("INSERT INTO customers VALUES (?, ?)", (number, name))
+        """Store a new name.
+
+        Raises:
+            LedgerBusy: the file cannot be written now.
+        """
+        try:
+            self._db.execute("INSERT INTO customers VALUES (?, ?)", (number, name))
+        except sqlite3.OperationalError as error:
+            if is_passing(error):
+                raise LedgerBusy(f"directory.sqlite: {error}") from error
+            raise
         self._name_of[number], self._number_of[name] = name, number
 
     def numbers(self) -> list[int]:
         """Return all numbers that have a name, ascending."""
         return sorted(self._name_of)
+
+    def wait(self, lock_s: float) -> None:
+        """Wait this long for a lock from here on."""
+        self._db.execute(f"PRAGMA busy_timeout = {round(lock_s * 1000)}")
 
     def close(self) -> None:
         """Close the file."""

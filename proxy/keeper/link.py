@@ -23,6 +23,8 @@ class KeeperLink:
     def __init__(self, frames: Frames, identity: Identity) -> None:
         self.on_reload: Callable[[], str] = lambda: ""
         """Reads the configuration again and returns the version that serves now."""
+        self.is_broken: Callable[[], bool] = lambda: False
+        """Tells whether a disk error closed the journal."""
         self._frames, self._identity = frames, identity
         self.wallets = Wallets(self)
         self.is_ready = False
@@ -63,7 +65,7 @@ class KeeperLink:
             if waiting is not None and not waiting.done():
                 waiting.set_result(answer)
         elif "ping" in message:
-            self._frames.send({"pong": True})
+            self._frames.send({"pong": True, "broken": self.is_broken()})
         elif "recall" in message:
             milli = self.wallets.surrender(message["customer"])
             self._frames.send({"returned": message["recall"], "customer": message["customer"], "milli": milli})

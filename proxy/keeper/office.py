@@ -93,10 +93,11 @@ class Office:
     def adopt(self, settings: Settings, changes: Sequence[Changed]) -> None:
         """Go on under another configuration; who changed what from what to what is journalled."""
         diff = [[each.path, each.before, each.after] for each in changes]
-        before, self.settings = self.settings.version, settings
+        before = self.settings.version
         self._do(records.configured(t=time.time_ns(), version=settings.version, before=before, diff=diff))
         self._adopt_sellbook(settings.sellbook)
         pricing.keep(self.books, settings)
+        self.settings = settings
         # Whoever is on a plan that is gone goes by the default one until it is moved; its worker must know.
         gone = [each.number for each in self.books.state.customers.values() if each.plan not in settings.sellbook.plans]
         self._changes += [self._customer_change(number) for number in gone]

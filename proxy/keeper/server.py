@@ -90,6 +90,7 @@ class KeeperServer:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until `stopping` is set; then end the workers, fold what they wrote, and return."""
         self.office.books.store.wait(LEDGER_LOCK_S)
+        self.office.directory.wait(LEDGER_LOCK_S)
         control = await self._open_control()
         await self._listener.open(self._sockets.metrics)
         self._crew.begin()
@@ -164,7 +165,11 @@ class KeeperServer:
             return True
         changes = configuration.difference(self.settings, new)
         log.warning("configuration %s → %s, %d changes", self.settings.version, new.version, len(changes))
-        self.office.adopt(new, changes)
+        try:
+            self.office.adopt(new, changes)
+        except LedgerBusy as error:
+            self._watcher.ask()  # again, until it can be written down
+            return self._keep_old(str(error))
         self.settings = new
         taken = await self._crew.reload(new.version)
         await self._crew.announce()
@@ -190,7 +195,9 @@ class KeeperServer:
     def _fold_some(self) -> int:
         with contextlib.suppress(LedgerBusy):
             self.office.try_again()
-        folded = self.office.fold_some()
+        folded = 0
+        with contextlib.suppress(LedgerBusy):
+            folded = self.office.fold_some()
         why = self.office.books.deferred_why
         if why is not None and not self._is_deferred:
             log.error("the ledger cannot be written and lags behind the journals, nothing is lost: %s", why)
@@ -286,6 +293,7 @@ class KeeperServer:
             "penstock_ledger_lag_seconds": self.office.lag_s(),
             "penstock_idempotency_answers": len(self._crew.claims),
             "penstock_idempotency_answer_bytes": self._crew.claims.bytes,
+            "penstock_journals_broken": self._crew.broken + self.office.books.journal.is_broken,
             "penstock_workers": self._crew.answering,
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
         } | self._auditor.gauges()

@@ -28,6 +28,7 @@ class Worker:
         self.process, self.frames = process, frames
         self.journal: str | None = None
         self.is_up = False
+        self.is_broken = False
         self._heard_s = time.monotonic()
         self.version: str | None = None
         """The configuration it serves, once it was told to read one."""
