@@ -42,8 +42,17 @@ def journal_dir(data_dir: Path) -> Path:
 
 
 def keeper_journals(folder: Path) -> list[tuple[int, Path]]:
-    """Return the keeper's journals as (incarnation, path), oldest first."""
-    found = [(int(path.stem.removeprefix("keeper-")), path) for path in folder.glob("keeper-*.journal")]
+    """Return the keeper's journals as (incarnation, path), oldest first.
+
+    Raises:
+        JournalCorrupt: a file of such a name that no keeper gives.
+    """
+    found = []
+    for path in folder.glob("keeper-*.journal"):
+        number = path.stem.removeprefix("keeper-")
+        if not (number.isascii() and number.isdigit()):
+            raise JournalCorrupt(path, 0, "no keeper gave it this name")
+        found.append((int(number), path))
     return sorted(found)
 
 

@@ -27,6 +27,7 @@ from proxy import identity
 from proxy import settings as configuration
 from proxy.keeper import pricing, recovery
 from proxy.keeper.directory import Directory
+from proxy.keeper.leaps import Leaps
 from proxy.keeper.lending import Lending
 from proxy.settings import Changed, Settings
 
@@ -62,6 +63,7 @@ class Office:
         self.acting = trail.KEEPER
         """Who asks for what is being done: an account of this machine, a key, or the keeper itself."""
         self._changes: list[Change] = []
+        self._leaps = Leaps(time.time_ns(), time.monotonic_ns())
         self.reaped = 0
         """Holds closed because their deadline had passed."""
         self._finished: set[str] = set()
@@ -372,8 +374,13 @@ class Office:
         return max(time.time() - min(waiting) if waiting else 0, self.books.deferred_s)
 
     def stale_holds(self, t: int) -> list[str]:
-        """Return open holds past their deadline: a bug, or a worker that hangs."""
-        return [hold.x for hold in self.books.state.holds.values() if hold.deadline_t < t]
+        """Return open holds past their deadline: a bug, or a worker that hangs.
+
+        A clock that was set forward meanwhile gave them no more time to end in: their deadline moves with it.
+        """
+        self._leaps.note(time.time_ns(), time.monotonic_ns())
+        holds = self.books.state.holds.values()
+        return [hold.x for hold in holds if hold.deadline_t < t and hold.deadline_t + self._leaps.since_ns(hold.t) < t]
 
 
 def _key_change(key: Key) -> Change:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from margin.journal import JournalCorrupt
 from margin.ledger.books import journal_dir
 from proxy import settings as configuration
 from proxy.keeper import sandbox
@@ -80,8 +81,8 @@ async def keep(
         # First, as a predecessor's workers may still hold the ports; in a thread, as a signal must be heard meanwhile.
         dead = await asyncio.to_thread(dead_journals, _journals(settings), wait_s=PREDECESSOR_S)
         sockets = _sockets(settings, stack)
-        office = stack.enter_context(contextlib.closing(Office(settings, serving=True)))
-        recovered = office.recover(dead)
+        office = stack.enter_context(contextlib.closing(_office(settings)))
+        recovered = _recovered(office, dead)
         if recovered:
             on_note(f"{recovered} exchanges that an earlier process left open were settled or voided.")
         if settings.sandbox is None and sandbox.revoke_key(office):
@@ -160,8 +161,30 @@ def _sockets(settings: Settings, stack: ExitStack) -> Sockets:
 
 def _journals(settings: Settings) -> Path:
     folder = journal_dir(settings.server.data_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    with _readable():
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _office(settings: Settings) -> Office:
+    with _readable():
+        return Office(settings, serving=True)
+
+
+def _recovered(office: Office, dead: set[str]) -> int:
+    with _readable():
+        return office.recover(dead)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Turn what the files of an earlier process, or the lack of them, may come to into a sentence."""
+    try:
+        yield
+    except JournalCorrupt as error:
+        raise StartFailed(f"a journal was altered or damaged: {error}; nothing was changed") from None
+    except OSError as error:
+        raise StartFailed(f"cannot use the data folder: {error.filename}: {error.strerror}") from None
 
 
 @asynccontextmanager
