@@ -28,7 +28,7 @@ Progress = Callable[[str, int], None]
 BATCH_RECORDS_MAX = 2_000
 """Records folded in one database transaction: some 30 ms, so that a lease request never waits longer behind a batch."""
 
-PROBE_S = 1.0
+PROBE_S = 1
 """How often a full disk is asked whether it has room again."""
 
 CATCH_UP_RECORDS = 20_000
@@ -74,8 +74,8 @@ class Books:
         self.refolded_why: str | None = None
         self.deferred_why: str | None = None
         """Why what is journalled and applied cannot be stored now; None while all of it is."""
-        self._deferred_since_s = 0.0
-        self._probe_s = 0.0
+        self._deferred_since_s: float = 0
+        self._probe_s: float = 0
         self._open_ledger()
         known = keeper_journals(self.folder)
         self.incarnation = known[-1][0] + 1 if known else 1
