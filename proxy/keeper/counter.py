@@ -1,0 +1,158 @@
+"""Lends shares of limits to the workers, and calls in what they do not use.
+
+As at the desk for credits, one asker of a limit is served at a time, so that askers do not steal from each other. Only
+when nothing is free and nobody has anything unused the answer is no; when time runs out before that is known, nobody
+knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from margin.ledger.store import LedgerBusy
+from proxy.keeper.frames import Message
+from proxy.keeper.loans import Loans
+from proxy.limits.shares import Name
+
+COUNTER_DEADLINE_S = 1.0
+"""For calling shares in. The asker waits a little longer than this."""
+SETTLE_NS = 10_000_000
+"""A share just lent is left alone this long: its worker's waiting requests are about to use it."""
+UNKNOWN = "unknown"
+
+
+class Holder(Protocol):
+    """A worker, as this counter sees it."""
+
+    journal: str | None
+
+    async def recall_share(self, name: Name, need: int) -> int | None:
+        """Have what is unused of a share given back; noted when this returns.
+
+        Returns in how long `need` may leave its window; None when it cannot say, or did not answer in time.
+        """
+        ...
+
+
+class Spending(Protocol):
+    """The books, as budgets see them."""
+
+    def spent_nusd(self, name: Name) -> int:
+        """Return what is spent of a budget, with everything folded that was journalled until now; 0 of other limits.
+
+        Raises:
+            LedgerBusy: the ledger cannot be written now.
+        """
+        ...
+
+    def used(self, name: Name) -> list[tuple[int, int]]:
+        """Return what was used of a day's limit in the last 24 hours as (count, in how long it is forgotten)."""
+        ...
+
+    def resets_ns(self, name: Name) -> int | None:
+        """Return in how long a budget's period ends, or the oldest of what it counts is forgotten."""
+        ...
+
+
+@dataclass(slots=True)
+class _Line:
+    """Who waits for shares of one limit."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    length: int = 0
+    lent_ns: int | None = None
+    """When the last of them was lent one."""
+
+
+class Counter:
+    """Answers the workers' questions for shares."""
+
+    def __init__(
+        self, loans: Loans, workers: Collection[Holder], spending: Spending,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:  # fmt: skip
+        self._loans, self._workers, self._spending, self._clock = loans, workers, spending, clock
+        self._lines: dict[Name, _Line] = {}
+
+    def give_back(self, worker: Holder, name: Name, count: int) -> None:
+        """Take back what a worker no longer holds of a limit."""
+        if worker.journal is not None:
+            self._loans.give_back(worker.journal, name, count)
+
+    async def lend(self, worker: Holder, asked: Message) -> Any:
+        """Return a share, a no, or `UNKNOWN` when time ran out."""
+        name = Name.read(asked["name"])
+        self.give_back(worker, name, asked["back"])
+        line = self._lines.setdefault(name, _Line())
+        line.length += 1
+        try:
+            async with asyncio.timeout(COUNTER_DEADLINE_S), line.lock:
+                return await self._lend(worker, name, asked, line)
+        except (TimeoutError, LedgerBusy):
+            return UNKNOWN
+        finally:
+            line.length -= 1
+            if not line.length:
+                del self._lines[name]
+
+    async def _lend(self, worker: Holder, name: Name, asked: Message, line: _Line) -> Message:
+        need, frees = asked["need"], asked["frees"]
+        if self._loans.set(name, asked["limit"]):
+            self._remember(name)
+        free = self._free(name)
+        if free < need:
+            found = await self._call_in(worker, name, need, line)
+            frees = min((each for each in (frees, *found) if each is not None), default=None)
+            free = self._free(name)
+        if free < need:
+            return self._no(name, asked, free, frees)
+        count = self._share(free, need, asked["wish"])
+        assert worker.journal is not None
+        self._loans.lend(worker.journal, name, count)
+        line.lent_ns = self._clock()
+        return {"share": asked["name"], "count": count}
+
+    def _free(self, name: Name) -> int:
+        # Folded first, counted after: what a worker spent it had journalled before it said so.
+        spent = self._spending.spent_nusd(name)
+        return self._loans.free(name, self._clock(), spent)
+
+    def _share(self, free: int, need: int, wish: int) -> int:
+        """Return how much of what is free one worker gets: all if it is alone, else what its requests want."""
+        if len(self._workers) == 1:
+            return free
+        return max(need, min(free, wish), free // (2 * len(self._workers)))
+
+    def _remember(self, name: Name) -> None:
+        """Count what was used of a day's limit before anybody here held a part of it: a restart forgets no day."""
+        if name.per == "day":
+            t = self._clock()
+            for count, lasts_ns in self._spending.used(name):
+                self._loans.haunt(name, count, t + lasts_ns)
+
+    async def _call_in(self, asker: Holder, name: Name, need: int, line: _Line) -> list[int | None]:
+        assert asker.journal is not None
+        holders = self._loans.holders(name, besides=asker.journal)
+        if not holders:
+            return []
+        if line.lent_ns is not None and (rest_ns := line.lent_ns + SETTLE_NS - self._clock()) > 0:
+            await asyncio.sleep(rest_ns / 1e9)
+        return await asyncio.gather(
+            *(each.recall_share(name, need) for each in self._workers if each.journal in holders)
+        )
+
+    def _no(self, name: Name, asked: Message, free: int, frees: int | None) -> Message:
+        """Say no: how much there is, whether that is for good, and when there may be more."""
+        need, limit = asked["need"], asked["limit"]
+        if name.measure in {"cost", "charge"}:
+            unspent = limit - self._spending.spent_nusd(name)
+            is_final = unspent < need
+            frees = self._spending.resets_ns(name) if is_final else None
+            return {"no": asked["name"], "available": unspent, "final": is_final, "frees": frees}
+        ghost = self._loans.next_ghost_ns(name, need, self._clock())
+        found = [each for each in (frees, ghost) if each is not None]
+        return {"no": asked["name"], "available": free, "final": False, "frees": min(found, default=None)}

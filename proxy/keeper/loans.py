@@ -1,0 +1,104 @@
+"""Which worker holds how much of which limit. Pure: moments come in as arguments, by a monotonic clock.
+
+The one invariant: what is lent of a limit, the shares of the dead that may still count among it, is never more than the
+limit, less what the books say is spent where it is a budget. Only a limit that was lowered is exceeded for a while.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from proxy.limits.shares import Name
+from proxy.limits.windows import DAY, MINUTE
+
+_FORGOTTEN_NS = {"minute": MINUTE.forgotten_ns, "day": DAY.forgotten_ns}
+
+
+@dataclass(slots=True)
+class _Limit:
+    """One limit: how high it was last said to be, who holds what, and what of the dead still counts until when."""
+
+    height: int
+    lent: dict[str, int] = field(default_factory=dict)
+    ghosts: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Loans:
+    """All shares that are lent, by limit and worker journal."""
+
+    def __init__(self) -> None:
+        self._limits: dict[Name, _Limit] = {}
+        self._gone: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._limits)
+
+    def set(self, name: Name, height: int) -> bool:
+        """Note how high a limit is now; tell whether it is new here."""
+        found = self._limits.get(name)
+        if found is None:
+            self._limits[name] = _Limit(height)
+            return True
+        found.height = height
+        return False
+
+    def haunt(self, name: Name, count: int, until_ns: int) -> None:
+        """Count what nobody holds: it was used before this process began, or by a worker that died."""
+        if count > 0:
+            self._limits[name].ghosts.append((until_ns, count))
+
+    def lend(self, worker: str, name: Name, count: int) -> None:
+        """Note a share given. To a dead worker it is not: an answer that was on its way to it is lost with it."""
+        if worker not in self._gone:
+            lent = self._limits[name].lent
+            lent[worker] = lent.get(worker, 0) + count
+
+    def give_back(self, worker: str, name: Name, count: int) -> None:
+        """Note what a worker no longer holds."""
+        found = self._limits.get(name)
+        if found is None or worker in self._gone:
+            return
+        found.lent[worker] = found.lent.get(worker, 0) - count
+        if found.lent[worker] == 0:
+            del found.lent[worker]
+
+    def bury(self, worker: str, t: int) -> None:
+        """Take a dead worker's shares back; those of a rate when its windows have certainly run out.
+
+        Its journal must have been folded to the end: from then on the books know what it spent.
+        """
+        self._gone.add(worker)
+        for name, limit in self._limits.items():
+            count = limit.lent.pop(worker, 0)
+            if name.measure in {"requests", "tokens"}:
+                self.haunt(name, count, t + _FORGOTTEN_NS[name.per])
+
+    def tidy(self, t: int) -> None:
+        """Forget the limits that nobody holds a part of and nothing haunts."""
+        for name in [name for name, limit in self._limits.items() if not limit.lent]:
+            self._exorcise(self._limits[name], t)
+            if not self._limits[name].ghosts:
+                del self._limits[name]
+
+    @staticmethod
+    def _exorcise(limit: _Limit, t: int) -> None:
+        limit.ghosts = [(until, count) for until, count in limit.ghosts if until > t]
+
+    def free(self, name: Name, t: int, spent: int = 0) -> int:
+        """Return what can be lent now. Below zero while a limit was lowered, or a provider billed beyond a ceiling."""
+        limit = self._limits[name]
+        self._exorcise(limit, t)
+        return limit.height - spent - sum(limit.lent.values()) - sum(count for _, count in limit.ghosts)
+
+    def next_ghost_ns(self, name: Name, need: int, t: int) -> int | None:
+        """Return in how long enough of what haunts a limit is gone; None when there is nothing."""
+        left = need
+        for until, count in sorted(self._limits[name].ghosts):
+            left -= count
+            if left <= 0:
+                return until - t
+        return None
+
+    def holders(self, name: Name, *, besides: str) -> list[str]:
+        """Return the other workers that hold a part of a limit."""
+        return [worker for worker, count in self._limits[name].lent.items() if worker != besides and count]

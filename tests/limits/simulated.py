@@ -1,0 +1,195 @@
+"""Workers and a keeper in one process, on a clock that only moves when everybody waits."""
+
+import asyncio
+import random
+import selectors
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.keeper.counter import Counter
+from proxy.keeper.loans import Loans
+from proxy.limits.guard import Away, Guard, No, Question, Reached
+from proxy.limits.passage import Passage
+from proxy.limits.shares import Amounts, Name, Share
+
+NS = 1_000_000_000
+
+
+class _Selector(selectors.SelectSelector):
+    """Does not wait: the time that would have passed passes at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_s = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        """Return what is ready; with nothing ready, let the time pass."""
+        ready = super().select(0)
+        assert ready or timeout is not None, "everybody waits for nothing"
+        if not ready and timeout is not None:
+            self.waited_s += max(timeout, 0)
+        return ready
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """A loop whose time is simulated."""
+
+    def __init__(self) -> None:
+        self._simulated = _Selector()
+        super().__init__(self._simulated)
+
+    def time(self) -> float:
+        """Return seconds since the loop began, and a day more: nobody's clock starts at zero."""
+        return 86_400 + self._simulated.waited_s
+
+    def ns(self) -> int:
+        """Return the same in nanoseconds."""
+        return round(self.time() * 1e9)
+
+
+def simulate(story: Callable[[Clock], Coroutine[Any, Any, Any]]) -> Any:
+    """Run a story to its end on a simulated clock."""
+    loop = Clock()
+    try:
+        return loop.run_until_complete(asyncio.wait_for(story(loop), 40 * 86_400))
+    finally:
+        loop.close()
+
+
+class Books:
+    """What is spent of each budget."""
+
+    def __init__(self) -> None:
+        self.spent: dict[Name, int] = {}
+        self.before: list[tuple[int, int]] = []
+
+    def spent_nusd(self, name: Name) -> int:
+        """Return what was journalled so far."""
+        return self.spent.get(name, 0)
+
+    def used(self, _: Name) -> list[tuple[int, int]]:
+        """Return what was used before this keeper began."""
+        return self.before
+
+    def resets_ns(self, _: Name) -> int | None:
+        """Return how long a period lasts yet."""
+        return 3600 * NS
+
+
+class Worker:
+    """A guard, its line to the keeper with some delay, and what it let through."""
+
+    def __init__(self, house: "House", number: int) -> None:
+        self.journal: str | None = f"worker-{number}"
+        self._house = house
+        self.guard = Guard(self, house.clock.ns)
+        self.is_dead = False
+        self._inbox: deque[Callable[[], None]] = deque()
+
+    async def _pass(self) -> None:
+        await asyncio.sleep(self._house.random.uniform(0, 0.002))
+
+    async def _deliver(self, act: Callable[[], Any]) -> Any:
+        """Do something after a delay, but nothing before what was sent earlier: a socket keeps its order."""
+        done = asyncio.get_running_loop().create_future()
+        self._inbox.append(lambda: done.set_result(act()))
+        await self._pass()
+        while not done.done() and self._inbox:
+            self._inbox.popleft()()
+        return await done
+
+    async def lend_share(self, question: Question) -> No | None:
+        """Ask the keeper."""
+        asked = {"name": question.name.text, "limit": question.limit, "need": question.need, "wish": question.wish,
+                 "back": question.back, "frees": question.frees_ns}  # fmt: skip
+        await self._pass()
+        answer = await self._house.counter.lend(self, asked)
+        if answer == "unknown":
+            raise Away
+        if "no" in answer:
+            return await self._deliver(lambda: No(answer["available"], answer["final"], answer["frees"]))
+        await self._deliver(lambda: None if self.is_dead else self.guard.add(question.name, answer["count"]))
+        return None
+
+    async def recall_share(self, name: Name, need: int) -> int | None:
+        """Be asked by the keeper."""
+        if self.is_dead:
+            return None
+        back, frees = await self._deliver(lambda: self.guard.surrender(name, need))
+        await self._pass()
+        if self.is_dead:
+            return None
+        self._house.counter.give_back(self, name, back)
+        return frees
+
+
+@dataclass
+class Got:
+    """A passage, its worker, and what was taken."""
+
+    worker: Worker
+    passage: Passage
+    amounts: Amounts
+
+
+class House:
+    """A keeper and its workers."""
+
+    def __init__(self, clock: Clock, *, workers: int, seed: int = 0) -> None:
+        self.clock, self.random = clock, random.Random(seed)
+        self.loans, self.books = Loans(), Books()
+        self.workers = [Worker(self, number) for number in range(workers)]
+        self.counter = Counter(self.loans, self.workers, self.books, clock.ns)
+        self.admitted: dict[Name, list[tuple[int, int]]] = {}
+        self.refused: list[Reached] = []
+        self.away = 0
+
+    async def ask(
+        self, limits: dict[Name, int], amounts: Amounts | None = None, worker: int | None = None
+    ) -> Got | None:
+        """Let one request ask a worker, any unless stated; return what it got, if it was let through."""
+        which = self.random.choice(self.workers) if worker is None else self.workers[worker]
+        wanted = Amounts() if amounts is None else amounts
+        shares: list[Share] = [which.guard.share(name, limit) for name, limit in limits.items()]
+        try:
+            passage = await which.guard.admit(shares, wanted)
+        except Reached as reached:
+            self.refused.append(reached)
+            return None
+        except Away:
+            self.away += 1
+            return None
+        for each in shares:
+            self.admitted.setdefault(each.name, []).append((self.clock.ns(), wanted[each.place]))
+        return Got(which, passage, wanted)
+
+    def end(self, got: Got, actual: Amounts | None = None, names: tuple[Name, ...] = ()) -> None:
+        """End what was let through: journalled, then given back. What a dead worker had is journalled all the same."""
+        came_to = got.amounts if actual is None else actual
+        for name in names:
+            if name.measure == "cost":
+                self.books.spent[name] = self.books.spent.get(name, 0) + came_to.cost_nusd
+        if not got.worker.is_dead:
+            got.passage.end(came_to)
+
+    def kill(self, number: int) -> None:
+        """End a worker without a word, and start another."""
+        dead = self.workers[number]
+        dead.is_dead = True
+        assert dead.journal is not None
+        self.loans.bury(dead.journal, self.clock.ns())
+        self.workers[number] = Worker(self, 100 + self.random.randrange(10**6))
+
+    def most_within(self, name: Name, span_ns: int) -> int:
+        """Return the most that was let through within any time of that length."""
+        times = self.admitted.get(name, [])
+        most = total = start = 0
+        for t, count in times:
+            total += count
+            while times[start][0] <= t - span_ns:
+                total -= times[start][1]
+                start += 1
+            most = max(most, total)
+        return most
