@@ -132,6 +132,11 @@ class Server:
         """The process ids of its workers."""
         return [pid for pid, command in self.processes.items() if " -m proxy.app " in command]
 
+    @property
+    def simulators(self) -> list[int]:
+        """The process ids of its provider."""
+        return [pid for pid, command in self.processes.items() if " -m simulator " in command]
+
     # ---- how to reach it --------------------------------------------------------------------------------------------
 
     @property

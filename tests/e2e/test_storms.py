@@ -21,16 +21,21 @@ import pytest
 
 from tests.e2e import wire
 from tests.e2e.conftest import Launch
+from tests.e2e.invoices import Matched, bills, lines, match, question, reading
 from tests.e2e.polling import until
-from tests.e2e.server import Server, write_config
+from tests.e2e.server import Server, is_alive, write_config
 
 RECOVERED_S = 60.0
 """What a death left open is settled or voided within this."""
+SERVED_S = 2.0
+"""All whom a credit covers have their answers within this, however many ask at once."""
 SETTLED_S = 5.0
 """What a caller left is settled within this of the provider's end."""
 VICTIMS = ("worker", "keeper", "group")
-SLOWLY = "[[sim: tokens=400 slow=0.01]] Say hello"
-"""Four seconds of stream: none ends before the kill."""
+SLOWLY = "[[sim: tokens=80 slow=0.02]] Say hello"
+"""Its kill comes by the twentieth event, on average over all streams."""
+ESTIMATED = {"estimated, not billed under a name we know", "estimate differs from the bill", "tokens differ"}
+"""What a comparison may say of estimates; the last when two wrong counts cost what the right ones do."""
 
 
 @pytest.fixture
@@ -48,11 +53,20 @@ def rng() -> random.Random:
 class Seen:
     """What the callers of one round have in hand when their server dies."""
 
+    kill_at: int
+    """Events."""
     streaming: list[str] = field(default_factory=list)
     """Exchanges of which they have a byte."""
     whole: list[str] = field(default_factory=list)
     """Exchanges of which they have the whole answer."""
     events: int = 0
+    is_due: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note(self, events: int) -> None:
+        """Count what came to anybody."""
+        self.events += events
+        if self.events >= self.kill_at:
+            self.is_due.set()
 
 
 async def stream(port: int, asked: bytes, seen: Seen) -> None:
@@ -60,31 +74,31 @@ async def stream(port: int, asked: bytes, seen: Seen) -> None:
     with contextlib.suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(asked)
-        received = b""
-        x = ""
+        head, tail, x = b"", b"", ""
         while part := await reader.read(65_536):
-            received += part
-            seen.events += part.count(b"data: ")
-            if not x and b"\r\n\r\n" in received and b"data: " in received:
-                x = wire.parse(received).headers["x-penstock-request-id"]
-                seen.streaming.append(x)
-        if received.endswith(wire.DONE):
+            tail = (tail + part)[-len(wire.DONE) :]
+            if not x:
+                head += part
+                if b"data: " in head:
+                    x = wire.parse(head).headers["x-penstock-request-id"]
+                    seen.streaming.append(x)
+            seen.note(part.count(b"data: "))
+        if tail == wire.DONE:
             seen.streaming.remove(x)
             seen.whole.append(x)
         writer.close()
 
 
-async def storm(server: Server, streams: int, kill_at: int, kill: Callable[[], None]) -> Seen:
-    """Stream many answers at once, some short, and kill when so many events have come."""
-    seen = Seen()
-    prompts = [SLOWLY if number % 4 else "Say hello" for number in range(streams)]
-    asked = [wire.chat(server.key, prompt, stream=True) for prompt in prompts]
-    tasks = [asyncio.ensure_future(stream(server.port, each, seen)) for each in asked]
-    while seen.events < kill_at and not all(task.done() for task in tasks):
-        await asyncio.sleep(0)
+async def storm(port: int, asked: list[bytes], kill_at: int, kill: Callable[[], None]) -> Seen:
+    """Stream many answers at once, and kill when so many events have come, or all are done."""
+    seen = Seen(kill_at)
+    streams = asyncio.gather(*(stream(port, each, seen) for each in asked))
+    due = asyncio.ensure_future(seen.is_due.wait())
+    await asyncio.wait({streams, due}, return_when=asyncio.FIRST_COMPLETED)
+    due.cancel()
     kill()
-    await asyncio.wait(tasks, timeout=30)
-    assert all(task.done() for task in tasks), "a caller still waits"
+    async with asyncio.timeout(30):  # no caller waits longer
+        await streams
     return seen
 
 
@@ -98,7 +112,7 @@ def killer(server: Server, victim: str, rng: random.Random) -> Callable[[], None
 
 @pytest.mark.parametrize(
     ("rounds", "streams"),
-    [(3, 24), pytest.param(50, 200, marks=pytest.mark.full)],
+    [(3, 24), pytest.param(50, 200, marks=[pytest.mark.full, pytest.mark.timeout(900)])],
     ids=["small", "release"],
 )
 def test_nothing_is_lost_or_doubled_whoever_is_killed(
@@ -106,29 +120,82 @@ def test_nothing_is_lost_or_doubled_whoever_is_killed(
 ):
     """SIGKILL at a random point of many streams, round after round: worker, keeper or all of it.
 
-    Each exchange of which a caller has a byte is charged exactly once, the books are sound, and what the provider
-    billed is what we booked as reported plus what is marked as an estimate.
+    After each round every exchange of which a caller has a byte is charged, once; the books are sound; and to the
+    nano-dollar *invoice = what we booked as reported + what was billed for calls that stand under an estimate*: each
+    bill has one cost line, with the very amount unless it is marked as an estimate. In the end `reconcile --apply`
+    puts the bill in the place of every estimate whose call we can name; of these cost = invoice, nothing in suspense.
+
+    A name is learnt with an answer's first event and journalled with it. Whoever dies before leaves a bill under a name
+    that nobody knows, beside an estimate of the call's input, which stays in suspense: the account alone cannot tell
+    which belongs to which (here the prompts' lengths do). So does an estimate whose call the provider never billed, as
+    when it died with us.
     """
     server = launch(write_config(tmp_path, server={"workers": 2}))
+    # A quarter is short and ends by itself.
+    asked = [question(server, number, SLOWLY if number % 4 else "Say hello") for number in range(streams)]
+    found = Matched()
     charged: list[str] = []
 
     for number in range(rounds):
-        victim = VICTIMS[number % len(VICTIMS)]
-        kill_at = rng.randrange(1, streams * 20)
-        seen = asyncio.run(storm(server, streams, kill_at, killer(server, victim, rng)))
+        victim, began_s = VICTIMS[number % len(VICTIMS)], time.monotonic()
+        provider = server.simulators
+        kill = killer(server, victim, rng)
+        seen = asyncio.run(storm(server.port, asked, rng.randrange(1, streams * 20), kill))
         if victim != "worker":
+            until(lambda dead=provider: not any(map(is_alive, dead)), "the provider has ended too")
             server.start()
-        until(lambda: is_closed(server), f"round {number}: all is closed", within_s=RECOVERED_S)
+        until(lambda: not open_holds(server), f"round {number}: all is closed", within_s=RECOVERED_S)
         until(lambda: len(server.workers) == 2 and server.is_ready(), "ready again", within_s=RECOVERED_S)
-        for x in seen.whole:
-            assert server.ask("explain.charge", id=x)["outcome"] == "ok"
-        for x in seen.streaming:
-            assert server.ask("explain.charge", id=x)["outcome"] in {"recovered", "cut", "client_gone", "ok"}
+        this = match(bills(server, len(found.pairs)), lines(server, found.last_row), asked)
+        found = found.joined(this)
+        check_charged(server, seen)
+        check_totals(server, found)
         charged += seen.whole + seen.streaming
+        print(f"round {number}, {victim} killed: {seen.events} events, {len(seen.whole)} whole, {len(seen.streaming)} "
+              f"cut; {this} in {time.monotonic() - began_s:.1f} s")  # fmt: skip
 
     assert len(set(charged)) == len(charged)
     assert server.ask("report.margin")["total"]["requests"] >= len(charged)
-    check_against_the_invoice(server)
+    print(f"{rounds} rounds of {streams} streams, all in all: {found}")
+    check_corrected(server, found)
+
+
+def open_holds(server: Server) -> int:
+    """Return how many exchanges are open, all that was journalled counted in."""
+    (found,) = [each for each in server.metrics() if each.name == "penstock_reservations_open"]
+    return int(found.value)
+
+
+def check_charged(server: Server, seen: Seen) -> None:
+    """Check that what callers have seen is charged, and how."""
+    with reading(server) as db:
+        outcomes = dict(db.execute("SELECT x, outcome FROM charges").fetchall())
+    assert {outcomes.get(x) for x in seen.whole} <= {"ok"}
+    assert {outcomes.get(x) for x in seen.streaming} <= {"recovered", "cut", "client_gone", "ok"}
+
+
+def check_totals(server: Server, found: Matched) -> None:
+    """Check that the books are sound, agree with what was matched call by call, and explain the whole invoice."""
+    assert is_closed(server)
+    assert found.billed_nusd - found.reported_nusd == sum(bill.nusd for bill, _ in found.under_estimates)
+    agreed = server.reconcile()
+    assert agreed["billed_nusd"] == found.billed_nusd
+    assert agreed["booked_nusd"] == found.reported_nusd + found.suspense_nusd
+    assert {each["reason"] for each in agreed["lines"]} <= ESTIMATED | {"billed, not booked"}
+    nameless = sum(1 for _, line in found.pairs if line.call_id is None)
+    assert sum(each["calls"] for each in agreed["lines"] if each["reason"] == "billed, not booked") == nameless
+
+
+def check_corrected(server: Server, found: Matched) -> None:
+    """Take the bills for what they are, and check that what we cost is what was billed, where a name says for what."""
+    named = [bill for bill, line in found.under_estimates if line.call_id is not None]
+    applied = server.ask("ledger.reconcile", export=str(server.invoice_path), apply=True)
+    assert applied["corrected"] == len(named)
+    after = {(line.x, line.row): line for line in lines(server)}
+    stand = [(bill, after[line.x, line.row]) for bill, line in found.pairs if line.call_id is not None]
+    assert {line.kind for _, line in stand} == {"model"}
+    assert sum(line.nusd for _, line in stand) == sum(bill.nusd for bill, _ in stand)
+    assert is_closed(server)
 
 
 def is_closed(server: Server) -> bool:
@@ -136,17 +203,6 @@ def is_closed(server: Server) -> bool:
     found = server.ask("ledger.verify")
     assert found["ok"], found
     return found["open_holds"] == 0
-
-
-def check_against_the_invoice(server: Server) -> None:
-    """Each call the provider billed is booked with its amount, or stands under an estimate; none is booked twice."""
-    calls: Counter[str] = Counter()
-    for line in server.reconcile()["lines"]:
-        calls[line["reason"]] += line["calls"]
-    estimates = calls.pop("estimated, not billed under a name we know", 0)
-    calls.pop("estimate differs from the bill", 0)
-    assert calls.pop("billed, not booked", 0) <= estimates, calls
-    assert not calls, "no wrong amount, nothing booked twice or unbilled"
 
 
 # ---- stampedes -------------------------------------------------------------------------------------------------------
@@ -160,25 +216,50 @@ def check_against_the_invoice(server: Server) -> None:
 def test_credit_for_some_serves_some(launch: Launch, tmp_path: Path, asked: int, covered: int, workers: int):
     """Many at once on credit for a tenth of them, over several workers: never more, and all of those within 2 s.
 
-    Two seconds are the promise for a machine of its own; what it took is printed, and bounded by thirty here.
+    Two seconds are the promise for a machine that has room for the workers. One that has not, or has other work, takes
+    what it takes to read and refuse as many requests of somebody without credit, and to serve as many of somebody with
+    plenty: measured before and after, its slower time is allowed three times over.
     """
     server = launch(write_config(tmp_path, server={"workers": workers}))
     key = server.create_key("crowd", plan="sandbox")
     server.grant("crowd", covered, paid_usd=1)
+    beggar = server.create_key("beggar", plan="sandbox")
 
-    begun_s = time.monotonic()
-    answers = asyncio.run(wire.rush(server.port, wire.chat(key, "Say hello"), asked))
-    took_s = time.monotonic() - begun_s
+    before_s = ordinary_s(server, beggar, refused=asked, served=covered)
+    came = asyncio.run(timed_rush(server.port, wire.chat(key, "Say hello"), asked))
+    ordinary = max(before_s, ordinary_s(server, beggar, refused=asked, served=covered))
 
-    print(f"{asked} requests answered within {took_s:.2f} s")
-    statuses = Counter(answer.status for answer in answers)
-    assert statuses[200] == covered, statuses
-    assert set(statuses) <= {200, 402}
+    served_s = [at_s for answer, at_s in came if answer.status == 200]
+    print(f"{len(served_s)} of {asked} served within {max(served_s):.2f} s, the last refused after "
+          f"{max(at_s for _, at_s in came):.2f} s; ordinary is {ordinary:.2f} s")  # fmt: skip
+    statuses = Counter(answer.status for answer, _ in came)
+    assert statuses == {200: covered, 402: asked - covered}
     found = server.balance("crowd")
     assert (found["available"], found["held"], found["spent"]) == (0, 0, covered)
-    assert len(server.invoice()) == covered
+    assert len(server.invoice()) == 3 * covered
     assert is_closed(server)
-    assert took_s < 30
+    assert max(served_s) < max(SERVED_S, 3 * ordinary)
+
+
+async def timed_rush(port: int, data: bytes, count: int) -> list[tuple[wire.Answer, float]]:
+    """Send the same request many times at once; return each answer, and the seconds until it was there."""
+    begun_s = time.monotonic()
+
+    async def one() -> tuple[wire.Answer, float]:
+        answer = await wire.ask(port, data)
+        return answer, time.monotonic() - begun_s
+
+    return await asyncio.gather(*(one() for _ in range(count)))
+
+
+def ordinary_s(server: Server, beggar: str, *, refused: int, served: int) -> float:
+    """Return how long it takes to refuse so many at once and to serve so many at once, where credit is no question."""
+    found = 0.0
+    for key, count, status in ((beggar, refused, 402), (server.key, served, 200)):
+        came = asyncio.run(timed_rush(server.port, wire.chat(key, "Say hello"), count))
+        assert {answer.status for answer, _ in came} == {status}
+        found += max(at_s for _, at_s in came)
+    return found
 
 
 # ---- leavers ---------------------------------------------------------------------------------------------------------
@@ -208,8 +289,9 @@ def test_all_who_leave_are_settled(launch: Launch, tmp_path: Path, rng: random.R
         await asyncio.gather(*(leave(server.port, asked, rng.randrange(0, 12_000), turn) for _ in range(count)))
 
     asyncio.run(crowd())
-    until(lambda: is_closed(server), "all are settled", within_s=RECOVERED_S)
+    until(lambda: not open_holds(server), "all are settled", within_s=RECOVERED_S)
 
+    assert is_closed(server)
     late_s = max(settling_s(server))
     print(f"{count} left; settled at most {late_s:.2f} s after the provider's end")
     assert late_s < SETTLED_S
