@@ -72,7 +72,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     ask = chat.read(inbound.body)
     judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
     plan = world.plan_of(principal.plan)
-    route = policy.route(world.settings, plan, ask, judgement, _hint(inbound), uncarried)
+    route = policy.route(world.settings, plan, ask, judgement, _hint(inbound), uncarried, principal.terms)
 
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
                     enforced=plan.credits.enforce == "hard")  # fmt: skip

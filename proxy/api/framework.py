@@ -59,7 +59,7 @@ def _scope(head: Head) -> dict[str, Any]:
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": head.version,
         "method": head.method.decode("ascii", "replace"), "scheme": "http", "root_path": "", "raw_path": path,
         "path": unquote_to_bytes(path).decode("utf-8", "replace"), "query_string": query, "headers": head.headers,
-        "client": None, "server": None,
+        "client": None if head.client is None else (head.client, 0), "server": None,
     }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ class ChatTurn:
         self.error: ProxyError | None = None
         world.exchanges_open += 1
         try:
-            self._principal = _admitted(world, self._headers, self.bytes_max)
+            self._principal = _admitted(world, self._headers, head.client, self.bytes_max)
         except ProxyError as error:
             self.error = error
 
@@ -73,7 +73,7 @@ class ChatTurn:
             return _rendered(self._world, ProxyError("The proxy failed; this is a bug."))
 
 
-def _admitted(world: World, found: Mapping[bytes, bytes], bytes_max: int) -> Principal:
+def _admitted(world: World, found: Mapping[bytes, bytes], client: str | None, bytes_max: int) -> Principal:
     """Return who asks, if its body may be read.
 
     Raises:
@@ -81,7 +81,7 @@ def _admitted(world: World, found: Mapping[bytes, bytes], bytes_max: int) -> Pri
     """
     if world.exchanges_open > world.settings.server.exchanges_max:
         raise Unavailable("Too many requests are open; try again shortly.")
-    principal = world.identity.authenticate(found)
+    principal = world.identity.authenticate(found, "chat", client, world.settings.server.trusted_proxies)
     if found.get(b"content-encoding", b"identity") != b"identity":
         raise Malformed("Compressed bodies are not accepted.")
     stated = found.get(b"content-length", b"0")

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import proxy
+from proxy.identity import Principal, Surface
 from proxy.routing.policy import model_names
 from proxy.wire import errors
 from proxy.wire.errors import MethodNotAllowed, NotServed, ProxyError, UnknownModel
@@ -45,13 +46,12 @@ def build(world: World, is_ready: Callable[[], bool]) -> FastAPI:
 
     @app.get("/v1/models")
     async def _models(request: Request) -> Response:
-        _authenticate(world, request)
-        return _json({"object": "list", "data": [_model(world, name) for name in model_names(world.settings)]})
+        names = model_names(world.settings, authenticated(world, request, "models").terms)
+        return _json({"object": "list", "data": [_model(world, name) for name in names]})
 
     @app.get("/v1/models/{name:path}")
     async def _retrieve(request: Request, name: str) -> Response:
-        _authenticate(world, request)
-        if name not in model_names(world.settings):
+        if name not in model_names(world.settings, authenticated(world, request, "models").terms):
             raise UnknownModel(f"The model `{name[:80]}` does not exist.", param="model")
         return _json(_model(world, name))
 
@@ -71,8 +71,16 @@ async def _not_served(request: Request) -> Response:
     raise NotServed(f"{request.scope['path'][:80]} is not served yet.")
 
 
-def _authenticate(world: World, request: Request) -> None:
-    world.identity.authenticate(dict(request.scope["headers"]))
+def authenticated(world: World, request: Request, surface: Surface) -> Principal:
+    """Return who asks for something that is not hot.
+
+    Raises:
+        Unauthenticated, Forbidden: see `Identity.authenticate`.
+    """
+    peer = None if request.client is None else request.client.host
+    return world.identity.authenticate(
+        dict(request.scope["headers"]), surface, peer, world.settings.server.trusted_proxies
+    )
 
 
 def _model(world: World, name: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The route of one request: which tier is charged, which tier serves, which deployments are tried in which order.
 
 Pure: settings, plan, request and judgement in, `Route` out. Order of the decision: what was asked for (a model, a
-pinned tier, or `auto`) → the plan's gate → capability → the YAML's order within the tier, then the tiers above it as
-fallback. A fallback never serves below what was judged or asked for.
+pinned tier, or `auto`) → what the key reaches → the plan's gate → capability → the YAML's order within the tier, then
+the tiers above it as fallback. A fallback never serves below what was judged or asked for.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from classifiers import Judgement
 from margin.costbook import NoPrice, UnpricedBucket
 from margin.sellbook import Plan
+from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_within
 from proxy.settings import TIERS, Deployment, Settings, Tier
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Forbidden, Malformed, UnknownModel
@@ -30,8 +31,8 @@ TOKENS_PER_MEDIA_PART = 800
 class Route:
     """Where a request goes, and why in words.
 
-    `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, each with `+gate` when the plan's cap
-    moved it and `+up` when no deployment of the tier could take the request.
+    `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, each with `+key` when the key's lists moved
+    it, `+gate` when the plan's cap did, and `+up` when no deployment of the tier could take the request.
     """
 
     requested: str
@@ -73,21 +74,24 @@ def route(
     judgement: Judgement,
     hint: Tier | None = None,
     uncarried: Uncarried = _carries_all,
+    bounds: Bounds | None = None,
 ) -> Route:
     """Return the route of a request. What a deployment's wire format cannot carry, another takes if it can.
 
     Raises:
         UnknownModel: the name is no model, alias or `auto:TIER`.
-        Forbidden: the plan's gate refuses the tier.
+        Forbidden: the plan's gate refuses the tier, or the key's lists (`bounds`) what was asked for.
         Malformed: no deployment can take what the request needs.
     """
     target = settings.aliases.get(ask.model, ask.model)
     if target == AUTO or target.startswith(f"{AUTO}:"):
-        return _by_tier(settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried)
+        return _by_tier(settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried, bounds)
     deployment = settings.deployments.get(target)
     if deployment is None or not deployment.provider.enabled:
         raise UnknownModel(_unknown(ask.model, settings), param="model")
-    return _by_name(settings, plan, ask, deployment, uncarried)
+    if not allows_named(bounds, deployment):
+        raise _not_allowed(settings, ask.model, bounds)
+    return _by_name(settings, plan, ask, deployment, uncarried, bounds)
 
 
 def _pinned(target: str, settings: Settings) -> Tier | None:
@@ -103,10 +107,20 @@ def _unknown(name: str, settings: Settings) -> str:
     return f"The model `{name[:80]}` does not exist. Models are: {', '.join(model_names(settings))}."
 
 
-def model_names(settings: Settings) -> list[str]:
-    """Return every name a caller may ask for, in the order shown to them."""
-    named = [name for name, each in settings.deployments.items() if each.provider.enabled]
-    return [AUTO, *(f"{AUTO}:{tier}" for tier in TIERS), *named, *settings.aliases]
+def _not_allowed(settings: Settings, name: str, bounds: Bounds | None) -> Forbidden:
+    """Return the refusal of what a key may not ask for, with what it may."""
+    names = ", ".join(model_names(settings, bounds)) or "nothing that is configured"
+    return Forbidden(f"This key may not use `{name[:80]}`; it may use: {names}.", param="model")
+
+
+def model_names(settings: Settings, bounds: Bounds | None = None) -> list[str]:
+    """Return every name a caller may ask for with a key so bound, in the order shown to them."""
+    named = [
+        name for name, each in settings.deployments.items() if each.provider.enabled and allows_named(bounds, each)
+    ]
+    tiers = tiers_within(settings, bounds)
+    found = [*([AUTO] if tiers else []), *(f"{AUTO}:{tier}" for tier in tiers), *named]
+    return found + [name for name, target in settings.aliases.items() if bounds is None or target in found]
 
 
 def _by_tier(
@@ -117,16 +131,23 @@ def _by_tier(
     pinned: Tier | None,
     hint: Tier | None,
     uncarried: Uncarried,
+    bounds: Bounds | None,
 ) -> Route:
+    reached = _reached(settings, plan, ask, pinned, bounds)
     if pinned is not None:
         tier, trail = pinned, _Trail("pinned", [f"the caller pinned {AUTO}:{pinned}"])
     elif hint is not None:
         tier, trail = hint, _Trail("hint", [f"the caller's header asked for {hint}"])
     else:
         tier, trail = judgement.tier, _Trail("judged", list(judgement.reasons))
+    if bounds is not None:
+        tier = _keyed(tier, tiers_within(settings, bounds), reached, trail)
     served = _gated(plan, tier, trail)
+    if bounds is not None:
+        served = _keyed(served, reached, reached, trail)
     charge = served if plan.charge_follows_gate else tier
-    deployments = _able(settings, served, _ceiling_tier(plan), ask, trail, uncarried)
+    within = reached[reached.index(served) :]
+    deployments = _able(settings, within, ask, trail, uncarried, bounds)
     return Route(
         requested=ask.model,
         charge_tier=charge,
@@ -140,13 +161,52 @@ def _by_tier(
     )
 
 
-def _by_name(settings: Settings, plan: Plan, ask: ChatRequest, deployment: Deployment, uncarried: Uncarried) -> Route:
+def _reached(
+    settings: Settings, plan: Plan, ask: ChatRequest, pinned: Tier | None, bounds: Bounds | None
+) -> tuple[Tier, ...]:
+    """Return the tiers that may serve: those that the plan reaches and the key.
+
+    Raises:
+        Forbidden: there is none, or the caller pinned one that the key does not reach.
+    """
+    cap = TIERS.index(_ceiling_tier(plan))
+    if bounds is None:
+        return TIERS[: cap + 1]
+    reached = tiers_within(settings, bounds)
+    if not reached or (pinned is not None and pinned not in reached):
+        raise _not_allowed(settings, ask.model, bounds)
+    both = tuple(tier for tier in reached if TIERS.index(tier) <= cap)
+    if not both:
+        reach = ", ".join(reached)
+        raise Forbidden(f"The plan `{plan.name}` reaches up to {_ceiling_tier(plan)}, this key only {reach}.")
+    return both
+
+
+def _keyed(tier: Tier, allowed: tuple[Tier, ...], reached: tuple[Tier, ...], trail: _Trail) -> Tier:
+    """Return the tier itself if it is allowed, else the nearest that is reached: both tiers move, as with a pin."""
+    if tier in allowed:
+        return tier
+    found = nearest(tier, reached)
+    trail.add("key", f"the key reaches {', '.join(allowed)}, not {tier}")
+    return found
+
+
+def _by_name(
+    settings: Settings,
+    plan: Plan,
+    ask: ChatRequest,
+    deployment: Deployment,
+    uncarried: Uncarried,
+    bounds: Bounds | None,
+) -> Route:
     listed = deployment.listed_tier
     tier: Tier = "complex" if listed is None else listed
     trail = _Trail("named", [f"the caller named {ask.model}"])
     served = _gated(plan, tier, trail)
     if served != tier:
-        deployments = _able(settings, served, served, ask, trail, uncarried)
+        if served not in tiers_within(settings, bounds):
+            raise Forbidden(f"The plan `{plan.name}` reaches up to {served}, where this key reaches no model.")
+        deployments = _able(settings, (served,), ask, trail, uncarried, bounds)
     else:
         _require(deployment, ask, uncarried)
         deployments = (deployment,)
@@ -181,14 +241,21 @@ def _gated(plan: Plan, tier: Tier, trail: _Trail) -> Tier:
 
 
 def _able(
-    settings: Settings, lowest: Tier, highest: Tier, ask: ChatRequest, trail: _Trail, uncarried: Uncarried
+    settings: Settings,
+    tiers: tuple[Tier, ...],
+    ask: ChatRequest,
+    trail: _Trail,
+    uncarried: Uncarried,
+    bounds: Bounds | None,
 ) -> tuple[Deployment, ...]:
-    """Return the deployments from `lowest` up to `highest` that can take the request, preferred first."""
+    """Return the deployments of some tiers that the key may call and that can take the request, preferred first."""
     found: list[Deployment] = []
     lacks: list[str] = []
     fields: list[str | None] = []
-    for tier in TIERS[TIERS.index(lowest) : TIERS.index(highest) + 1]:
+    for tier in tiers:
         for deployment in settings.tiers[tier]:
+            if bounds is not None and not allows(bounds, deployment):
+                continue
             lack = lacking(deployment, ask, uncarried)
             if lack is None and deployment not in found:
                 found.append(deployment)
@@ -200,8 +267,8 @@ def _able(
         param = fields[0] if fields and all(each == fields[0] for each in fields) else None
         text = f"No model that this plan reaches can take the request: {'; '.join(lacks)}."
         raise Malformed(text, param="model" if param is None else param)
-    if found[0] not in settings.tiers[lowest]:
-        trail.add("up", f"no model of the tier {lowest} can take it: {'; '.join(lacks)}")
+    if found[0] not in settings.tiers[tiers[0]]:
+        trail.add("up", f"no model of the tier {tiers[0]} can take it: {'; '.join(lacks)}")
     return tuple(found)
 
 

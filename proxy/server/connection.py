@@ -65,14 +65,16 @@ class Connection(asyncio.Protocol):
     """A socket, its parser, and the request whose turn it is. It is that request's `turn.Caller`."""
 
     __slots__ = (
-        "_alarm", "_current", "_drained", "_has_eof", "_head", "_head_bytes", "_is_reading", "_is_writing_paused",
-        "_line", "_out", "_owner", "_parser", "_parts", "_size", "_task", "_transport", "_turn", "on_left",
+        "_alarm", "_client", "_current", "_drained", "_has_eof", "_head", "_head_bytes", "_is_reading",
+        "_is_writing_paused", "_line", "_out", "_owner", "_parser", "_parts", "_size",
+        "_task", "_transport", "_turn", "on_left",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
+        self._client: str | None = None
         self._alarm = Alarm(asyncio.get_running_loop(), self._on_deadline)
         self._line: deque[_Waiting] = deque()
         self._current: _Waiting | None = None
@@ -91,6 +93,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The caller is here."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by shape only
+        peer = transport.get_extra_info("peername")
+        self._client = peer[0] if isinstance(peer, tuple) else None
         self._owner.connections.add(self)
         self._alarm.set(IDLE_S)
 
@@ -151,7 +155,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._is_reading = True
-        self._head = Head(b"", b"", [])
+        self._head = Head(b"", b"", [], client=self._client)
         self._head_bytes = 0
 
     def on_url(self, piece: bytes) -> None:

@@ -12,12 +12,16 @@ from proxy.wire.headers import Headers
 
 @dataclass(slots=True)
 class Head:
-    """A request's first lines. Header names are in lower case, in the order they came in."""
+    """A request's first lines. Header names are in lower case, in the order they came in.
+
+    `client` is the address of the connection's other end, None where there is none.
+    """
 
     method: bytes
     target: bytes
     headers: Headers
     version: str = "1.1"
+    client: str | None = None
 
 
 class Caller(Protocol):

@@ -68,6 +68,8 @@ Size = Annotated[
     PlainSerializer(units.size_text, return_type=str),
     _quantity("a size; a whole number is bytes", ["16MiB", "1GiB"], "integer"),
 ]
+NetworkText = Annotated[str, BeforeValidator(units.network_text), WithJsonSchema({"type": "string"})]
+"""A network as it is written back: no host bits, the shortest form."""
 Budget = Annotated[
     tuple[Decimal, Literal["hour", "day", "month"]],
     BeforeValidator(units.budget),

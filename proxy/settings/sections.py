@@ -1,5 +1,6 @@
 """The smaller sections of the YAML → their values."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 
@@ -42,6 +43,7 @@ def server_of(shape: ServerShape, findings: Findings) -> Server:
         shutdown_s=shape.shutdown,
         sync=shape.sync,
         sync_interval_ms=round(shape.sync_interval * 1000),
+        trusted_proxies=tuple(ip_network(each) for each in shape.trusted_proxies),
     )
 
 

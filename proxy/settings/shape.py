@@ -14,6 +14,7 @@ from proxy.settings.fields import (
     Duration,
     Flag,
     Name,
+    NetworkText,
     Port,
     Private,
     Rate,
@@ -67,6 +68,9 @@ class ServerShape(Section):
         description="interval flushes journals to disk by timer; always, before each answer ends.",
     )
     sync_interval: Duration = Field(_SERVER.sync_interval_ms / 1000, ge=0.001, le=60, description="The timer's period.")
+    trusted_proxies: list[NetworkText] = Field(
+        [], max_length=100, description="Proxies whose `x-forwarded-for` says where a request comes from, as networks."
+    )
 
 
 class TimeoutsShape(Section):

@@ -6,6 +6,7 @@ with the sentence that the operator sees; each writer gives back what a reader a
 
 import re
 from decimal import Decimal
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 SECONDS: Final = {
@@ -90,6 +91,22 @@ def budget(value: Any) -> tuple[Decimal, str]:
     if found is None:
         raise UnitError("must be credits per hour, day or month, such as 1000/day")
     return Decimal(found[1]), found[2]
+
+
+def network_text(value: Any) -> str:
+    """Read a network such as `10.0.0.0/8`, or one address, as the shortest text of it."""
+    if not isinstance(value, str):
+        raise UnitError("must be a network, such as 10.0.0.0/8 or 2001:db8::/32, or an address")
+    try:
+        return str(ip_network(value.strip()))
+    except ValueError:
+        address, _, length = value.strip().partition("/")
+    try:
+        ip_address(address)
+        meant = ip_network(f"{address}/{length}", strict=False)
+    except ValueError:
+        raise UnitError("must be a network, such as 10.0.0.0/8 or 2001:db8::/32, or an address") from None
+    raise UnitError(f"names an address within a network; the network is {meant}")
 
 
 def duration_text(duration_s: float) -> str:

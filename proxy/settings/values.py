@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +51,7 @@ class Server:
         shutdown_s: How long open requests may finish after SIGTERM.
         sync: `interval` flushes journals by timer, `always` before each answer ends.
         sync_interval_ms: The timer's period.
+        trusted_proxies: Networks whose `x-forwarded-for` is believed; of nobody else's.
     """
 
     host: str = "127.0.0.1"
@@ -63,6 +65,7 @@ class Server:
     shutdown_s: float = 6.0
     sync: Literal["interval", "always"] = "interval"
     sync_interval_ms: int = 50
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

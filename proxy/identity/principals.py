@@ -1,4 +1,4 @@
-"""Keys and principals: who is asking, on which plan, and what the key allows.
+"""Principals: whose request it is, by its key.
 
 A presented key is digested in the first function that sees it; nothing after that can log or store it. Unknown and
 revoked keys look alike. The tables are filled and changed by the keeper; a lookup is two dict reads.
@@ -6,40 +6,36 @@ revoked keys look alike. The tables are filled and changed by the keeper; a look
 
 from __future__ import annotations
 
-import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
+from proxy.identity.addresses import Networks
+from proxy.identity.keys import presented
+from proxy.identity.terms import KeyTerms, Surface
 from proxy.wire.errors import Forbidden, Malformed, Unauthenticated
 
-KEY_PREFIX = "sk-penstock-"
-SCOPES = ("serve", "attribute", "outcomes", "costs", "see-cost", "admin")
+_SCOPE_OF: dict[Surface, str] = {"chat": "serve", "models": "serve", "usage": "serve", "admin": "admin"}
+
 NAME_MAX = 128
 """Characters of a customer's name in a header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose request it is. `customer` is our opaque number; the name is for headers and people."""
+    """Whose request it is. `customer` is our opaque number; the name is for headers and people.
+
+    `terms` is None for a key that is bound by nothing but its scopes.
+    """
 
     key: str
     customer: int
     name: str
     plan: str
     scopes: frozenset[str]
-
-
-def new_key() -> tuple[str, str, str]:
-    """Return a fresh key as (id, the key itself, digest). 256 random bits: a plain digest cannot be searched."""
-    id_ = secrets.token_hex(6)
-    key = f"{KEY_PREFIX}{id_}-{secrets.token_urlsafe(32)}"
-    return id_, key, digest(key.encode())
-
-
-def digest(key: bytes) -> str:
-    """Return what is stored of a key."""
-    return sha256(key).hexdigest()
+    terms: KeyTerms | None = None
 
 
 class Identity:
@@ -59,13 +55,16 @@ class Identity:
             if principal.customer == number:
                 self._keys[found] = replace(principal, plan=plan)
 
-    def put_key(self, id_: str, digest_hex: str, customer: int, scopes: list[str]) -> None:
-        """Learn of a key; its customer is known by now."""
+    def put_key(
+        self, id_: str, digest_hex: str, customer: int, scopes: list[str], terms: Mapping[str, Any] | None = None
+    ) -> None:
+        """Learn of a key, or of what changed about it; its customer is known by now."""
         name = self._names[customer]
         plan = self._customers[name][1]
         found = bytes.fromhex(digest_hex)
         self._digest_of[id_] = found
-        self._keys[found] = Principal(id_, customer, name, plan, frozenset(scopes))
+        read = KeyTerms.read({} if terms is None else terms)
+        self._keys[found] = Principal(id_, customer, name, plan, frozenset(scopes), read)
 
     def drop_key(self, id_: str) -> None:
         """Forget a revoked key: the next request with it is refused."""
@@ -73,18 +72,41 @@ class Identity:
         if found is not None:
             self._keys.pop(found, None)
 
-    def authenticate(self, headers: Mapping[bytes, bytes]) -> Principal:
+    def is_live(self, id_: str, t: int) -> bool:
+        """Tell whether a key is neither revoked nor, by `t`, expired."""
+        found = self._digest_of.get(id_)
+        if found is None:
+            return False
+        terms = self._keys[found].terms
+        return terms is None or not terms.has_expired(t)
+
+    def authenticate(
+        self,
+        headers: Mapping[bytes, bytes],
+        surface: Surface = "chat",
+        peer: str | None = None,
+        trusted: Networks = (),
+    ) -> Principal:
         """Return the principal of the presented key.
+
+        Args:
+            headers: The request's.
+            surface: What is asked for.
+            peer: The other end of the connection.
+            trusted: The proxies whose word is taken for where a request comes from.
 
         Raises:
             Unauthenticated: no key, or not a live one.
-            Forbidden: a live key that may not serve requests.
+            Forbidden: a live key that may not be used for this, or from there.
         """
-        principal = self._keys.get(sha256(_presented(headers)).digest())
+        principal = self._keys.get(sha256(presented(headers)).digest())
         if principal is None:
             raise Unauthenticated("The API key is missing, unknown or revoked.")
-        if "serve" not in principal.scopes:
-            raise Forbidden("This key does not have the scope `serve`.")
+        if principal.terms is not None:
+            principal.terms.check(surface, time.time_ns(), peer, headers, trusted)
+        scope = _SCOPE_OF[surface]
+        if scope not in principal.scopes:
+            raise Forbidden(f"This key does not have the scope `{scope}`.")
         return principal
 
     def attributed(self, principal: Principal, name: str) -> Principal | None:
@@ -123,12 +145,3 @@ def customer_name(headers: Mapping[bytes, bytes]) -> str | None:
 def is_name(name: str) -> bool:
     """Tell whether a text can name a customer."""
     return 0 < len(name) <= NAME_MAX and name.isprintable()
-
-
-def _presented(headers: Mapping[bytes, bytes]) -> bytes:
-    # One function for every header that can carry a key, so that no header is a second door.
-    bearer = headers.get(b"authorization")
-    if bearer is not None:
-        scheme, _, key = bearer.partition(b" ")
-        return key.strip() if scheme.lower() == b"bearer" else b""
-    return headers.get(b"x-api-key", b"")

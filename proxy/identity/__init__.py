@@ -1,0 +1,25 @@
+"""Keys and principals: who is asking, on which plan, and what the key allows.
+
+`principals` has the worker's tables, `terms` what a key may be bound to, `addresses` where a request comes from.
+"""
+
+from proxy.identity.addresses import Networks
+from proxy.identity.keys import KEY_PREFIX, SCOPES, digest, new_key
+from proxy.identity.principals import NAME_MAX, Identity, Principal, customer_name, is_name
+from proxy.identity.terms import SURFACES, KeyTerms, Surface
+
+__all__ = [
+    "KEY_PREFIX",
+    "NAME_MAX",
+    "SCOPES",
+    "SURFACES",
+    "Identity",
+    "KeyTerms",
+    "Networks",
+    "Principal",
+    "Surface",
+    "customer_name",
+    "digest",
+    "is_name",
+    "new_key",
+]
