@@ -136,9 +136,34 @@ def moved(*, t: int, customer: int, plan: str) -> Record:
     return {"k": "moved", "t": t, "c": customer, "plan": plan}
 
 
-def key(*, t: int, id: str, digest: str, customer: int, scopes: list[str]) -> Record:  # noqa: A002
-    """A key begins. `digest` is the SHA-256 of the whole key, in hex."""
-    return {"k": "key", "t": t, "id": id, "digest": digest, "c": customer, "scopes": scopes}
+def key(
+    *, t: int, id: str, digest: str, customer: int, scopes: list[str], terms: Record | None = None,  # noqa: A002
+    replaces: str | None = None,
+) -> Record:  # fmt: skip
+    """A key begins. `digest` is the SHA-256 of the whole key, in hex.
+
+    `terms` is what the key allows beyond its scopes, by name, without those that bound nothing; the books keep them and
+    do not read them. `replaces` is the key it was made for, by id.
+    """
+    return {"k": "key", "t": t, "id": id, "digest": digest, "c": customer, "scopes": scopes,
+            **({"terms": terms} if terms else {}), **({} if replaces is None else {"for": replaces})}  # fmt: skip
+
+
+def keys_imported(*, t: int, keys: list[Record]) -> Record:
+    """Several keys begin, all or none; each is the record of one without its kind and moment."""
+    return {"k": "keys_imported", "t": t, "keys": [_of_import(each) for each in keys]}
+
+
+def _of_import(record: Record) -> Record:
+    return {name: value for name, value in record.items() if name not in {"k", "t"}}
+
+
+def key_changed(*, t: int, id: str, diff: list[list[Any]]) -> Record:  # noqa: A002
+    """What a key allows from here on; `diff` lists [name, before, after], null for a term that bounds nothing.
+
+    `scopes` stands among the names. `metadata` does, too, without what it says, which is in no journal.
+    """
+    return {"k": "key_changed", "t": t, "id": id, "diff": diff}
 
 
 def key_revoked(*, t: int, id: str) -> Record:  # noqa: A002

@@ -85,7 +85,27 @@ def _begin_segment(state: State, customer: Customer, plan: str, t: int, effects:
 
 
 def _key(state: State, record: Record, _: Effects) -> None:
-    state.put_key(Key(record["id"], record["digest"], record["c"], tuple(record["scopes"]), record["t"]))
+    _begin_key(state, record, record["t"])
+
+
+def _keys_imported(state: State, record: Record, _: Effects) -> None:
+    for each in record["keys"]:
+        _begin_key(state, each, record["t"])
+
+
+def _begin_key(state: State, key: Record, t: int) -> None:
+    state.put_key(Key(key["id"], key["digest"], key["c"], tuple(key["scopes"]), t, terms=key.get("terms", {})))
+
+
+def _key_changed(state: State, record: Record, effects: Effects) -> None:
+    found = state.keys.get(record["id"])
+    if found is None or found.revoked_t is not None:
+        effects.refused.append((record["id"], "no such live key"))
+        return
+    after = {name: value for name, _, value in record["diff"]}
+    scopes = tuple(after.pop("scopes", found.scopes))
+    terms = {name: value for name, value in {**found.terms, **after}.items() if value is not None}
+    state.put_key(replace(found, scopes=scopes, terms=terms))
 
 
 def _key_revoked(state: State, record: Record, effects: Effects) -> None:
@@ -230,6 +250,8 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "customer": _customer,
     "moved": _moved,
     "key": _key,
+    "keys_imported": _keys_imported,
+    "key_changed": _key_changed,
     "key_revoked": _key_revoked,
     "grant": _grant,
     "configured": _configured,

@@ -6,6 +6,7 @@ with the entries in one database transaction, and can be rebuilt from the journa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, Protocol
@@ -34,7 +35,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key without its secret."""
+    """A key without its secret. `terms` is what it allows beyond its scopes; nothing here reads them."""
 
     id: str
     digest: str
@@ -42,6 +43,7 @@ class Key:
     scopes: tuple[str, ...]
     created_t: int
     revoked_t: int | None = None
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Hold(NamedTuple):

@@ -21,7 +21,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 9
+FORMAT = 10
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
@@ -266,8 +266,9 @@ class Store:
         self._set_meta("sellbook", orjson.dumps(content).decode())
 
     def _write_key(self, key: Key) -> None:
-        row = (key.id, key.digest, key.customer, " ".join(key.scopes), key.created_t, key.revoked_t)
-        self.db.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?)", row)
+        terms = orjson.dumps(key.terms, option=orjson.OPT_SORT_KEYS).decode()
+        row = (key.id, key.digest, key.customer, " ".join(key.scopes), key.created_t, key.revoked_t, terms)
+        self.db.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def _write_grant(self, grant: Grant) -> None:
         values = _values(grant)
@@ -326,8 +327,8 @@ class Store:
             state.configuration_version, state.configuration = content["version"], content["values"]
         for row in self.db.execute("SELECT * FROM customers"):
             state.put_customer(Customer(*row))
-        for id_, digest, number, scopes, created_t, revoked_t in self.db.execute("SELECT * FROM keys"):
-            state.put_key(Key(id_, digest, number, tuple(scopes.split()), created_t, revoked_t))
+        for id_, digest, number, scopes, created_t, revoked_t, terms in self.db.execute("SELECT * FROM keys"):
+            state.put_key(Key(id_, digest, number, tuple(scopes.split()), created_t, revoked_t, orjson.loads(terms)))
         for row in self.db.execute("SELECT * FROM grants WHERE left_milli <> 0 OR held_milli <> 0 ORDER BY seq"):
             state.put_grant(Grant.stored(row))
         for name, offset, chain in self.db.execute("SELECT * FROM journals"):

@@ -14,7 +14,8 @@ import orjson
 
 Record = dict[str, Any]
 
-KINDS = frozenset({"sellbook", "customer", "moved", "key", "key_revoked", "grant", "reversed", "configured"})
+KINDS = frozenset({"sellbook", "customer", "moved", "key", "keys_imported", "key_changed", "key_revoked", "grant",
+                   "reversed", "configured"})  # fmt: skip
 """Kinds of records that somebody caused on purpose."""
 
 _NOT_TOLD = frozenset({"k", "t", "by", "digest"})
@@ -37,6 +38,8 @@ class Change:
 def row(record: Record) -> tuple[int, str, str, str]:
     """Return the row of a record."""
     content = {name: value for name, value in record.items() if name not in _NOT_TOLD}
+    if record["k"] == "keys_imported":
+        content["keys"] = [each["id"] for each in record["keys"]]  # each is listed with its terms elsewhere
     return record["t"], record["k"], record.get("by", KEEPER), orjson.dumps(content).decode()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -64,11 +65,42 @@ def _granted(content: Content) -> str:
     return f"{content['customer']} was given {content['cr'] / 1000:,.10g} credits ({paid}); grant {content['id']}"
 
 
+def _made(content: Content) -> str:
+    for_ = f" in place of {content['for']}" if "for" in content else ""
+    terms = "".join(f"; {_bound(name, value)}" for name, value in content.get("terms", {}).items())
+    return f"key {content['id']} for {content['customer']}{for_}; scopes: {', '.join(content['scopes'])}{terms}"
+
+
+def _rebound(content: Content) -> str:
+    changed = ", ".join(_difference(*each) for each in content["diff"])
+    return f"key {content['id']} changes: {changed}"
+
+
+def _difference(name: str, before: Any, after: Any) -> str:
+    if name == "metadata":
+        return "metadata"  # what it says is in no journal, so that it can be erased
+    return f"{_bound(name, before)} → {_value(name, after)}"
+
+
+def _bound(name: str, value: Any) -> str:
+    return f"{name.removesuffix('_t')} {_value(name, value)}"
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None:
+        return "any" if name != "expires_t" else "never"
+    if name == "expires_t":
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(value // 1_000_000_000))
+    return " ".join(value) if isinstance(value, list) else _written(value)
+
+
 _SENTENCES: dict[str, Callable[[Content], str]] = {
     "sellbook": lambda content: f"plans {content['version']}: {', '.join(sorted(content['plans']))}",
     "customer": lambda content: f"{content['customer']} begins on the plan {content['plan']}",
     "moved": lambda content: f"{content['customer']} moves to the plan {content['plan']}",
-    "key": lambda content: f"key {content['id']} for {content['customer']}; scopes: {', '.join(content['scopes'])}",
+    "key": _made,
+    "keys_imported": lambda content: f"{len(content['keys'])} keys are imported: {', '.join(content['keys'])}",
+    "key_changed": _rebound,
     "key_revoked": lambda content: f"key {content['id']} is revoked",
     "grant": _granted,
     "reversed": lambda content: f"the charge {content['x']} of {content['customer']} is taken back: {content['why']}",

@@ -1,57 +1,161 @@
-"""`penstock keys`: API keys of customers."""
+"""`penstock keys`: API keys of customers, and what each allows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
 
-from proxy.cli.frame import console, keeper, print_json, shared_options
+from proxy.cli.frame import USAGE, console, fail, keeper, print_json, shared_options
+from proxy.cli.key_files import read_keys
+
+ANY = "any"
+"""Takes a bound away; `never` does for an expiry."""
+TABLE_COLUMNS = 132
+
+Command = Callable[..., Any]
+
+
+def _terms(command: Command) -> Command:
+    """Give a command the options that say what a key allows; each may be given more than once, or with commas."""
+    for option in (
+        click.option("--metadata", "metadata", multiple=True, metavar="NAME=VALUE", help="A note for operators."),
+        click.option("--ips", "ips", multiple=True, metavar="NETWORK", help="Where requests may come from."),
+        click.option("--surfaces", "surfaces", multiple=True, help="chat, models, usage, admin; all without it."),
+        click.option("--tiers", "tiers", multiple=True, help="Tiers that may serve; all without it."),
+        click.option("--models", "models", multiple=True, help="Models that may be called; all without it."),
+        click.option("--expires", help="When it ends: 30d, 12h, or a moment such as 2026-12-31T00:00:00Z."),
+        click.option("--scope", "scopes", multiple=True, help="serve, attribute, outcomes, costs, see-cost, admin."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke API keys."""
+    """Create, list, change, rotate, revoke and import API keys."""
 
 
 @keys.command()
 @click.option("--customer", required=True, help="Who pays; opened on the default plan at first use.")
-@click.option("--scope", "scopes", multiple=True, help="serve (default), attribute, outcomes, costs, see-cost, admin.")
+@_terms
 @shared_options
-def create(customer: str, scopes: tuple[str, ...], config: Path, as_json: bool) -> None:
-    """Create a key. It is shown once: only its digest is stored."""
-    made = keeper(config, "keys.create", {"customer": customer, "scopes": list(scopes) or ["serve"]})
-    if as_json:
-        print_json(made)
-        return
-    click.echo(made["key"])
-    click.echo(
-        f"key {made['id']} for {customer}; scopes: {', '.join(made['scopes'])}. It is not shown again.", err=True
-    )
+def create(customer: str, config: Path, as_json: bool, **stated: Any) -> None:
+    """Create a key, with the scope `serve` unless said otherwise. It is shown once: only its digest is stored."""
+    asked = {"scopes": ["serve"], **_asked(stated)}
+    made = keeper(config, "keys.create", {"customer": customer, **asked})
+    _show_secret(made, as_json=as_json)
 
 
 @keys.command("list")
+@click.option("--customer", help="Only this customer's.")
 @shared_options
-def list_(config: Path, as_json: bool) -> None:
+def list_(customer: str | None, config: Path, as_json: bool) -> None:
     """List all keys, without their secrets."""
-    found = keeper(config, "keys.list", {})
+    found = keeper(config, "keys.list", {"customer": customer})
     if as_json:
         print_json(found)
         return
-    table = Table("id", "customer", "scopes", "created", "revoked", box=None, pad_edge=False)
+    table = Table("id", "customer", "scopes", "created", "ends", "allows", box=None, pad_edge=False)
     for key in found:
-        table.add_row(key["id"], key["customer"], " ".join(key["scopes"]), key["created"], key["revoked"] or "")
-    console().print(table)
+        ends = f"revoked {key['revoked']}" if key["revoked"] else key["expires"] or ""
+        table.add_row(key["id"], key["customer"], " ".join(key["scopes"]), key["created"], ends, _bounds(key))
+    shown = console()
+    shown.width = max(shown.width, TABLE_COLUMNS)
+    shown.print(table)
+
+
+@keys.command()
+@click.argument("id_", metavar="ID")
+@_terms
+@shared_options
+def change(id_: str, config: Path, as_json: bool, **stated: Any) -> None:
+    """Change what a key allows. What is not stated stays; `any` (`--expires never`) takes a bound away."""
+    asked = _asked(stated)
+    if not asked:
+        fail("say what is to change; see --help", USAGE)
+    made = keeper(config, "keys.change", {"id": id_, **asked})
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(f"key {id_}: {_summary(made)}")
+
+
+@keys.command()
+@click.argument("id_", metavar="ID")
+@click.option("--overlap", default="1h", show_default=True, help="How long the old key still works.")
+@click.option("--expires", help="When the new key ends; without it, when the old one would have.")
+@shared_options
+def rotate(id_: str, overlap: str, expires: str | None, config: Path, as_json: bool) -> None:
+    """Make a new key like another one, which ends after the overlap. The new one is shown once."""
+    made = keeper(config, "keys.rotate", {"id": id_, "overlap": overlap, "expires": expires})
+    _show_secret(made, as_json=as_json)
+    if not as_json:
+        click.echo(f"key {id_} ends {made['old_expires']}", err=True)
 
 
 @keys.command()
 @click.argument("id_", metavar="ID")
 @shared_options
 def revoke(id_: str, config: Path, as_json: bool) -> None:
-    """Revoke a key by its id (see `penstock keys list`). The next request with it is refused."""
+    """Revoke a key by its id (see `penstock keys list`). The next request with it is refused, its streams are cut."""
     done = keeper(config, "keys.revoke", {"id": id_})
     if as_json:
         print_json(done)
     else:
         click.echo(f"key {id_} is revoked")
+
+
+@keys.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@shared_options
+def import_(file: Path, config: Path, as_json: bool) -> None:
+    """Take over the keys in FILE (JSON lines or CSV), so that apps keep theirs: all, or with any mistake none."""
+    made = keeper(config, "keys.import", {"keys": read_keys(file)})
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(f"{len(made)} keys were imported")
+
+
+def _asked(stated: dict[str, Any]) -> dict[str, Any]:
+    """Return what was stated, as the keeper is asked: lists, null for no bound."""
+    asked: dict[str, Any] = {}
+    for name in ("scopes", "models", "tiers", "surfaces", "ips"):
+        words = [word.strip() for each in stated[name] for word in each.split(",")]
+        if words:
+            asked[name] = None if words == [ANY] and name != "scopes" else words
+    if stated["expires"] is not None:
+        asked["expires"] = None if stated["expires"] == "never" else stated["expires"]
+    if stated["metadata"]:
+        asked["metadata"] = dict(_pair(each) for each in stated["metadata"])
+    return asked
+
+
+def _pair(text: str) -> tuple[str, str | None]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        fail(f"{text}: write --metadata NAME=VALUE; NAME= takes a note away", USAGE)
+    return name, value or None
+
+
+def _show_secret(made: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+        return
+    click.echo(made["key"])
+    click.echo(f"key {made['id']} for {made['customer']}; {_summary(made)}. It is not shown again.", err=True)
+
+
+def _summary(key: dict[str, Any]) -> str:
+    bounds, ends = _bounds(key), key["expires"]
+    parts = [f"scopes: {', '.join(key['scopes'])}", *([bounds] if bounds else []), *([f"ends {ends}"] if ends else [])]
+    return "; ".join(parts)
+
+
+def _bounds(key: dict[str, Any]) -> str:
+    lists = [f"{name}: {', '.join(key[name])}" for name in ("models", "tiers", "surfaces", "ips") if key[name]]
+    return "; ".join(lists + [f"{name}={value}" for name, value in key["metadata"].items()])

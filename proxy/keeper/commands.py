@@ -14,8 +14,7 @@ from typing import Any
 from margin.ledger import audit, questions, trail
 from margin.ledger.questions import MarginRow
 from margin.ledger.store import LedgerBusy
-from proxy.identity import SCOPES
-from proxy.keeper import credits
+from proxy.keeper import credits, keys
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
 from proxy.keeper.office import Office, UnknownName
@@ -23,31 +22,6 @@ from proxy.keeper.reconciling import ledger_reconcile
 from proxy.keeper.refusing import Args, Refused
 from proxy.keeper.rerating import ledger_rerate
 from proxy.keeper.words import check_name, day, iso
-
-
-def keys_create(office: Office, args: Args) -> Any:
-    """Create a key for a customer, who is opened on the default plan at first use."""
-    check_name(args["customer"])
-    for scope in args["scopes"]:
-        if scope not in SCOPES:
-            raise Refused(f'"{scope}" is no scope; scopes are: {", ".join(SCOPES)}')
-    return office.create_key(args["customer"], args["scopes"])
-
-
-def keys_list(office: Office, _: Args) -> Any:
-    """List all keys, without their secrets."""
-    keys = sorted(office.books.state.keys.values(), key=lambda each: each.created_t)
-    return [
-        {"id": key.id, "customer": office.directory.name(key.customer), "scopes": list(key.scopes),
-         "created": iso(key.created_t), "revoked": None if key.revoked_t is None else iso(key.revoked_t)}
-        for key in keys
-    ]  # fmt: skip
-
-
-def keys_revoke(office: Office, args: Args) -> Any:
-    """Revoke a key by id."""
-    office.revoke_key(args["id"])
-    return {"id": args["id"], "revoked": True}
 
 
 def customers_create(office: Office, args: Args) -> Any:
@@ -105,9 +79,12 @@ def shown(verdict: audit.Verdict) -> dict[str, Any]:
 
 
 COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
-    "keys.create": keys_create,
-    "keys.list": keys_list,
-    "keys.revoke": keys_revoke,
+    "keys.create": keys.create,
+    "keys.list": keys.listed,
+    "keys.change": keys.change,
+    "keys.rotate": keys.rotate,
+    "keys.revoke": keys.revoke,
+    "keys.import": keys.import_,
     "customers.create": customers_create,
     "customers.move": customers_move,
     "customers.list": customers_list,
@@ -127,18 +104,22 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
 def perform(office: Office, name: str, args: Args, *, by: str) -> dict[str, Any]:
     """Run one command for whoever asks (`by`).
 
-    The answer is ``{"result": …}``, ``{"refused": sentence}``, or ``{"failed": sentence}`` while the ledger is locked.
+    The answer is ``{"result": …}``, or ``{"refused": sentence, "param": field or null, "unknown": bool}`` with whether
+    what was named is not there, or ``{"failed": sentence}`` while the ledger is locked.
     """
     command = COMMANDS.get(name)
     if command is None:
-        return {"refused": f"the server knows no command {name}; is it of another version?"}
+        said = f"the server knows no command {name}; is it of another version?"
+        return {"refused": said, "param": None, "unknown": True}
     office.acting = by
     try:
         office.try_again()
         return {"result": command(office, args)}
     except LedgerBusy as error:
         return {"failed": f"the ledger cannot be written now ({error}); try again later"}
-    except (Refused, UnknownName) as error:
-        return {"refused": str(error)}
+    except UnknownName as error:
+        return {"refused": str(error), "param": None, "unknown": True}
+    except Refused as error:
+        return {"refused": str(error), "param": error.param, "unknown": False}
     finally:
         office.acting = trail.KEEPER

@@ -1,23 +1,30 @@
-"""Names of customers. They live here and nowhere else, so that a name can be erased and the books still balance.
+"""Names of customers, and notes about keys. They live here and nowhere else, so that they can be erased.
 
-Journals and ledger know a customer by number only; this file is not part of what a rebuild rebuilds.
+The books still balance then: journals and ledger know a customer by number only; this file is not part of what a
+rebuild rebuilds.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from margin.ledger.store import LedgerBusy, is_passing
 
 
 class Directory:
-    """Numbers and names, in a SQLite file of its own."""
+    """Numbers and names, and the metadata of keys, in a SQLite file of its own."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS customers (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS key_metadata"
+            " (key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, name)) WITHOUT ROWID"
+        )
         rows = self._db.execute("SELECT number, name FROM customers").fetchall()
         self._name_of: dict[int, str] = dict(rows)
         self._number_of = {name: number for number, name in rows}
@@ -36,13 +43,34 @@ class Directory:
         Raises:
             LedgerBusy: the file cannot be written now.
         """
-        try:
+        with _writing():
             self._db.execute("INSERT INTO customers VALUES (?, ?)", (number, name))
-        except sqlite3.OperationalError as error:
-            if is_passing(error):
-                raise LedgerBusy(f"directory.sqlite: {error}") from error
-            raise
         self._name_of[number], self._number_of[name] = name, number
+
+    def metadata(self, key: str) -> dict[str, str]:
+        """Return what is noted about a key."""
+        found = self._db.execute("SELECT name, value FROM key_metadata WHERE key = ? ORDER BY name", (key,))
+        return dict(found.fetchall())
+
+    def note(self, metadata: Mapping[str, Mapping[str, str]]) -> None:
+        """Replace what is noted about some keys, of all or of none.
+
+        Raises:
+            LedgerBusy: the file cannot be written now.
+        """
+        if not metadata:
+            return
+        rows = [(key, name, value) for key, noted in metadata.items() for name, value in noted.items()]
+        with _writing():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany("DELETE FROM key_metadata WHERE key = ?", [(key,) for key in metadata])
+                self._db.executemany("INSERT INTO key_metadata VALUES (?, ?, ?)", rows)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # on some errors SQLite has rolled back by itself
+                    self._db.execute("ROLLBACK")
+                raise
 
     def numbers(self) -> list[int]:
         """Return all numbers that have a name, ascending."""
@@ -55,3 +83,14 @@ class Directory:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Tell what will pass from what will not."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if is_passing(error):
+            raise LedgerBusy(f"directory.sqlite: {error}") from error
+        raise

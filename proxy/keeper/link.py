@@ -90,7 +90,9 @@ class KeeperLink:
         if "name" in change:
             self._identity.put_customer(change["customer"], change["name"], change["plan"])
         elif "digest" in change:
-            self._identity.put_key(change["key"], change["digest"], change["customer"], change["scopes"])
+            self._identity.put_key(
+                change["key"], change["digest"], change["customer"], change["scopes"], change["terms"]
+            )
             return None
         elif "revoked" in change:
             self._identity.drop_key(change["revoked"])

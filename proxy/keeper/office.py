@@ -23,7 +23,6 @@ from margin.ledger.state import Key
 from margin.ledger.store import LedgerBusy
 from margin.money import usd_to_nusd
 from margin.sellbook import SellBook
-from proxy import identity
 from proxy import settings as configuration
 from proxy.keeper import pricing, recovery
 from proxy.keeper.directory import Directory
@@ -96,7 +95,7 @@ class Office:
         """Go on under another configuration; who changed what from what to what is journalled."""
         diff = [[each.path, each.before, each.after] for each in changes]
         before = self.settings.version
-        self._do(records.configured(t=time.time_ns(), version=settings.version, before=before, diff=diff))
+        self.act(records.configured(t=time.time_ns(), version=settings.version, before=before, diff=diff))
         self._adopt_sellbook(settings.sellbook)
         pricing.keep(self.books, settings)
         self.settings = settings
@@ -111,7 +110,7 @@ class Office:
         if changed or state.configuration_version != settings.version:
             before = state.configuration_version or None
             diff = [[each.path, each.before, each.after] for each in changed]
-            self._do(records.configured(t=time.time_ns(), version=settings.version, before=before, diff=diff))
+            self.act(records.configured(t=time.time_ns(), version=settings.version, before=before, diff=diff))
 
     def _adopt_sellbook(self, book: SellBook) -> None:
         self._enforcing |= {plan.version for plan in book.plans.values() if plan.credits.enforce == "hard"}
@@ -129,7 +128,7 @@ class Office:
             for name, plan in book.plans.items()
         }
         self.fold_all()
-        self._do(records.sellbook(t=time.time_ns(), version=book.version, default=book.default, plans=plans))
+        self.act(records.sellbook(t=time.time_ns(), version=book.version, default=book.default, plans=plans))
 
     def _open_sandbox_customers(self) -> None:
         sandbox = self.settings.sandbox
@@ -142,9 +141,15 @@ class Office:
             if milli and not self.books.store.has_txn(f"grant:{id_}"):
                 self.grant(name, milli, paid_nusd=usd_to_nusd(wanted.paid_usd), expires_t=None, id_=id_)
 
-    def _do(self, record: dict[str, Any]) -> None:
-        self.books.record(record | {"by": self.acting})
+    def act(self, *done: dict[str, Any]) -> None:
+        """Journal records in the name of whoever acts, and store them together."""
+        for record in done:
+            self.books.record(record | {"by": self.acting})
         self.books.commit()
+
+    def tell(self, *changes: Change) -> None:
+        """Have the workers told of changes."""
+        self._changes += changes
 
     def open_customer(self, name: str, plan: str | None = None) -> int:
         """Return a customer's number, opening it on `plan` (default: the sell book's) at first use.
@@ -161,7 +166,7 @@ class Office:
             self.directory.add(number, name)
             self._last_number = number
         if number not in self.books.state.customers:
-            self._do(records.customer(t=time.time_ns(), customer=number, plan=wanted))
+            self.act(records.customer(t=time.time_ns(), customer=number, plan=wanted))
             self._changes.append(self._customer_change(number))
         return number
 
@@ -170,7 +175,7 @@ class Office:
         self._check_plan(plan)
         number = self.number(name)
         self.fold_all()
-        self._do(records.moved(t=time.time_ns(), customer=number, plan=plan))
+        self.act(records.moved(t=time.time_ns(), customer=number, plan=plan))
         self._changes.append(self._customer_change(number))
 
     def _check_plan(self, plan: str) -> None:
@@ -196,40 +201,10 @@ class Office:
         """Tell whether a name is known to the directory and the books: a crash may leave it in the first only."""
         return self.directory.number(name) in self.books.state.customers
 
-    def create_key(self, customer: str, scopes: list[str]) -> dict[str, Any]:
-        """Create a key; only now is the key itself known."""
-        number = self.open_customer(customer)
-        id_, key, digest = identity.new_key()
-        self._do(records.key(t=time.time_ns(), id=id_, digest=digest, customer=number, scopes=scopes))
-        self._changes.append(_key_change(self.books.state.keys[id_]))
-        return {"key": key, "id": id_, "customer": customer, "scopes": scopes}
-
-    def revoke_key(self, id_: str) -> None:
-        """End a key.
-
-        Raises:
-            UnknownName: there is no live key of that id.
-        """
-        found = self.books.state.keys.get(id_)
-        if found is None or found.revoked_t is not None:
-            raise UnknownName(f'there is no live key "{id_}"')
-        self._do(records.key_revoked(t=time.time_ns(), id=id_))
-        self._changes.append({"revoked": id_})
-
     def unknown_plans(self) -> dict[str, int]:
         """Return the plans that customers are on and the sell book does not have, with how many customers."""
         plans = Counter(each.plan for each in self.books.state.customers.values())
         return {plan: count for plan, count in plans.items() if plan not in self.settings.sellbook.plans}
-
-    def key_id(self, key: str) -> str | None:
-        """Return a live key's id; None when it is none."""
-        digest = identity.digest(key.encode())
-        live = (each.id for each in self.books.state.keys.values() if each.digest == digest and each.revoked_t is None)
-        return next(live, None)
-
-    def is_key(self, key: str) -> bool:
-        """Tell whether a key is live."""
-        return self.key_id(key) is not None
 
     def grant(
         self, customer: str, credits_milli: int, *, paid_nusd: int, expires_t: int | None, id_: str | None = None,
@@ -238,7 +213,7 @@ class Office:
         """Give credits; return the grant's id, a random one unless stated. A customer that is not known is opened."""
         number = self.open_customer(customer)
         id_ = f"grant_{os.urandom(6).hex()}" if id_ is None else id_
-        self._do(
+        self.act(
             records.grant(
                 t=time.time_ns(),
                 id=id_,
@@ -268,11 +243,11 @@ class Office:
         }
 
     def everything(self) -> list[Change]:
-        """Return all customers and live keys as changes: what a new worker must know."""
+        """Return all customers, and all keys that were not revoked, as changes: what a new worker must know."""
         state = self.books.state
         found = [self._customer_change(number) for number in state.customers]
         live = [key for key in state.keys.values() if key.revoked_t is None]
-        return found + [_key_change(key) for key in live]
+        return found + [key_change(key) for key in live]
 
     # ---- folding ----------------------------------------------------------------------------------------------------
 
@@ -338,7 +313,7 @@ class Office:
         """
         now = time.time_ns()
         self.fold_all()
-        self._do(records.tick(t=now - TICK_GRACE_NS))
+        self.act(records.tick(t=now - TICK_GRACE_NS))
         self._check_stored()
 
     def is_grant_due(self, number: int) -> bool:
@@ -383,5 +358,7 @@ class Office:
         return [hold.x for hold in holds if hold.deadline_t < t and hold.deadline_t + self._leaps.since_ns(hold.t) < t]
 
 
-def _key_change(key: Key) -> Change:
-    return {"key": key.id, "digest": key.digest, "customer": key.customer, "scopes": list(key.scopes)}
+def key_change(key: Key) -> Change:
+    """Return what workers must know of a key."""
+    return {"key": key.id, "digest": key.digest, "customer": key.customer, "scopes": list(key.scopes),
+            "terms": key.terms}  # fmt: skip

@@ -9,4 +9,8 @@ Args = dict[str, Any]
 
 
 class Refused(Exception):
-    """The command makes no sense; the text says why. Exit code 2."""
+    """The command makes no sense; the text says why, `param` names the field if it is one's fault. Exit code 2."""
+
+    def __init__(self, sentence: str, param: str | None = None) -> None:
+        super().__init__(sentence)
+        self.param = param

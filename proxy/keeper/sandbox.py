@@ -17,6 +17,8 @@ from pathlib import Path
 
 import orjson
 
+from proxy.keeper import keyring
+from proxy.keeper.keyring import Wish
 from proxy.keeper.office import Office
 
 CUSTOMER = "sandbox"
@@ -90,8 +92,8 @@ def write_env(office: Office, base_url: str) -> tuple[Path, str]:
     """Write `sandbox.env`, keeping its key while it lives; return the file and the key."""
     path = office.settings.server.data_dir / ENV_FILE
     key = _kept_key(path)
-    if key is None or not office.is_key(key):
-        key = office.create_key(CUSTOMER, ["serve", "see-cost"])["key"]
+    if key is None or keyring.id_of(office, key) is None:
+        _, key = keyring.create(office, Wish(CUSTOMER, ["serve", "see-cost"]))
     # Plain assignments for whoever reads the file, and an export for whoever sources it.
     exported = "export OPENAI_BASE_URL OPENAI_API_KEY PENSTOCK_SANDBOX=1"
     content = f"OPENAI_BASE_URL={base_url}\nOPENAI_API_KEY={key}\n{exported}\n"
@@ -104,10 +106,10 @@ def write_env(office: Office, base_url: str) -> tuple[Path, str]:
 def revoke_key(office: Office) -> bool:
     """Revoke the key that `sandbox.env` holds; tell whether there was a live one."""
     key = _kept_key(office.settings.server.data_dir / ENV_FILE)
-    id_ = None if key is None else office.key_id(key)
+    id_ = None if key is None else keyring.id_of(office, key)
     if id_ is None:
         return False
-    office.revoke_key(id_)
+    keyring.revoke(office, id_)
     return True
 
 

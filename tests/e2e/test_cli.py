@@ -11,6 +11,8 @@ import pytest
 from tests.e2e.server import SANDBOX, Server, write_config
 
 NUMBER = (int, float)
+UNBOUND = {"expires": None, "models": None, "tiers": None, "surfaces": None, "ips": None, "metadata": {}}
+"""What is said of a key that is bound by nothing."""
 MARGIN = {"requests": int, "cost_nusd": int, "revenue_nusd": int, "margin_nusd": int,
           "margin": (int, float, type(None)), "savings_nusd": int}  # fmt: skip
 
@@ -41,11 +43,13 @@ def test_keys_from_creation_to_revocation(books: Server):
     again = books.cli("keys", "revoke", id_, "--json")
 
     assert (made.code, listed.code, revoked.code, again.code) == (0, 0, 0, 2)
-    assert made.json() == {"key": made.json()["key"], "id": id_, "customer": "keyed", "scopes": ["serve"]}
+    assert made.json() == {"key": made.json()["key"], "id": id_, "customer": "keyed", "scopes": ["serve"], **UNBOUND}
     assert made.json()["key"].startswith("sk-penstock-")
     assert scoped.json()["scopes"] == ["serve", "see-cost"]
     (row,) = [key for key in listed.json() if key["id"] == id_]
-    assert row == {"id": id_, "customer": "keyed", "scopes": ["serve"], "created": row["created"], "revoked": None}
+    assert row == {
+        "id": id_, "customer": "keyed", "scopes": ["serve"], "created": row["created"], "revoked": None, **UNBOUND,
+    }  # fmt: skip
     assert made.json()["key"] not in listed.out
     assert (again.out, id_ in again.err) == ("", True)
 

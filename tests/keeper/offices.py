@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from proxy.admission import Lease, Wallets
+from proxy.keeper import keyring
+from proxy.keeper.keyring import Wish
 from proxy.keeper.office import Office
 from proxy.settings import Settings, load
 from tests.margin import bookkeeping
@@ -53,6 +55,17 @@ def settings(data_dir: Path, *, plans: str = PLANS, more: str = "") -> Settings:
 def office(data_dir: Path, *, plans: str = PLANS, more: str = "") -> Office:
     """Open an office, as whoever holds the folder's lock may."""
     return Office(settings(data_dir, plans=plans, more=more), serving=True)
+
+
+def create_key(found: Office, customer: str, *scopes: str) -> tuple[str, str]:
+    """Make a key; return its id, and the key."""
+    made, secret = keyring.create(found, Wish(customer, scopes or ["serve"]))
+    return made.id, secret
+
+
+def is_key(found: Office, secret: str) -> bool:
+    """Tell whether a key is live."""
+    return keyring.id_of(found, secret) is not None
 
 
 def killed(found: Office, into: Path) -> Path:

@@ -9,9 +9,10 @@ import pytest
 
 from margin.ledger import questions
 from proxy.keeper.commands import COMMANDS, perform
-from tests.keeper.offices import Worker, office
+from tests.keeper.offices import Worker, is_key, office
 from tests.margin.bookkeeping import CREDIT, USD, called, held, line, mark, settled, void
 
+KEY_TERMS = ["expires", "models", "tiers", "surfaces", "ips", "metadata"]
 MARGIN_FIELDS = ["requests", "cost_nusd", "revenue_nusd", "margin_nusd", "margin", "savings_nusd"]
 
 
@@ -43,7 +44,7 @@ def refusal(found, command, **args):
     """Perform a command that is refused; nothing is written."""
     before = found.books.journal.offset
     answer = perform(found, command, args, by="uid 1000")
-    assert set(answer) == {"refused"}, answer
+    assert set(answer) == {"refused", "param", "unknown"}, answer
     assert found.books.journal.offset == before
     return answer["refused"]
 
@@ -57,9 +58,9 @@ def test_keys_create(found):
     """The key, its id, its customer and its scopes; the customer is opened on the default plan."""
     made = result(found, "keys.create", customer="acme", scopes=["serve", "see-cost"])
 
-    assert sorted(made) == ["customer", "id", "key", "scopes"]
+    assert sorted(made) == sorted(["key", "id", "customer", "scopes", *KEY_TERMS])
     assert (made["customer"], made["scopes"]) == ("acme", ["serve", "see-cost"])
-    assert found.is_key(made["key"])
+    assert is_key(found, made["key"])
     assert result(found, "customers.list")[0]["plan"] == "open"
 
 
@@ -70,7 +71,7 @@ def test_keys_list_shows_no_secret(found):
 
     (listed,) = result(found, "keys.list")
 
-    assert sorted(listed) == ["created", "customer", "id", "revoked", "scopes"]
+    assert sorted(listed) == sorted(["id", "customer", "scopes", "created", "revoked", *KEY_TERMS])
     assert listed["revoked"].endswith("Z")
     assert made["key"] not in str(listed)
 
@@ -80,7 +81,7 @@ def test_keys_revoke(found):
     made = result(found, "keys.create", customer="acme", scopes=["serve"])
 
     assert result(found, "keys.revoke", id=made["id"]) == {"id": made["id"], "revoked": True}
-    assert not found.is_key(made["key"])
+    assert not is_key(found, made["key"])
     assert refusal(found, "keys.revoke", id=made["id"]) == f'there is no live key "{made["id"]}"'
 
 
@@ -282,6 +283,7 @@ REFUSALS = [
     ("keys.create", {"customer": "n" * 129, "scopes": []}, "a customer's name must be 1 to 128 printable characters"),
     ("keys.create", {"customer": "new", "scopes": ["root"]},
      '"root" is no scope; scopes are: serve, attribute, outcomes, costs, see-cost, admin'),
+    ("keys.create", {"customer": "new", "scopes": ["serv"]}, '"serv" is no scope; did you mean "serve"?'),
     ("keys.revoke", {"id": "none"}, 'there is no live key "none"'),
     ("customers.create", {"customer": "acme", "plan": None}, 'the customer "acme" exists'),
     ("customers.create", {"customer": "new", "plan": "gold"},

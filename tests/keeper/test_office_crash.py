@@ -8,7 +8,7 @@ import pytest
 from margin.ledger import books
 from margin.money import usd_to_nusd
 from proxy.keeper.office import Office, UnknownName
-from tests.keeper.offices import PLANS, SANDBOX, Worker, again, balance, killed, office, sound
+from tests.keeper.offices import PLANS, SANDBOX, Worker, again, balance, create_key, is_key, killed, office, sound
 from tests.margin.bookkeeping import CREDIT, Killed, held, kill, line, settled, tables
 
 # ---- the sandbox -----------------------------------------------------------------------------------------------------
@@ -73,12 +73,12 @@ def test_killed_between_journal_and_ledger(found, tmp_path, monkeypatch):
     """The customer, its key and its grant are in the journal: the next opening has them."""
     with monkeypatch.context() as patch:
         patch.setattr(found.books, "commit", lambda: None)
-        made = found.create_key("acme", ["serve"])
+        _, key = create_key(found, "acme")
         found.grant("acme", 7, paid_nusd=0, expires_t=None)
 
     after = office(killed(found, tmp_path / "after"))
 
-    assert after.is_key(made["key"])
+    assert is_key(after, key)
     assert balance(after)["available"] == 7
     assert sound(after) == []
     after.close()
@@ -150,7 +150,7 @@ def test_a_full_disk_in_the_ledger_loses_nothing(found):
 
 def test_a_lost_ledger_is_folded_from_the_journals(found):
     """Customers, keys, plans, balances: all of it is in the journals."""
-    key = found.create_key("acme", ["serve"])["key"]
+    _, key = create_key(found, "acme")
     found.grant("acme", 7, paid_nusd=0, expires_t=None)
     found.close()
     before = tables(sqlite3.connect(found.books.ledger_path))
@@ -162,7 +162,7 @@ def test_a_lost_ledger_is_folded_from_the_journals(found):
     assert {name: after[name] for name in ("txns", "entries", "accounts", "keys", "customers", "grants")} == {
         name: before[name] for name in ("txns", "entries", "accounts", "keys", "customers", "grants")
     }
-    assert reopened.is_key(key)
+    assert is_key(reopened, key)
     assert sound(reopened) == []
     reopened.close()
 

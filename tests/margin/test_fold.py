@@ -236,6 +236,7 @@ DONE = [*LIVE, settled("x1", 3000, line())]
         (LIVE, customer(1), "customer exists"),
         (LIVE, records.moved(t=T0, customer=9, plan="pro"), "moved, and does not exist"),
         (LIVE, records.key_revoked(t=T0, id="k9"), "no such live key"),
+        (LIVE, records.key_changed(t=T0, id="k9", diff=[["tiers", None, ["simple"]]]), "no such live key"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -278,3 +279,30 @@ def test_a_key_begins_and_ends():
     found = books.state.keys["k1"]
     assert (found.digest, found.scopes, found.created_t, found.revoked_t) == ("d", ("serve", "see-cost"), T0, T0 + NS)
     assert books.apply(records.key_revoked(t=T0 + 2 * NS, id="k1")).refused == ["no such live key"]
+
+
+def test_a_key_changes_by_differences():
+    """What is not named stays; null takes a term away; scopes are changed the same way; a revoked key no longer is."""
+    key = records.key(t=T0, id="k1", digest="d", customer=1, scopes=["serve"], terms={"expires_t": 5, "tiers": ["x"]})
+    diff = [["expires_t", 5, None], ["models", None, ["m"]], ["scopes", ["serve"], ["admin"]], ["metadata", None, None]]
+
+    books = ledger("open", key, records.key_changed(t=T0 + NS, id="k1", diff=diff))
+
+    found = books.state.keys["k1"]
+    assert (found.scopes, found.terms) == (("admin",), {"tiers": ["x"], "models": ["m"]})
+    books.apply(records.key_revoked(t=T0, id="k1"))
+    assert books.apply(records.key_changed(t=T0, id="k1", diff=diff)).refused == ["no such live key"]
+
+
+def test_keys_are_imported_together():
+    """One record, several keys, of one moment."""
+    made = [
+        records.key(t=T0, id=f"k{n}", digest=f"d{n}", customer=1, scopes=["serve"], terms={"tiers": ["x"]} if n else {})
+        for n in range(2)
+    ]
+
+    books = ledger("open", records.keys_imported(t=T0, keys=made))
+
+    assert [(key.id, key.digest, key.created_t, key.terms) for key in books.state.keys.values()] == [
+        ("k0", "d0", T0, {}), ("k1", "d1", T0, {"tiers": ["x"]})
+    ]  # fmt: skip

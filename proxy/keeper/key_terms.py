@@ -1,0 +1,171 @@
+"""Reads what a command says that a key is to allow, from JSON, with the field named in every refusal.
+
+Each field may be missing (nothing is said of it) or null (it binds nothing). What comes out is what the key's records
+state: plain JSON, moments absolute, networks and lists in one spelling.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from margin.ledger.grants import NEVER_T
+from proxy.identity import SCOPES, SURFACES, KeyTerms
+from proxy.keeper.office import NS
+from proxy.keeper.refusing import Refused
+from proxy.routing.policy import model_names
+from proxy.settings import TIERS, Settings, units
+
+LISTED_MAX = 100
+"""Entries of one list: a hundred networks are looked through in some 20 µs."""
+METADATA_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX = 16, 64, 512
+"""Pairs, and characters of a name and of a value: OpenAI's limits for `metadata`."""
+
+
+def read_scopes(asked: Any) -> list[str]:
+    """Read a key's scopes."""
+    return _listed("scopes", asked, SCOPES, "scope")
+
+
+def read_terms(settings: Settings, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the terms that are stated, by the name they have in the key's records."""
+    found = {}
+    for name, (kept_as, reader) in _FIELDS.items():
+        if name in args:
+            found[kept_as] = None if args[name] is None else reader(settings, args[name])
+    return found
+
+
+def check_reach(settings: Settings, terms: Mapping[str, Any]) -> None:
+    """Refuse terms under which a key could ask for nothing at all."""
+    read = KeyTerms.read(terms)
+    if read is not None and model_names(settings) and not model_names(settings, read):
+        raise Refused("none of these models is in one of these tiers, so the key could ask for nothing", "tiers")
+
+
+def read_metadata(asked: Any) -> dict[str, str]:
+    """Read what is to be noted about a key: small texts by name."""
+    if asked is None:
+        return {}
+    if not isinstance(asked, dict) or not all(isinstance(each, str) for pair in asked.items() for each in pair):
+        raise Refused("`metadata` must be texts by name", "metadata")
+    for name, value in asked.items():
+        if not 0 < len(name) <= METADATA_NAME_MAX or not name.isprintable():
+            raise Refused(f"a name in `metadata` must be 1 to {METADATA_NAME_MAX} printable characters", "metadata")
+        if len(value) > METADATA_VALUE_MAX or not value.isprintable():
+            raise Refused(
+                f"`metadata.{name}` must be up to {METADATA_VALUE_MAX} printable characters", f"metadata.{name}"
+            )
+    if len(asked) > METADATA_MAX:
+        raise Refused(f"`metadata` may have up to {METADATA_MAX} names", "metadata")
+    return dict(asked)
+
+
+def merged_metadata(kept: Mapping[str, str], asked: Any) -> dict[str, str]:
+    """Read what is to be noted from now on: null takes a note away, or all of them."""
+    if asked is None or not isinstance(asked, dict):
+        return read_metadata(asked)
+    return read_metadata({name: value for name, value in {**kept, **asked}.items() if value is not None})
+
+
+def read_moment(name: str, asked: Any) -> int:
+    """Read when something ends: after a time such as 30d, or at a moment such as 2026-12-31T23:59:59Z."""
+    found = _after(asked)
+    if found is None:
+        found = _at(asked)
+    if found is None:
+        raise Refused(
+            f"`{name}` must be a time such as 30d, 12h or 90m, or a moment such as 2026-12-31T00:00:00Z", name
+        )
+    if not time.time_ns() < found < NEVER_T:
+        raise Refused(f"`{name}` must be in the future, and before the year 2262", name)
+    return found
+
+
+def read_duration_ns(name: str, asked: Any) -> int:
+    """Read how long something takes, such as 1h."""
+    try:
+        return round(units.seconds(asked) * NS)
+    except units.UnitError as error:
+        raise Refused(f"`{name}` {error}", name) from None
+
+
+def _after(asked: Any) -> int | None:
+    try:
+        return time.time_ns() + round(units.seconds(asked) * NS)
+    except units.UnitError:
+        return None
+
+
+def _at(asked: Any) -> int | None:
+    try:
+        found = datetime.fromisoformat(asked) if isinstance(asked, str) else None
+    except ValueError:
+        return None
+    # Without a zone it would be one moment here and another there.
+    return None if found is None or found.tzinfo is None else round(found.timestamp()) * NS
+
+
+def _models(settings: Settings, asked: Any) -> list[str]:
+    for name in _texts("models", asked):
+        if name in settings.aliases and name not in settings.deployments:
+            raise Refused(f'"{name}" is an alias; name the model that it stands for', "models")
+    return _listed("models", asked, tuple(settings.deployments), "model")
+
+
+def _tiers(_: Settings, asked: Any) -> list[str]:
+    return _listed("tiers", asked, TIERS, "tier")
+
+
+def _surfaces(_: Settings, asked: Any) -> list[str]:
+    return _listed("surfaces", asked, SURFACES, "surface")
+
+
+def _ips(_: Settings, asked: Any) -> list[str]:
+    found = []
+    for text in _texts("ips", asked):
+        try:
+            found.append(units.network_text(text))
+        except units.UnitError as error:
+            raise Refused(f'"{text}" in `ips` {error}', "ips") from None
+    return list(dict.fromkeys(found))
+
+
+def _expires(_: Settings, asked: Any) -> int:
+    return read_moment("expires", asked)
+
+
+def _listed(field: str, asked: Any, known: tuple[str, ...], noun: str) -> list[str]:
+    """Return the known words that were asked for, each once, in the order in which they are known."""
+    words = _texts(field, asked)
+    for word in words:
+        if word not in known:
+            near = get_close_matches(word, known, 1)
+            meant = f'; did you mean "{near[0]}"?' if near else f"; {noun}s are: {', '.join(known)}"
+            raise Refused(f'"{word}" is no {noun}{meant}', field)
+    return [word for word in known if word in words]
+
+
+def _texts(field: str, asked: Any) -> list[str]:
+    if not isinstance(asked, list) or not all(isinstance(each, str) for each in asked):
+        raise Refused(f"`{field}` must be a list of texts", field)
+    if not asked:
+        raise Refused(f"`{field}` must name at least one; leave it out to bind nothing", field)
+    if len(asked) > LISTED_MAX:
+        raise Refused(f"`{field}` may name up to {LISTED_MAX}", field)
+    return asked
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Settings, Any], Any]]] = {
+    "expires": ("expires_t", _expires),
+    "models": ("models", _models),
+    "tiers": ("tiers", _tiers),
+    "surfaces": ("surfaces", _surfaces),
+    "ips": ("ips", _ips),
+}
+"""What may be asked for: its name in the key's records, and how it is read."""
+
+TERMS = tuple(_FIELDS)

@@ -1,0 +1,134 @@
+"""What a command may ask about keys: make, list, change, rotate, revoke, import."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from margin.ledger.state import Key
+from proxy.keeper import keyring
+from proxy.keeper.key_terms import (
+    check_reach,
+    merged_metadata,
+    read_duration_ns,
+    read_metadata,
+    read_moment,
+    read_scopes,
+    read_terms,
+)
+from proxy.keeper.keyring import Wish
+from proxy.keeper.office import Office
+from proxy.keeper.refusing import Args, Refused
+from proxy.keeper.words import check_name, iso
+
+LISTED_MAX = 1_000
+"""Keys in one answer, where an answer is asked for in parts."""
+IMPORTED_MAX = 10_000
+"""Keys in one import: some three megabytes in one record of the journal."""
+MISTAKES_MAX = 50
+"""Lines of an import that a refusal names."""
+DIGEST_CHARS = 64
+
+
+def create(office: Office, args: Args) -> Any:
+    """Create a key for a customer, who is opened on the default plan at first use."""
+    made, secret = keyring.create(office, _wish(office, args), id_=args.get("id"))
+    return _with_secret(office, made, secret)
+
+
+def _wish(office: Office, args: Args) -> Wish:
+    check_name(args["customer"])
+    scopes = read_scopes(args["scopes"])
+    terms = {name: value for name, value in read_terms(office.settings, args).items() if value is not None}
+    check_reach(office.settings, terms)
+    return Wish(args["customer"], scopes, terms, read_metadata(args.get("metadata")))
+
+
+def listed(office: Office, args: Args) -> Any:
+    """List keys, without their secrets, oldest first: all, or those of one customer, or a part of them."""
+    keys = sorted(office.books.state.keys.values(), key=lambda each: (each.created_t, each.id))
+    if args.get("customer") is not None:
+        number = office.number(args["customer"])
+        keys = [key for key in keys if key.customer == number]
+    if args.get("after") is not None:
+        places = [place for place, key in enumerate(keys) if key.id == args["after"]]
+        if not places:
+            raise Refused(f'there is no key "{args["after"]}" to list on from', "after")
+        keys = keys[places[0] + 1 :]
+    return [_row(office, key) for key in keys[: args.get("limit")]]
+
+
+def change(office: Office, args: Args) -> Any:
+    """Change what a key allows; what is not stated stays as it is, null takes a bound away."""
+    key = keyring.live(office, args["id"])
+    after = read_terms(office.settings, args)
+    if args.get("scopes") is not None:
+        after["scopes"] = read_scopes(args["scopes"])
+    check_reach(office.settings, {**key.terms, **after})
+    metadata = merged_metadata(office.directory.metadata(key.id), args["metadata"]) if "metadata" in args else None
+    return _row(office, keyring.change(office, key, after, metadata))
+
+
+def rotate(office: Office, args: Args) -> Any:
+    """Make a new key like an old one, which goes on for the overlap."""
+    old = keyring.live(office, args["id"])
+    overlap_ns = read_duration_ns("overlap", args["overlap"])
+    expires_t = None if args.get("expires") is None else read_moment("expires", args["expires"])
+    ended_t = old.terms.get("expires_t")
+    if expires_t is None and ended_t is not None and ended_t <= time.time_ns():
+        raise Refused(f"the key {old.id} has expired: say when the new one is to", "expires")
+    made, secret = keyring.rotate(office, old, overlap_ns, expires_t)
+    ends = office.books.state.keys[old.id].terms["expires_t"]
+    return _with_secret(office, made, secret) | {"replaces": old.id, "old_expires": iso(ends)}
+
+
+def revoke(office: Office, args: Args) -> Any:
+    """Revoke a key by id."""
+    keyring.revoke(office, args["id"])
+    return {"id": args["id"], "revoked": True}
+
+
+def import_(office: Office, args: Args) -> Any:
+    """Take over keys of another gateway by their digests: all, or with any mistake none."""
+    rows = args["keys"]
+    if not rows or len(rows) > IMPORTED_MAX:
+        raise Refused(f"an import must have 1 to {IMPORTED_MAX} keys")
+    known = {key.digest: f"key {key.id}" for key in office.books.state.keys.values()}
+    wishes, mistakes = [], []
+    for row in rows:
+        try:
+            wishes.append(_imported(office, row, known))
+        except Refused as error:
+            mistakes.append(f"line {row['line']}: {error}")
+    if mistakes:
+        more = [f"and {len(mistakes) - MISTAKES_MAX} lines more"] if len(mistakes) > MISTAKES_MAX else []
+        raise Refused("\n".join(["nothing was imported", *mistakes[:MISTAKES_MAX], *more]))
+    made = keyring.adopt(office, wishes)
+    return [_row(office, key) for key in made]
+
+
+def _imported(office: Office, row: Args, known: dict[str, str]) -> Wish:
+    wish = _wish(office, row)
+    found = row["digest"]
+    if len(found) != DIGEST_CHARS or not set(found) <= set("0123456789abcdef"):
+        raise Refused("`digest` must be the SHA-256 of a key, in hex", "digest")
+    if found in known:
+        raise Refused(f"the key is there already ({known[found]})", "digest")
+    known[found] = f"line {row['line']}"
+    return Wish(wish.customer, wish.scopes, wish.terms, wish.metadata, found)
+
+
+def _with_secret(office: Office, key: Key, secret: str) -> Args:
+    row = _row(office, key)
+    return {"key": secret, **{name: row[name] for name in row if name not in {"created", "revoked"}}}
+
+
+def _row(office: Office, key: Key) -> Args:
+    expires_t = key.terms.get("expires_t")
+    return {
+        "id": key.id, "customer": office.directory.name(key.customer), "scopes": list(key.scopes),
+        "created": iso(key.created_t), "revoked": None if key.revoked_t is None else iso(key.revoked_t),
+        "expires": None if expires_t is None else iso(expires_t),
+        **{name: key.terms.get(name) for name in ("models", "tiers", "surfaces", "ips")},
+        "metadata": office.directory.metadata(key.id),
+    }  # fmt: skip
