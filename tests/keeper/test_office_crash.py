@@ -87,7 +87,7 @@ def test_killed_between_journal_and_ledger(found, tmp_path, monkeypatch):
 @pytest.mark.parametrize("step", range(4))
 def test_killed_while_a_sandbox_is_made(tmp_path, monkeypatch, step):
     """Whichever record was the last, the next start makes the rest, on the plans it should, with one grant."""
-    real, made = Office._do, []
+    real, made = Office.act, []
 
     def dying(self, record):
         if len(made) == step:
@@ -96,7 +96,7 @@ def test_killed_while_a_sandbox_is_made(tmp_path, monkeypatch, step):
         real(self, record)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Office, "_do", dying)
+        patch.setattr(Office, "act", dying)
         with pytest.raises(Killed):
             office(tmp_path / "data", more=SANDBOX)
 
