@@ -182,7 +182,7 @@ async def measure(line: Connection, folder: Path) -> tuple[Profile, float, int]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     listener.setblocking(False)
     world, key = _world(folder, line.recv())
-    server = app.build(world, lambda: True, grace_s=5)
+    server = app.build(world, lambda: None, grace_s=5)
     serving = asyncio.ensure_future(server.serve(listener))
     line.send((listener.getsockname()[1], key))
     await asyncio.sleep(WARM_S)

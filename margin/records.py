@@ -30,9 +30,10 @@ answer nobody got."""
 # ---- written by workers --------------------------------------------------------------------------------------------
 
 
-def opened(*, t: int, role: str, version: str) -> Record:
-    """First record of every file."""
-    return {"k": "opened", "t": t, "role": role, "format": 1, "version": version}
+def opened(*, t: int, role: str, version: str, folder: str | None = None) -> Record:
+    """First record of every file. `folder` is the id of the data folder it belongs to; 0.1.0's have none."""
+    return {"k": "opened", "t": t, "role": role, "format": 1, "version": version,
+            **({} if folder is None else {"folder": folder})}  # fmt: skip
 
 
 def held(

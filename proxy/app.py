@@ -21,7 +21,7 @@ from pathlib import Path
 import proxy
 from margin import records
 from margin.journal import Journal, JournalBroken, has_room
-from margin.ledger.books import journal_dir
+from margin.ledger.journals import folder_id, journal_dir
 from proxy import settings as configuration
 from proxy.api import routes
 from proxy.api.framework import FrameworkTurn
@@ -51,9 +51,9 @@ ORPHANED_S = 4
 """A worker without a keeper closes within five seconds."""
 
 
-def build(world: World, is_ready: Callable[[], bool], grace_s: float) -> Server:
+def build(world: World, why_unready: Callable[[], str | None], grace_s: float) -> Server:
     """Return the server: hot routes have a turn of their own, everything else is the framework's."""
-    framework = routes.build(world, is_ready)
+    framework = routes.build(world, why_unready)
 
     def open_turn(head: Head) -> Turn:
         if head.target == HOT_PATH and head.method == b"POST":
@@ -70,7 +70,7 @@ def open_journal(settings: Settings) -> Journal:
     """Open this incarnation's journal."""
     folder = journal_dir(settings.server.data_dir)
     journal = Journal(folder / f"worker-{time.time_ns():020d}-{secrets.token_hex(3)}.journal")
-    journal.append(records.opened(t=time.time_ns(), role="worker", version=proxy.__version__))
+    journal.append(records.opened(t=time.time_ns(), role="worker", version=proxy.__version__, folder=folder_id(folder)))
     return journal
 
 
@@ -85,7 +85,7 @@ class WorkerProcess:
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
         self.world = World(settings, identity, link.wallets, journal, upstream, link)
-        self.server = build(self.world, self.is_ready, settings.server.shutdown_s)
+        self.server = build(self.world, self.why_unready, settings.server.shutdown_s)
 
     def reload(self) -> str:
         """Read the configuration again; return the version that serves now. Exchanges in flight keep theirs."""
@@ -96,9 +96,13 @@ class WorkerProcess:
             log.warning("the configuration changed while it was read")
         return self.world.settings.version
 
-    def is_ready(self) -> bool:
-        """Whether this worker, the keeper and its metrics answer, and the journal can be written."""
-        return self.link.is_ready and not self.world.is_closing and not self.world.journal.is_broken
+    def why_unready(self) -> str | None:
+        """Return what is wrong; None where worker, keeper and metrics answer and the journal can be written."""
+        if self.world.is_closing:
+            return "this worker is closing"
+        if self.world.journal.is_broken:
+            return "a journal cannot be written"
+        return self.link.why_unready
 
     def stop(self) -> None:
         """Refuse new exchanges, finish open ones; streams that take too long end with an error event."""

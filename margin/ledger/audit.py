@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from margin.journal import JournalCorrupt
-from margin.ledger import books, twin, verify
+from margin.ledger import heads, journals, twin, verify
 from margin.ledger.books import Progress
 from margin.ledger.state import State
 from margin.ledger.store import UNREADABLE, LedgerFormat, Store
@@ -65,9 +65,19 @@ def _audited(ledger: Store, data_dir: Path, progress: Progress) -> Verdict:
     found = [*verify.violations(ledger.db, state), *_stale(state), *found]
     imbalance = verify.imbalance_nusd(ledger.db)
     progress("reading the journals", 0)
-    found += books.verify_journals(data_dir, state.journals)
+    found += _journals(data_dir, state)
     transactions = ledger.db.execute("SELECT COUNT(*) FROM txns").fetchone()[0]
     return Verdict(not found and imbalance == 0, transactions, imbalance, len(state.holds), tuple(found))
+
+
+def _journals(data_dir: Path, state: State) -> Iterator[str]:
+    """Yield what is wrong with the journals: their chains, how far they are folded, their noted heads."""
+    noted = {}
+    try:
+        noted = heads.positions(heads.read(data_dir / heads.FILE_NAME))
+    except heads.HeadsError as error:
+        yield str(error)
+    yield from journals.verify_journals(data_dir, state.journals, noted)
 
 
 def _stale(state: State) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """A copy of a data folder while it is served: what a machine that died at this moment would have left, and no lock.
 
-The order makes it consistent. The ledger goes first, then the journals that explain it: they are on disk before it
-knows of them. Of these the keeper's go before the workers', since its *fold* records name bytes of theirs. What is
-appended meanwhile is more than the ledger has folded, as after a crash, and an opening folds it.
+The order makes it consistent. Ledger and heads go first, then the journals that explain them: those are on disk
+before anything knows of them. Of these the keeper's go before the workers', since its *fold* records name bytes of
+theirs. What is appended meanwhile is more than the ledger has folded, as after a crash, and an opening folds it. The
+key that signs the heads is left out: it is no part of the books.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from contextlib import closing
 from pathlib import Path
 
 from margin.journal import sync_folder
-from margin.ledger.books import journal_dir, keeper_journals, worker_journals
+from margin.ledger import heads
+from margin.ledger.journals import journal_dir, keeper_journals, worker_journals
 
 
 def backup(data_dir: Path, into: Path, *, databases: tuple[str, ...] = ()) -> None:
@@ -45,6 +47,8 @@ def backup(data_dir: Path, into: Path, *, databases: tuple[str, ...] = ()) -> No
 
 def _copy_all(data_dir: Path, into: Path, databases: tuple[str, ...]) -> None:
     _copy_database(data_dir / "ledger.sqlite", into)
+    if (data_dir / heads.FILE_NAME).exists():
+        _copy_file(data_dir / heads.FILE_NAME, into)
     source, folder = journal_dir(data_dir), journal_dir(into)
     folder.mkdir(mode=0o700)
     for _, path in keeper_journals(source):

@@ -9,8 +9,9 @@ Only the process that holds the folder's lock may create `Books`.
 from __future__ import annotations
 
 import os
+import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from margin import journal, records
 from margin.journal import Journal, JournalBroken, JournalCorrupt, Position, has_room, sync_folder
 from margin.ledger import fold
+from margin.ledger.journals import check_origin, folder_id, journal_dir, keeper_journals
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
 from margin.ledger.store import Claim, LedgerBusy, LedgerOutdated, Reached, Store
@@ -36,31 +38,6 @@ CATCH_UP_RECORDS = 20_000
 than a second's work."""
 
 
-def journal_dir(data_dir: Path) -> Path:
-    """Return where a data folder keeps its journals."""
-    return data_dir / "journal"
-
-
-def keeper_journals(folder: Path) -> list[tuple[int, Path]]:
-    """Return the keeper's journals as (incarnation, path), oldest first.
-
-    Raises:
-        JournalCorrupt: a file of such a name that no keeper gives.
-    """
-    found = []
-    for path in folder.glob("keeper-*.journal"):
-        number = path.stem.removeprefix("keeper-")
-        if not (number.isascii() and number.isdigit()):
-            raise JournalCorrupt(path, 0, "no keeper gave it this name")
-        found.append((int(number), path))
-    return sorted(found)
-
-
-def worker_journals(folder: Path) -> list[Path]:
-    """Return the workers' journals, by name."""
-    return sorted(folder.glob("worker-*.journal"))
-
-
 class Books:
     """The one writer of a data folder's ledger."""
 
@@ -77,11 +54,19 @@ class Books:
         self._deferred_since_s: float = 0
         self._probe_s: float = 0
         self._open_ledger()
+        known_id = folder_id(self.folder)
+        self.folder_id = secrets.token_hex(8) if known_id is None else known_id
         known = keeper_journals(self.folder)
         self.incarnation = known[-1][0] + 1 if known else 1
-        self.journal = Journal(self.folder / f"keeper-{self.incarnation:06d}.journal")
-        self.record(records.opened(t=time.time_ns(), role="keeper", version=version))
+        self.journal = self._open_journal()
+        self._record_opened()
         self.commit()
+
+    def _open_journal(self) -> Journal:
+        return Journal(self.folder / f"keeper-{self.incarnation:06d}.journal")
+
+    def _record_opened(self) -> None:
+        self.record(records.opened(t=time.time_ns(), role="keeper", version=self._version, folder=self.folder_id))
 
     def _open_ledger(self) -> None:
         try:
@@ -134,10 +119,10 @@ class Books:
             raise LedgerBusy(str(self.deferred_why))
         _sync_file(old.path)
         self.incarnation += 1
-        self.journal = Journal(self.folder / f"keeper-{self.incarnation:06d}.journal")
+        self.journal = self._open_journal()
         self.state.put_journal(old.path.name, Position(old.offset, old.chain))
         old.close()
-        self.record(records.opened(t=time.time_ns(), role="keeper", version=self._version))
+        self._record_opened()
 
     def _has_room(self) -> bool:
         if time.monotonic() < self._probe_s:
@@ -154,6 +139,9 @@ class Books:
         """Fold what a worker's journal has beyond what is folded, up to `records_max`; return those records.
 
         None while a commit is deferred, so that what waits in memory stays bounded.
+
+        Raises:
+            JournalForeign: it was written in another data folder.
         """
         if self.deferred_why is not None:
             return []
@@ -163,6 +151,8 @@ class Books:
         batch = journal.read_batch(path, start, records_max=records_max)
         if not batch.records:
             return []
+        if start == Position():
+            check_origin(path, batch.records[0], self.folder_id)
         _sync_file(path)
         end = batch.after.offset
         self._append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end))
@@ -243,7 +233,7 @@ def _catch_up(
     It ends at `until`; without it, with the last record.
     """
     state, effects, folded, total = store.state(), Effects(), 0, 0
-    reached = store.reached()
+    reached, own = store.reached(), folder_id(folder)
     for incarnation, path in _unfinished(folder, reached):
         if until is not None and incarnation > until.incarnation:
             break
@@ -252,7 +242,9 @@ def _catch_up(
         start = Position(reached.offset, reached.chain) if incarnation == reached.incarnation else Position()
         end_offset = None if until is None or incarnation < until.incarnation else until.offset
         for line in journal.read(path, start, end_offset=end_offset):
-            folded += _apply(state, line.record, effects, folder, path.name)
+            if line.record["k"] == "opened":
+                check_origin(path, line.record, own)
+            folded += _apply(state, line.record, effects, path, own)
             reached = Reached(incarnation, line.after.offset, line.after.chain)
             state.put_journal(path.name, line.after)
             if folded >= CATCH_UP_RECORDS:
@@ -278,12 +270,15 @@ def _unfinished(folder: Path, reached: Reached) -> list[tuple[int, Path]]:
     return [(incarnation, path) for incarnation, path in known.items() if incarnation >= reached.incarnation]
 
 
-def _apply(state: State, record: dict[str, Any], effects: Effects, folder: Path, name: str) -> int:
-    """Apply a record of the keeper's, or those that its *fold* pulls in; return how many."""
+def _apply(state: State, record: dict[str, Any], effects: Effects, keeper: Path, own: str | None) -> int:
+    """Apply a record of a keeper's journal, or those that its *fold* pulls in; return how many.
+
+    `own` is our folder's id.
+    """
     if record["k"] != "fold":
-        fold.apply(state, record, effects, journal=name)
+        fold.apply(state, record, effects, journal=keeper.name)
         return 1
-    path = folder / record["j"]
+    path = keeper.with_name(record["j"])
     start = end = state.journals.get(record["j"], Position())
     if start.offset != record["from"]:
         raise JournalCorrupt(path, start.offset, f"the keeper folded on from byte {record['from']}")
@@ -292,6 +287,8 @@ def _apply(state: State, record: dict[str, Any], effects: Effects, folder: Path,
         raise JournalCorrupt(path, start.offset, f"the keeper folded it up to byte {record['to']}, which is missing")
     count = 0
     for line in journal.read(path, start, end_offset=record["to"]):
+        if line.record["k"] == "opened":
+            check_origin(path, line.record, own)
         fold.apply(state, line.record, effects, journal=path.name)
         end, count = line.after, count + 1
     if end.offset != record["to"]:
@@ -323,28 +320,3 @@ def rebuild(
 def fold_on(data_dir: Path, store: Store, progress: Progress = lambda _what, _count: None) -> None:
     """Fold what a folder's journals have beyond what `store` reached."""
     _catch_up(journal_dir(data_dir), store, progress=progress)
-
-
-def verify_journals(data_dir: Path, folded: Mapping[str, Position]) -> Iterator[str]:
-    """Read every journal from its first byte; yield what is wrong with each, in words. A torn tail is not wrong.
-
-    Args:
-        data_dir: The folder whose journals are read.
-        folded: How far each file is folded (`State.journals`): one that does not lead there was cut, replaced or
-            removed.
-    """
-    folder = journal_dir(data_dir)
-    paths = [path for _, path in keeper_journals(folder)] + worker_journals(folder)
-    for path in paths:
-        expected = folded.get(path.name, Position())
-        is_there = expected == Position()
-        try:
-            for line in journal.read(path, Position()):
-                is_there = is_there or line.after == expected
-        except JournalCorrupt as error:
-            yield f"journal {error}"
-            continue
-        if not is_there:
-            yield f"journal {path.name} has no record that ends at byte {expected.offset}, up to which it was folded"
-    for name in sorted(set(folded) - {path.name for path in paths}):
-        yield f"journal {name} is missing"

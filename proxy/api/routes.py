@@ -23,8 +23,8 @@ NOT_SERVED = (
 """Endpoints of the API that are not built; the README lists them too."""
 
 
-def build(world: World, is_ready: Callable[[], bool]) -> FastAPI:
-    """Return the app for everything but the hot routes."""
+def build(world: World, why_unready: Callable[[], str | None]) -> FastAPI:
+    """Return the app for everything but the hot routes. `why_unready` says what is wrong; None: nothing."""
     app = FastAPI(title="Penstock", version=proxy.__version__, docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(ProxyError)
@@ -41,8 +41,8 @@ def build(world: World, is_ready: Callable[[], bool]) -> FastAPI:
 
     @app.get("/readyz")
     async def _readyz() -> Response:
-        ready = is_ready()
-        return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+        why = why_unready()
+        return _json({"status": "ready"}) if why is None else _json({"status": "not ready", "why": why}, 503)
 
     @app.get("/v1/models")
     async def _models(request: Request) -> Response:

@@ -17,6 +17,7 @@ from proxy.cli import (
     credits,
     customers,
     demo,
+    heads,
     judging,
     keys,
     prices,
@@ -41,5 +42,5 @@ for command in (
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)
-for command in (changes.changes, corrections.reverse, corrections.rerate):
+for command in (changes.changes, heads.heads, corrections.reverse, corrections.rerate):
     books.ledger.add_command(command)

@@ -24,6 +24,7 @@ from proxy.cli.frame import (
     print_json,
     shared_options,
 )
+from proxy.cli.heads import unproved
 
 
 @click.group()
@@ -78,10 +79,17 @@ def ledger() -> None:
 
 
 @ledger.command()
+@click.option("--heads", "exported", type=click.Path(path_type=Path),
+              help="Prove too that the journals contain every head in this file of `ledger heads`.")  # fmt: skip
 @shared_options
-def verify(config: Path, as_json: bool) -> None:
+def verify(exported: Path | None, config: Path, as_json: bool) -> None:
     """Check the books against themselves and against the journals; exit 1 when anything is off."""
+    if exported is not None and not exported.is_file():
+        fail(f"there is no file {exported}", USAGE)
     found = keeper(config, "ledger.verify", {})
+    if exported is not None:
+        missing = unproved(config, exported)
+        found |= {"ok": found["ok"] and not missing, "violations": [*found["violations"], *missing]}
     if as_json:
         print_json(found)
     else:

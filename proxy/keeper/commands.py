@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from margin.ledger import audit, questions, trail
+from margin.ledger.heads import HeadsError
 from margin.ledger.questions import MarginRow
 from margin.ledger.store import LedgerBusy
 from proxy.keeper import credits, keys
@@ -72,6 +73,16 @@ def ledger_verify(office: Office, _: Args) -> Any:
     return shown(audit.audit(office.settings.server.data_dir))
 
 
+def ledger_heads(office: Office, _: Args) -> Any:
+    """Note where the journals' chains stand; who asks reads the file."""
+    office.fold_all()
+    try:
+        office.noting.note(office.settings)
+    except (HeadsError, OSError) as error:
+        raise Refused(f"the heads of the journals cannot be noted: {error}") from None
+    return {"folder": office.books.folder_id}
+
+
 def shown(verdict: audit.Verdict) -> dict[str, Any]:
     """Return a verdict as commands answer it."""
     return {"ok": verdict.ok, "transactions": verdict.transactions, "imbalance_nusd": verdict.imbalance_nusd,
@@ -96,6 +107,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     "report.margin": report_margin,
     "ledger.changes": ledger_changes,
     "ledger.verify": ledger_verify,
+    "ledger.heads": ledger_heads,
     "ledger.reconcile": ledger_reconcile,
     "explain.charge": explain_charge,
 }

@@ -49,7 +49,8 @@ class Crew:
         self.claims = Claims(office)
         self._is_ending = False
         self._failures = 0
-        self._said_ready: bool | None = None
+        self._said_unready: str | None = ""
+        """What was last told to be wrong; empty: nothing was told yet."""
         self.on_refused: Callable[[dict[str, int]], None] = lambda _: None
         self.all_up = asyncio.Event()
         """Set once all workers answered for the first time."""
@@ -144,14 +145,21 @@ class Crew:
         return sum(worker.is_up and worker.is_broken for worker in self._workers)
 
     def _say_ready(self) -> None:
-        """Tell the workers, who answer /readyz, whether all of them answer."""
-        ready = self.answering == self._office.settings.server.workers
-        if ready:
+        """Tell the workers, who answer /readyz, whether all of them answer, and what else is not as it should be."""
+        if self.answering == self._office.settings.server.workers:
             self.all_up.set()
-        if ready != self._said_ready:
-            self._said_ready = ready
+        why = self._why_unready()
+        if why != self._said_unready:
+            self._said_unready = why
             for worker in self._workers:
-                worker.frames.send({"ready": ready})
+                worker.frames.send({"unready": why})
+
+    def _why_unready(self) -> str | None:
+        missing = self._office.settings.server.workers - self.answering
+        if missing:
+            return f"{missing} workers do not answer"
+        foreign = self._office.foreign
+        return f"journal {next(iter(foreign.values()))}" if foreign else None
 
     # ---- what they say ----------------------------------------------------------------------------------------------
 
@@ -185,7 +193,7 @@ class Crew:
         worker.is_up = True
         await worker.tell(self._office.everything())
         worker.heard()
-        self._said_ready = None
+        self._said_unready = ""
         self._say_ready()
 
     async def _answer(self, worker: Worker, message: Message) -> None:

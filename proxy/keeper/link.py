@@ -27,8 +27,8 @@ class KeeperLink:
         """Tells whether a disk error closed the journal."""
         self._frames, self._identity = frames, identity
         self.wallets = Wallets(self)
-        self.is_ready = False
-        """Whether the keeper said that all parts answer."""
+        self.why_unready: str | None = "the keeper has not said that all parts answer"
+        """What the keeper said is wrong; None: all parts answer."""
         self.is_gone = False
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._numbers = count(1)
@@ -48,7 +48,7 @@ class KeeperLink:
         """Follow the keeper's messages until it is gone."""
         async for message in self._frames.receive():
             self._hear(message)
-        self.is_gone, self.is_ready = True, False
+        self.is_gone, self.why_unready = True, "the keeper is gone"
         for waiting in self._answers.values():
             if not waiting.done():
                 waiting.set_exception(KeeperAway())
@@ -73,8 +73,8 @@ class KeeperLink:
             self._learn(message)
         elif "reload" in message:
             self._reload(message)
-        elif "ready" in message:
-            self.is_ready = bool(message["ready"])
+        elif "unready" in message:
+            self.why_unready = message["unready"]
 
     def _reload(self, message: Message) -> None:
         version = self.on_reload()

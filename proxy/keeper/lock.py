@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from margin.ledger import books
+from margin.ledger import journals
 
 
 class LockHeld(Exception):
@@ -49,7 +49,7 @@ def dead_journals(folder: Path, *, wait_s: float) -> set[str]:
     A worker holds a lock on its journal as long as it lives. One whose keeper died stops by itself within seconds.
     """
     deadline = time.monotonic() + wait_s
-    waiting = set(books.worker_journals(folder))
+    waiting = set(journals.worker_journals(folder))
     dead: set[str] = set()
     while waiting:
         gone = {path for path in waiting if not _is_locked(path)}

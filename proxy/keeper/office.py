@@ -6,6 +6,7 @@ returns what workers must hear of.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -16,19 +17,23 @@ from typing import Any
 import proxy
 from margin import records
 from margin.journal import Position
-from margin.ledger import books, trail
+from margin.ledger import journals, trail
 from margin.ledger.books import Books
 from margin.ledger.grants import PRIORITY
+from margin.ledger.journals import JournalForeign
 from margin.ledger.state import Key
 from margin.ledger.store import LedgerBusy
 from margin.money import usd_to_nusd
 from margin.sellbook import SellBook
 from proxy import settings as configuration
-from proxy.keeper import pricing, recovery
+from proxy.keeper import pricing, recovery, terms
 from proxy.keeper.directory import Directory
 from proxy.keeper.leaps import Leaps
 from proxy.keeper.lending import Lending
+from proxy.keeper.noting import Noting
 from proxy.settings import Changed, Settings
+
+log = logging.getLogger("penstock")
 
 NS = 1_000_000_000
 TICK_GRACE_NS = NS
@@ -57,6 +62,9 @@ class Office:
         self.books = Books(data_dir, version=proxy.__version__)
         self.directory = Directory(data_dir / "directory.sqlite")
         self.lending = Lending()
+        self.noting = Noting(self.books)
+        self.foreign: dict[str, str] | None = None
+        """Journals of another folder that lie in this one, with why they are not folded; None: one is an error."""
         self.on_record: Callable[[dict[str, Any]], None] = lambda _: None
         """Called for each record of a worker as it is folded: what metrics are made of."""
         self.acting = trail.KEEPER
@@ -76,6 +84,8 @@ class Office:
             self._adopt_sellbook(settings.sellbook)
             pricing.keep(self.books, settings)
             self._open_sandbox_customers()
+        if serving:
+            self.noting.note(settings)
 
     def close(self) -> None:
         """Commit and close."""
@@ -116,18 +126,8 @@ class Office:
         self._enforcing |= {plan.version for plan in book.plans.values() if plan.credits.enforce == "hard"}
         if self.books.state.sellbook_version == book.version:
             return
-        plans = {
-            name: {
-                "version": plan.version,
-                "fee": 0 if plan.fee_nusd_month is None else plan.fee_nusd_month,
-                "included": plan.credits.included_milli,
-                "enforce": plan.credits.enforce,
-                "price": plan.credits.price_nusd_per_credit,
-                "overage": plan.credits.overage_nusd_per_credit,
-            }
-            for name, plan in book.plans.items()
-        }
         self.fold_all()
+        plans = terms.written(book)
         self.act(records.sellbook(t=time.time_ns(), version=book.version, default=book.default, plans=plans))
 
     def _open_sandbox_customers(self) -> None:
@@ -283,15 +283,22 @@ class Office:
         return sum(self._fold_batch(path) for path in self._unfolded())
 
     def _unfolded(self) -> list[Path]:
-        known = self.books.state.journals
-        return [
-            path
-            for path in books.worker_journals(self.books.folder)
-            if path.name not in self._finished and path.stat().st_size > known.get(path.name, Position()).offset
-        ]
+        known, foreign, done = self.books.state.journals, self.foreign or {}, self._finished
+        paths = journals.worker_journals(self.books.folder)
+        for name in foreign.keys() - {path.name for path in paths}:
+            del foreign[name]  # it was taken away again
+        mine = (path for path in paths if path.name not in done and path.name not in foreign)
+        return [path for path in mine if path.stat().st_size > known.get(path.name, Position()).offset]
 
     def _fold_batch(self, path: Path) -> int:
-        folded = self.books.fold_worker(path)
+        try:
+            folded = self.books.fold_worker(path)
+        except JournalForeign as error:
+            if self.foreign is None:
+                raise
+            self.foreign[path.name] = str(error)
+            log.error("a journal is left alone: %s", error)  # noqa: TRY400 - the sentence says it all
+            return 0
         for record in folded:
             self.lending.observe(path.name, record, enforced=self._is_enforced(record))
             self.on_record(record)
@@ -315,6 +322,7 @@ class Office:
         self.fold_all()
         self.act(records.tick(t=now - TICK_GRACE_NS))
         self._check_stored()
+        self.noting.note_if_due(self.settings)
 
     def is_grant_due(self, number: int) -> bool:
         """Tell whether a new period's included credits are still to be given, which the next tick does."""

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 
 from margin.journal import JournalCorrupt
-from margin.ledger.books import journal_dir
+from margin.ledger.heads import HeadsError
+from margin.ledger.journals import journal_dir
 from proxy import settings as configuration
 from proxy.keeper import sandbox
 from proxy.keeper.lock import Lock, LockHeld, dead_journals
@@ -183,6 +184,8 @@ def _readable() -> Iterator[None]:
         yield
     except JournalCorrupt as error:
         raise StartFailed(f"a journal was altered or damaged: {error}; nothing was changed") from None
+    except HeadsError as error:
+        raise StartFailed(str(error)) from None
     except OSError as error:
         raise StartFailed(f"cannot use the data folder: {error.filename}: {error.strerror}") from None
 

@@ -80,6 +80,7 @@ class KeeperServer:
             Books(self._totals, self._credits, self._gauges, self._baseline, self._reconciled, self._claims)
         )
         office.on_record = self.metrics.settled
+        office.foreign = {}  # from here on one that is laid into the folder ends no service
         self._crew.on_refused = self.metrics.refused
         self._listener = MetricsListener(self._render)
         self.failure: BaseException | None = None
@@ -294,6 +295,7 @@ class KeeperServer:
             "penstock_idempotency_answers": len(self._crew.claims),
             "penstock_idempotency_answer_bytes": self._crew.claims.bytes,
             "penstock_journals_broken": self._crew.broken + self.office.books.journal.is_broken,
+            "penstock_journals_foreign": len(self.office.foreign or ()),
             "penstock_workers": self._crew.answering,
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
         } | self._auditor.gauges()

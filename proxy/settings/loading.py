@@ -89,7 +89,7 @@ def load(
         key_limits=key_limits_of(shape.limits),
         sellbook=sold.book,
         costbook=book,
-        store=store_of(shape.store),
+        store=store_of(shape.store, path.parent),
         sandbox=sandbox,
         warnings=tuple(findings.warnings),
         entries=entries.joined(entries.entries(findings.document, shape), sold.entries, book.version, prices),

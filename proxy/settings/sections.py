@@ -93,9 +93,13 @@ def key_limits_of(shape: LimitsShape) -> KeyLimits:
     )
 
 
-def store_of(shape: StoreShape) -> Store:
-    """Return where the books lie."""
-    return Store(ledger=shape.ledger, shared=shape.shared)
+def store_of(shape: StoreShape, folder: Path) -> Store:
+    """Return where the books lie; a file resolves against the configuration's `folder`."""
+    return Store(
+        ledger=shape.ledger,
+        shared=shape.shared,
+        heads_key=None if shape.heads_key is None else (folder / shape.heads_key).absolute(),
+    )
 
 
 def sandbox_of(shape: SandboxShape | None, sellbook: SellBook | None, findings: Findings) -> Sandbox | None:

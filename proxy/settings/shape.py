@@ -257,6 +257,11 @@ class StoreShape(Section):
     shared: Annotated[Literal["memory"], _built("memory", "redis")] = Field(
         _STORE.shared, description="Where what several machines must agree on lies."
     )
+    heads_key: Text | None = Field(
+        None,
+        description="The file with the key that signs the journals' heads, against this file's folder; made where "
+        "there is none. Unset: `heads.key` in the data folder; elsewhere it proves more.",
+    )
 
 
 class KeyDefaultsShape(Section):

@@ -204,10 +204,17 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where the ledger lies, and where what several machines must agree on."""
+    """Where the ledger lies, and where what several machines must agree on.
+
+    Args:
+        ledger: The ledger's kind of file.
+        shared: Where what several machines must agree on lies.
+        heads_key: The file with the key that signs the journals' heads; `None`: in the data folder.
+    """
 
     ledger: Literal["sqlite"] = "sqlite"
     shared: Literal["memory"] = "memory"
+    heads_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

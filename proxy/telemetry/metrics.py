@@ -64,6 +64,7 @@ _GAUGES = {
     "penstock_idempotency_answers": "Answers kept for requests with an idempotency key.",
     "penstock_idempotency_answer_bytes": "Their size.",
     "penstock_journals_broken": "Journals that a disk error closed, until fresh ones are open; should be 0.",
+    "penstock_journals_foreign": "Journals of another data folder, left alone in this one; should be 0.",
     "penstock_workers": "Worker processes that answer.",
     "penstock_ledger_refused_records": "Journal records without effect; should be 0.",
     "penstock_ledger_audit_ok": "1 when the last audit found the books sound, else 0.",

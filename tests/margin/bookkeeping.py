@@ -9,7 +9,8 @@ from pathlib import Path
 from margin import records
 from margin.journal import Journal
 from margin.ledger import books, fold, questions, verify
-from margin.ledger.books import Books, journal_dir
+from margin.ledger.books import Books
+from margin.ledger.journals import journal_dir, verify_journals
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
 
@@ -199,7 +200,7 @@ def sound(found: Books) -> list[str]:
     same = tables(twin.db) == tables(found.store.db)
     twin.close()
     wrong = verify.violations(found.store.db, found.state)
-    wrong += list(books.verify_journals(data_dir, found.state.journals))
+    wrong += list(verify_journals(data_dir, found.state.journals))
     return wrong if same else [*wrong, "a rebuild differs"]
 
 

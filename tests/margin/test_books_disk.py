@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from margin.journal import JournalBroken
-from margin.ledger import books
+from margin.ledger import books, journals
 from margin.ledger.store import LedgerBusy
 from tests.margin.bookkeeping import CREDIT, balance, grant, open_books, sound
 
@@ -56,7 +56,7 @@ def test_after_a_full_disk_a_new_journal_goes_on(opened, disk, left):
     opened.commit()
 
     assert opened.deferred_why is None
-    assert [number for number, _ in books.keeper_journals(opened.folder)] == [1, 2]
+    assert [number for number, _ in journals.keeper_journals(opened.folder)] == [1, 2]
     assert balance(opened)["available"] == before + 8 * CREDIT
     assert sound(opened) == []
 
@@ -93,4 +93,4 @@ def test_after_a_failed_sync_no_new_journal_is_opened(opened, monkeypatch):
 
     with pytest.raises(JournalBroken):
         opened.commit()
-    assert [number for number, _ in books.keeper_journals(opened.folder)] == [1]
+    assert [number for number, _ in journals.keeper_journals(opened.folder)] == [1]

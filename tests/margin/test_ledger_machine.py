@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from margin import records
-from margin.ledger import books, questions, verify
+from margin.ledger import books, journals, questions, verify
 from tests.margin.bookkeeping import (
     CREDIT,
     DAY,
@@ -290,7 +290,7 @@ class BooksMachine(RuleBasedStateMachine):
         booked = db.execute("SELECT x, customer, credits_milli, cost_nusd FROM charges").fetchall()
         assert {x: (who, charge, cost) for x, who, charge, cost in booked} == self.charges
         assert questions.refused_records(db) == self.nonsense
-        assert list(books.verify_journals(self.data, self.books.state.journals)) == []
+        assert list(journals.verify_journals(self.data, self.books.state.journals)) == []
 
     def _rebuilds(self):
         twin = books.rebuild(self.data, self.folder / "twin.sqlite")

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from margin.ledger import books, verify
+from margin.ledger import journals, verify
 from margin.ledger.store import Store
 from tests.margin.bookkeeping import (
     CREDIT,
@@ -146,7 +146,7 @@ def reported(folder):
     """Verify the journals against what the ledger has folded."""
     store = Store(folder / "ledger.sqlite")
     try:
-        return list(books.verify_journals(folder, store.state().journals))
+        return list(journals.verify_journals(folder, store.state().journals))
     finally:
         store.close()
 
