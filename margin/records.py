@@ -18,8 +18,8 @@ Record = dict[str, Any]
 
 Outcome = Literal["ok", "error", "client_gone", "cut", "recovered"]
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "client_gone", "cut", "recovered")
-"""How a settled exchange ended: whole answer; provider failed after it may have billed; the client left and we read on;
-the provider's stream broke off; settled by the keeper for a worker that died."""
+"""How a settled exchange ended: whole answer; provider failed after it may have billed; the client left and we read on,
+or its key ended; the provider's stream broke off; settled by the keeper for a worker that died."""
 
 CostKind = Literal["model", "estimated", "failed"]
 COST_KINDS: tuple[CostKind, ...] = ("model", "estimated", "failed")

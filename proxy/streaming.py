@@ -1,8 +1,8 @@
 """Relays a provider's stream to the caller, meters it as it goes by, and settles it before its last byte.
 
 Whoever leaves first, the bill is settled: a caller that goes is drained within a budget to learn the true usage; a
-provider that breaks off ends in an error event, never in a clean `[DONE]`. Settling is one synchronous append, so that
-no cancellation can come between.
+provider that breaks off, or a key that ends, makes an error event, never a clean `[DONE]`. Settling is one synchronous
+append, so that no cancellation can come between.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from proxy.settlement import NS, Call, Case, settle
 from proxy.upstream.client import Answer, Lost
 from proxy.upstream.dialects import DIALECTS
 from proxy.wire import headers, sse
-from proxy.wire.errors import ProxyError, Unavailable, UpstreamBroke, UpstreamLate, openai_body
+from proxy.wire.errors import ProxyError, Unauthenticated, Unavailable, UpstreamBroke, UpstreamLate, openai_body
 from proxy.world import World
 
 MARK_NS = 1_000_000_000
@@ -53,6 +53,7 @@ class Relay:
         "_call",
         "_case",
         "_cut",
+        "_dismissed",
         "_gone",
         "_limit",
         "_marked_t",
@@ -65,7 +66,7 @@ class Relay:
     def __init__(self, world: World, case: Case, call: Call, answer: Answer) -> None:
         self._world, self._case, self._call, self._answer = world, case, call, answer
         self._stream = DIALECTS[call.deployment.provider.dialect].stream(case.ask, world.now() // NS)
-        self._gone = self._cut = False
+        self._gone = self._cut = self._dismissed = False
         self._budget_s = call.deployment.provider.timeouts.total_s
         self._limit: asyncio.Timeout | None = None
         """The pump's deadline while it pumps."""
@@ -85,6 +86,17 @@ class Relay:
         """We are shutting down: end the stream now, with an error event."""
         self._cut = True
         self._end_within(0)
+
+    @property
+    def key(self) -> str:
+        """The id of the key it is served under."""
+        return self._case.principal.key
+
+    def dismiss(self) -> None:
+        """Its key has ended: end the stream now, with an error event. Who was sent away pays as who leaves."""
+        if not self._gone:  # what is read on for nobody is bounded already
+            self._dismissed = True
+            self._end_within(0)
 
     def _end_within(self, seconds: float) -> None:
         self._budget_s = seconds
@@ -140,7 +152,7 @@ class Relay:
         except TimeoutError:
             if self._stream.finished and not self._stream.error:
                 return ("client_gone" if self._gone else "ok"), None
-            return ("client_gone" if self._gone and not self._cut else "cut"), self._too_late()
+            return self._ended()
         except sse.EventTooLarge:
             return "cut", UpstreamBroke("The provider sent an event that is too large.")
         except JournalBroken:
@@ -175,10 +187,13 @@ class Relay:
             # Gone, or reading so slowly that it might as well be: the answer is read on without it, and charged.
             self.left()
 
-    def _too_late(self) -> ProxyError:
+    def _ended(self) -> tuple[Outcome, ProxyError]:
+        """Say how a stream ended that ran out of time, or was ended."""
         if self._cut:
-            return Unavailable("The server is shutting down.")
-        return UpstreamLate("The provider's stream took too long.")
+            return "cut", Unavailable("The server is shutting down.")
+        if self._dismissed:
+            return "client_gone", Unauthenticated("The API key was revoked, or has expired.")
+        return ("client_gone" if self._gone else "cut"), UpstreamLate("The provider's stream took too long.")
 
     def _mark(self) -> None:
         """Journal a checkpoint at the first byte, and then by time or tokens."""

@@ -33,6 +33,15 @@ class Keeper(Registry, Protocol):
 class Stoppable(Protocol):
     """A stream on its way."""
 
+    @property
+    def key(self) -> str:
+        """The id of the key it is served under."""
+        ...
+
+    def dismiss(self) -> None:
+        """End it now, as its key has ended."""
+        ...
+
     def cut(self) -> None:
         """End it now, with an error event."""
         ...
@@ -78,7 +87,7 @@ class World:
     outputs: Outputs = field(default_factory=Outputs)
     incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
     relays: set[Stoppable] = field(default_factory=set)
-    """Streams on their way, so that a shutdown can end them with an error event."""
+    """Streams on their way, so that a shutdown, or the end of their key, can end them with an error event."""
     exchanges_open: int = 0
     is_closing: bool = False
     refusals: dict[str, int] = field(default_factory=dict)
@@ -99,6 +108,13 @@ class World:
         """Return a fresh exchange id: unique forever, as the incarnation is random and the count never repeats."""
         self._count += 1
         return f"ex_{self.incarnation}{self._count:08x}"
+
+    def dismiss_ended(self) -> None:
+        """End the streams whose key has been revoked, or has expired."""
+        t = self.now()
+        for relay in list(self.relays):
+            if not self.identity.is_live(relay.key, t):
+                relay.dismiss()
 
     @staticmethod
     def now() -> int:

@@ -247,3 +247,38 @@ def test_usage_of_a_key_needs_it_alive(house: Server):
         assert kept.get("/v1/models").status_code == 200
         assert house.cli("keys", "revoke", made["id"]).code == 0
         assert kept.get("/v1/models").status_code == 401
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired", "rotated"])
+def test_a_stream_whose_key_ends_is_cut(house: Server, how: str):
+    """Within seconds the client's iteration ends in an error; the stream is charged once, and the books are sound."""
+    made = create(house, customer=f"cut-{how}")
+    got: list[str] = []
+
+    with pytest.raises(openai.APIError, match="revoked, or has expired"):
+        stream_until_cut(house, made, how, got)
+
+    charged = house.balance(f"cut-{how}")["spent"]
+    assert 3 <= len(got) < 2000
+    assert charged == 1
+    assert house.ask("ledger.verify")["ok"]
+
+
+def stream_until_cut(house: Server, made: Any, how: str, got: list[str]) -> None:
+    """Stream half a minute's answer under a key that ends soon after the beginning."""
+    asked = [{"role": "user", "content": "[[sim: tokens=3000 slow=0.01]] hi"}]
+    with house.openai(made["key"]) as client:
+        for chunk in client.chat.completions.create(model="auto:simple", stream=True, messages=asked):
+            got.append(chunk.id)
+            if len(got) == 3:
+                end(house, made["id"], how)
+
+
+def end(house: Server, id_: str, how: str) -> None:
+    """End a key in one of three ways."""
+    words = {
+        "revoked": ("revoke", id_),
+        "expired": ("change", id_, "--expires", "1s"),
+        "rotated": ("rotate", id_, "--overlap", "0s"),
+    }[how]
+    assert house.cli("keys", *words).code == 0
