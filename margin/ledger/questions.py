@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from margin.ledger import rollups
 from margin.ledger.grants import Grant
 
 _MARGINS = "customer, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced"
@@ -44,17 +45,30 @@ class MarginRow:
 
 def margin_by_customer(db: sqlite3.Connection, *, since_day: str = "") -> list[MarginRow]:
     """Return each customer's margin from `since_day` (inclusive, UTC) on, biggest loss first."""
-    whole, begun = since_day[:7], since_day[8:] not in {"", "01"}
-    source = f"SELECT {_MARGINS} FROM margin_months WHERE month {'>' if begun else '>='} :month"  # noqa: S608 - our names
-    if begun:
-        # Of the month in which the question begins, its days from there on. "~" stands behind every day.
-        source += f" UNION ALL SELECT {_MARGINS} FROM margin_days WHERE day >= :day AND day < :month || '~'"  # noqa: S608
+    source, values = _margins_since(since_day)
     rows = db.execute(
         f"""SELECT customer, SUM(requests), SUM(cost_nusd), SUM(revenue_nusd), SUM(saving_nusd), SUM(unpriced)
             FROM ({source}) GROUP BY customer ORDER BY SUM(revenue_nusd) - SUM(cost_nusd), customer""",  # noqa: S608
-        {"month": whole, "day": since_day},
+        values,
     )
     return [MarginRow(*row) for row in rows]
+
+
+def _margins_since(day: str) -> tuple[str, dict[str, str]]:
+    """Return where margins are read from: as few rows as can be, so months, then weeks, then days.
+
+    Of the month in which the question begins, the rest of a week by its days and the weeks after it as such.
+    """
+    months = f"SELECT {_MARGINS} FROM margin_months WHERE month"  # noqa: S608 - our names
+    if day[8:] in {"", "01"}:
+        return f"{months} >= :month", {"month": day[:7]}
+    # Weeks are written like 2026-11/3. "~" stands behind every week and every day of a month.
+    weeks = f"SELECT {_MARGINS} FROM margin_weeks WHERE week > :week AND week < :month || '~'"  # noqa: S608
+    days = f"SELECT {_MARGINS} FROM margin_days WHERE day >= :day AND day < :end"  # noqa: S608
+    source = f"{months} > :month UNION ALL {weeks} UNION ALL {days}"
+    week = rollups.week(day)
+    end = f"{day[:8]}{int(week[8:]) * 7 + 1:02}"
+    return source, {"month": day[:7], "week": week, "day": day, "end": end}
 
 
 def total(rows: list[MarginRow]) -> MarginRow:

@@ -1,7 +1,8 @@
 """The sums beside the entries, kept in the transaction that stores them, so that no question adds up requests.
 
-From fine to coarse: `rollup` by customer, day, tier, model and outcome; `margin_days` and `margin_months` by customer,
-for margin questions; `rollup_totals` by what metrics are labelled with, without customer and day, for the exporter.
+From fine to coarse: `rollup` by customer, day, tier, model and outcome; `margin_days`, `margin_weeks` and
+`margin_months` by customer, for margin questions; `rollup_totals` by what metrics are labelled with, without customer
+and day, for the exporter.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ COST = f"{' + '.join(_COSTS)} - cost_corrected_nusd"
 REVENUE = f"{' + '.join(_REVENUES)} - {' - '.join(_REVERSED)}"
 """Revenue in a row of the rollup, as SQL."""
 
+WEEK = "substr(day, 1, 7) || '/' || ((substr(day, 9) - 1) / 7 + 1)"
+"""The week of a day, as SQL; `week` says what that is."""
+
 Sums = dict[str, int]
 Row = tuple[Any, ...]
 
@@ -36,17 +40,25 @@ def columns(names: Iterable[str]) -> str:
     return ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in names)
 
 
+def week(day: str) -> str:
+    """Return the week of a day: a month's weeks begin on its 1st, 8th, 15th, 22nd and 29th."""
+    return f"{day[:7]}/{(int(day[8:]) - 1) // 7 + 1}"
+
+
 def write(db: sqlite3.Connection, rollup: Mapping[RollupKey, Sums]) -> None:
     """Add a batch's sums to every rollup."""
-    totals, days, months = dict[Row, Sums](), dict[Row, Sums](), dict[Row, Sums]()
+    totals, days = dict[Row, Sums](), dict[Row, Sums]()
+    weeks, months = dict[Row, Sums](), dict[Row, Sums]()
     for key, sums in rollup.items():
-        margin = _margin(sums)
         _add(totals, _totals_key(key), sums)
-        _add(days, (key.day, key.customer), margin)
-        _add(months, (key.day[:7], key.customer), margin)
+        _add(days, (key.day, key.customer), _margin(sums))
+    for (day, customer), margin in days.items():
+        _add(weeks, (week(day), customer), margin)
+        _add(months, (day[:7], customer), margin)
     _store(db, "rollup", RollupKey._fields, ROLLUP_SUMS, rollup)
     _store(db, "rollup_totals", TOTALS_KEY, ROLLUP_SUMS, totals)
     _store(db, "margin_days", ("day", "customer"), MARGIN_SUMS, days)
+    _store(db, "margin_weeks", ("week", "customer"), MARGIN_SUMS, weeks)
     _store(db, "margin_months", ("month", "customer"), MARGIN_SUMS, months)
 
 

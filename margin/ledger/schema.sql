@@ -67,9 +67,11 @@ CREATE TABLE IF NOT EXISTS rollup_totals (
     plan TEXT NOT NULL, charge_tier TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, outcome TEXT NOT NULL,
     {rollup_sums},
     PRIMARY KEY (plan, charge_tier, provider, model, outcome)) WITHOUT ROWID;
--- ... and margins: whole months by customer, and days for the month in which a question begins.
+-- ... and margins: whole months by customer, and for the month in which a question begins its weeks and days.
 CREATE TABLE IF NOT EXISTS margin_months (
     month TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (customer, month)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS margin_weeks (
+    week TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (week, customer)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS margin_days (
     day TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (day, customer)) WITHOUT ROWID;
 -- Balances of all customers together, by account.

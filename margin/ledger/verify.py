@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from margin.ledger.postings import ROLLUP_SUMS
-from margin.ledger.rollups import COST, REVENUE, TOTALS_KEY
+from margin.ledger.rollups import COST, REVENUE, TOTALS_KEY, WEEK
 from margin.ledger.state import State
 
 Name = TypeVar("Name", int, str)
@@ -96,6 +96,8 @@ _PAIRS = {
 _COARSER = {
     "months": ("SELECT customer, substr(day, 1, 7), {margin} FROM rollup GROUP BY 1, 2",
                "SELECT customer, month, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced FROM margin_months"),
+    "weeks": ("SELECT customer, {week}, {margin} FROM rollup GROUP BY 1, 2",
+              "SELECT customer, week, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced FROM margin_weeks"),
     "days": ("SELECT customer, day, {margin} FROM rollup GROUP BY 1, 2",
              "SELECT customer, day, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced FROM margin_days"),
     "totals": ("SELECT {labels}, {sums} FROM rollup GROUP BY {labels}",
@@ -104,6 +106,7 @@ _COARSER = {
                  "SELECT account, commodity, balance FROM balances"),
 }  # fmt: skip
 _SQL = {
+    "week": WEEK,
     "margin": f"SUM(requests), SUM({COST}), SUM({REVENUE}), SUM(saving_routing_nusd), SUM(unpriced)",
     "labels": ", ".join(TOTALS_KEY),
     "sums": ", ".join(f"SUM({name})" for name in ROLLUP_SUMS),
@@ -111,7 +114,7 @@ _SQL = {
 }
 
 
-def _coarser(db: sqlite3.Connection) -> list[str]:
+def coarser(db: sqlite3.Connection) -> list[str]:
     """Compare each coarser sum with the finer ones it stands for, both ways."""
     found = []
     for name, queries in _COARSER.items():
@@ -132,8 +135,8 @@ def imbalance_nusd(db: sqlite3.Connection) -> int:
 
 def violations(db: sqlite3.Connection, state: State) -> list[str]:
     """Return every broken invariant in words; empty when the books are sound."""
-    found = [*_unbalanced(db), *_drifted(db), *_disagreeing(db), *_coarser(db), *_credits(db), *_holds(db, state)]
-    found += [*_grants(db, state), *_owed(db, state)]
+    found = [*_unbalanced(db), *_drifted(db), *_disagreeing(db), *coarser(db), *misplaced_credits(db)]
+    found += [*_holds(db, state), *_grants(db, state), *_owed(db, state)]
     refused = db.execute("SELECT COUNT(*) FROM refused").fetchone()[0]
     if refused:
         found.append(f"{refused} journal records had no effect (a settlement without a hold, or the like)")
@@ -164,7 +167,8 @@ def _disagreeing(db: sqlite3.Connection) -> list[str]:
     return found
 
 
-def _credits(db: sqlite3.Connection) -> list[str]:
+def misplaced_credits(db: sqlite3.Connection) -> list[str]:
+    """Find customers whose credits are not where they can be, or below zero."""
     query = """SELECT customer, SUM(balance) FROM accounts WHERE commodity = 'CREDIT'
         GROUP BY customer HAVING SUM(balance) <> 0"""
     found = [f"I7: credits of customer {who} are off by {off}" for who, off in db.execute(query)]
