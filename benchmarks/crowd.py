@@ -1,13 +1,18 @@
-"""A folder of books with many customers: each prepaid, with credits and a key of its own."""
+"""A folder of books with many customers, each prepaid, with credits and a key of its own; and a past, if one likes."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
+from benchmarks import copies, history
+from benchmarks.copies import Spread
+from benchmarks.history import Ledger, Past, grant_id
 from benchmarks.stage import Penstock
 from margin import records
+from margin.ledger.store import connect
 from proxy import identity
 from proxy.keeper.directory import Directory
 from proxy.keeper.lock import Lock
@@ -54,10 +59,26 @@ def _open(office: Office, number: int) -> str:
     for record in (
         records.customer(t=t, customer=number, plan="prepaid"),
         records.key(t=t, id=id_, digest=digest, customer=number, scopes=["serve"]),
-        records.grant(t=t, id=f"grant_{id_}", customer=number, credits_milli=CREDITS_MILLI, paid_nusd=0,
+        records.grant(t=t, id=grant_id(number), customer=number, credits_milli=CREDITS_MILLI, paid_nusd=0,
                       expires_t=None),
     ):  # fmt: skip
         office.books.record(record)
     if number % BATCH == 0:
         office.books.commit()
     return key
+
+
+def remember(served: Penstock, past: Past, to: Spread) -> int:
+    """Give a folder that nobody serves a past: `to.copies` of the exchanges of its crowd; return its rows.
+
+    The rows are entries, charges and cost lines. The journals have none of it, so `ledger verify` will say that they
+    make another ledger; a server starts and works on it all the same.
+    """
+    path = load(served.config, environ=served.environment()).server.data_dir / "ledger.sqlite"
+    ledger = Ledger(path)
+    ledger.fold(history.exchanges(past, incarnation=f"{0:012x}", seed=1), BATCH * 10)
+    ledger.close()
+    copies.spread(path, past, to)
+    with closing(connect(path, read_only=True)) as db:
+        return sum(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+                   for table in ("entries", "charges", "cost_lines"))  # fmt: skip

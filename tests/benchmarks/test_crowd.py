@@ -5,6 +5,7 @@ from benchmarks.inside import CONFIG
 from benchmarks.stage import PLANS, Penstock
 from proxy.keeper.office import Office
 from proxy.settings import load
+from tests.keeper.offices import is_key
 
 
 def test_each_has_a_name_a_key_and_credits(tmp_path):
@@ -20,5 +21,5 @@ def test_each_has_a_name_a_key_and_credits(tmp_path):
     assert [office.directory.name(each) for each in numbers] == [f"crowd-{each}" for each in numbers]
     assert {office.books.state.customers[each].plan for each in numbers} == {"prepaid"}
     assert len(numbers) == len(set(keys)) == 6
-    assert all(office.is_key(key) for key in keys)
+    assert all(is_key(office, key) for key in keys)
     office.close()
