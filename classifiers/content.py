@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-TEXT_CHARS_MAX = 4_000  # routing research: more text did not rank prompts better, and costs time
+TEXT_CHARS_MAX = 1_600
+"""Of 3,119 public prompts over 900 characters, reading 4,000 ranked those that need the stronger model no better (areas
+under the curve within 0.005 for three sources, and better for the fourth) and chose the same tier for 98.5 %."""
 PARTS_READ_MAX = 64  # of one message; far above what clients send, keeps junk cheap
 BLOCKS_CUT_MAX = 16  # of one message and end; coding agents inject fewer than ten
 TAG_CHARS_MAX = 64

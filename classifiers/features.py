@@ -14,6 +14,7 @@ from classifiers.sign_cues import SIGNS
 from classifiers.structure import add_structure
 from classifiers.words import Words, read_words, wide_share
 
+SIGNS_FOUND = frozenset(SIGNS)
 WIDE_WORTH = 2.0  # a Han, kana or Hangul character says about as much as three Latin ones
 # A closer look for code pays where its bytes are several, or dense as no prose has them.
 CODE_BYTES_MIN, CODE_BYTES_SHARE = 4, 0.015
@@ -48,20 +49,22 @@ class Features(NamedTuple):
 
 
 def read_features(ask: Ask) -> Features:
-    """Read an ask. Total, and bounded: at most 4,000 characters are looked at."""
+    """Read an ask. Total, and bounded: at most 1,600 characters are looked at."""
     text = bounded(ask.text)
     words = read_words(text)
     wide = wide_share(words.lowered)
     found = find_evidence(words, unspaced=wide > 0)
-    signs = {name: found.pop(name, 0.0) for name in SIGNS}
-    signs |= _shape(words)
-    signs |= _circumstances(ask)
+    signs = dict.fromkeys(SIGNS, 0.0)
+    for name in SIGNS_FOUND.intersection(found):
+        signs[name] = found.pop(name)
+    _add_shape(signs, words)
+    _add_circumstances(signs, ask)
     signs["length"] = ask.text_chars * (1.0 + WIDE_WORTH * wide)
     add_structure(found, signs, words.words)
     return Features(found, signs)
 
 
-def _shape(words: Words) -> dict[str, float]:
+def _add_shape(signs: dict[str, float], words: Words) -> None:
     text = words.lowered
     marks = words.raw.translate(None, _LETTERS)
     codelike = _codelike(marks, len(text))
@@ -70,17 +73,15 @@ def _shape(words: Words) -> dict[str, float]:
     if not text.isascii():
         maths += sum(map(text.count, _OTHER_MATHS))
         questions += text.count("？") + text.count("؟")
-    return {
-        "words": len(words.words),
-        "material": float(words.material),
-        "sentences": text.count(". "),
-        "digits": len(marks.translate(None, _NOT_DIGITS)),
-        "maths": maths,
-        "questions": questions,
-        "list_items": sum(map(marks.count, _BULLETS)) if b"\n" in marks else 0,
-        "inline_code": sum(mark in text for mark in _INLINE_CODE) if codelike else 0,
-        "code_chars": _code_chars(text) if codelike else 0.0,
-    }
+    signs["words"] = len(words.words)
+    signs["material"] = float(words.material)
+    signs["sentences"] = text.count(". ")
+    signs["digits"] = len(marks.translate(None, _NOT_DIGITS))
+    signs["maths"] = maths
+    signs["questions"] = questions
+    signs["list_items"] = sum(map(marks.count, _BULLETS)) if b"\n" in marks else 0
+    signs["inline_code"] = sum(mark in text for mark in _INLINE_CODE) if codelike else 0
+    signs["code_chars"] = _code_chars(text) if codelike else 0.0
 
 
 def _codelike(marks: bytes, chars: int) -> bool:
@@ -100,14 +101,12 @@ def _code_chars(text: str) -> float:
     return len(text) * min(1.0, marks / CODE_MARKS_SURE)
 
 
-def _circumstances(ask: Ask) -> dict[str, float]:
-    return {
-        "images": ask.images,
-        "tools": ask.tools,
-        "schema": float(ask.wants_schema),
-        "failed_before": float(ask.failed_before),
-        "tool_turn": float(ask.tool_turn),
-        "system_chars": ask.system_chars,
-        "history_turns": ask.history_turns,
-        "history_chars": ask.history_chars,
-    }
+def _add_circumstances(signs: dict[str, float], ask: Ask) -> None:
+    signs["images"] = ask.images
+    signs["tools"] = ask.tools
+    signs["schema"] = float(ask.wants_schema)
+    signs["failed_before"] = float(ask.failed_before)
+    signs["tool_turn"] = float(ask.tool_turn)
+    signs["system_chars"] = ask.system_chars
+    signs["history_turns"] = ask.history_turns
+    signs["history_chars"] = ask.history_chars

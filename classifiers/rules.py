@@ -14,7 +14,7 @@ from classifiers.ask import Ask
 from classifiers.features import read_features
 from classifiers.judgement import TIERS, Judgement, Task, Tier
 
-VERSION = "rules-1"
+VERSION = "rules-2"
 
 LEVEL: Mapping[Task, int] = {
     "faq": 0,
@@ -123,7 +123,7 @@ TASK_WORDS: Mapping[Task, str] = {
 
 
 def judge(ask: Ask) -> Judgement:
-    """Judge how hard an ask is. Total: never raises, reads at most 4,000 characters."""
+    """Judge how hard an ask is. Total: never raises, reads at most 1,600 characters."""
     features = read_features(ask)
     task, doubt = _task(features.evidence)
     parts = _difficulty(task, features.signs)
@@ -149,7 +149,9 @@ def _task(evidence: Mapping[str, float]) -> tuple[Task, float]:
     """
     best, second, chosen = 0.0, 0.0, _OTHER
     for task, level in LEVEL.items():
-        value = evidence.get(task, 0.0)
+        if task not in evidence:
+            continue
+        value = evidence[task]
         if value > best or (value == best and level > LEVEL[chosen]):
             best, second, chosen = value, best, task
         elif value > second:

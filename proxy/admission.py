@@ -150,6 +150,9 @@ async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[
     raise Unavailable("Too many requests want this customer's credits at once.")
 
 
+_OPEN = frozenset({Stage.HELD, Stage.CALLED, Stage.STREAMING, Stage.DRAINING, Stage.SETTLING})
+
+
 class Ticket:
     """One admitted exchange. Every move is journalled before it takes effect; `settle` or `void` closes it, once.
 
@@ -268,4 +271,4 @@ class Ticket:
     @property
     def is_open(self) -> bool:
         """Whether it still must be settled or voided."""
-        return self.stage not in {Stage.CLOSED, Stage.VOID, Stage.KNOWN, Stage.RECEIVED}
+        return self.stage in _OPEN

@@ -22,6 +22,7 @@ import proxy
 from margin import records
 from margin.journal import Journal, JournalBroken, has_room
 from margin.ledger.journals import folder_id, journal_dir
+from proxy import heap
 from proxy import settings as configuration
 from proxy.api import routes
 from proxy.api.framework import FrameworkTurn
@@ -133,6 +134,7 @@ class WorkerProcess:
             asyncio.ensure_future(each)
             for each in (self.link.listen(self.orphaned), self._sync(), self._report(), self._sweep())
         ]
+        heap.settle()
         self.link.hello(self.world.journal.path.name)
         await self.server.serve(listener)
         await self.world.tasks.finish(DRAIN_AT_END_S)

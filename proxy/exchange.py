@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from classifiers import judge, read_ask
 from margin import records
@@ -44,16 +44,14 @@ from proxy.wire.headers import Headers
 from proxy.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(NamedTuple):
     """A request as it came: header names in lower case, the whole body."""
 
     headers: Mapping[bytes, bytes]
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What goes back: a whole body, or a relay that streams one."""
 
     status: int
@@ -276,7 +274,7 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
         # It answered 200 and broke off, or sent nonsense: it may bill, the caller does not pay.
         settle(case, call, None, "error", call_id=None, output_estimate=0, t=world.now())
         raise UpstreamBroke("The provider's answer broke off or is no answer.") from error
-    call = replace(call, upstream_s=call.upstream_s + time.perf_counter() - before)
+    call = call._replace(upstream_s=call.upstream_s + time.perf_counter() - before)
     cost = settle(case, call, usage, "ok", call_id=call_id, output_estimate=len(body) // 4, t=world.now())
     await world.durable()
     found = [headers.JSON, *_headers(world, case, call)]

@@ -7,7 +7,7 @@ Or (*statistical*) at what the plan's requests of this tier put out so far, up t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from margin.meter import Meter
 from margin.sellbook import Plan
@@ -25,8 +25,7 @@ IMAGE_TOKENS_MAX = 50_000
 (OpenAI, Images and vision)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """The terms one request is charged by. `meter` is None where the price is fixed: `hold_milli` is that price."""
 
     hold_milli: int

@@ -14,9 +14,12 @@ OWED = "owed"
 
 def revenue_nusd(burnt: Iterable[Any]) -> tuple[int, int]:
     """Return what a charge earned from grants, and from credits that none covered."""
-    parts = list(burnt)
-    carried = sum(nusd for grant, _, nusd, *_ in parts if grant is not None)
-    usage = sum(nusd for grant, _, nusd, *_ in parts if grant is None)
+    carried = usage = 0
+    for part in burnt:
+        if part[0] is None:
+            usage += part[2]
+        else:
+            carried += part[2]
     return carried, usage
 
 

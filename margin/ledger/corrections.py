@@ -28,7 +28,7 @@ def corrected(state: State, record: Record, effects: Effects) -> None:
     before, after, t = record["before"], record["after"], record["t"]
     legs = (*_cost(record["c"], before, sign=-1), *_cost(record["c"], after, sign=1))
     # Also one that moves nothing, such as from unknown to 0: its key must be taken.
-    effects.txns.append(Txn(key, "correction", t, legs))
+    effects.txns.append(Txn.balanced(key, "correction", t, legs))
     effects.names.add(key)
     effects.corrections.append(
         (record["x"], record["n"], record["r"], t, before["kind"], before["cost"], after["kind"], after["id"],

@@ -47,10 +47,10 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     state.put_hold(hold)
     if hold.claimed:
         effects.claims.append((number, *record["i"], x, t))
-    covered = milli - hold.uncovered_milli
+    uncovered = hold.uncovered_milli
     effects.post(f"hold:{x}", "hold", t,
-                 *pair(number, CREDIT, covered, to="credits.held", from_="credits.available"),
-                 *pair(number, CREDIT, hold.uncovered_milli, to="credits.held", from_="credits.overdraft"))  # fmt: skip
+                 *pair(number, CREDIT, milli - uncovered, to="credits.held", from_="credits.available"),
+                 *pair(number, CREDIT, uncovered, to="credits.held", from_="credits.overdraft"))  # fmt: skip
 
 
 def _excess(record: Record, terms: Terms) -> str:
@@ -121,9 +121,10 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     effects.post(f"close:{hold.x}", "charge", t, *legs)
     if charge > within:
         burnt += exceed(state, hold, charge - within, t, effects)
+        revenue_credits, revenue_usage = revenue_nusd(burnt)
     ending.end_returned(state, hold.grants, hold.x, t, effects)
     cover(state, hold.customer, f"close:{hold.x}", t, effects)
-    _book(hold, record, *revenue_nusd(burnt), burnt, effects)
+    _book(hold, record, revenue_credits, revenue_usage, burnt, effects)
 
 
 def _end_claim(hold: Hold, effects: Effects, *, is_answered: bool) -> None:
@@ -134,6 +135,8 @@ def _end_claim(hold: Hold, effects: Effects, *, is_answered: bool) -> None:
 
 def _return(state: State, hold: Hold, milli: int, t: int, effects: Effects) -> tuple[Leg, ...]:
     """Give `milli` held credits back: uncovered ones first, then to the grants, last taken first."""
+    if milli == 0:
+        return ()
     uncovered = min(milli, hold.uncovered_milli)
     legs = pair(hold.customer, CREDIT, uncovered, to="credits.overdraft", from_="credits.held")
     legs += pair(hold.customer, CREDIT, milli - uncovered, to="credits.available", from_="credits.held")

@@ -8,8 +8,7 @@ keeps what the customer paid for as long as it can.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from margin.money import round_half_even
 
@@ -21,8 +20,7 @@ PRIORITY_INCLUDED = 10
 """Of the credits a fee includes: they end with the month, and burn before bought ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """One grant, and what is left of it. `basis_nusd` is the cash behind `left_milli + held_milli`."""
 
     id: str
@@ -50,7 +48,7 @@ class Grant:
     @classmethod
     def stored(cls, row: Sequence[Any]) -> Grant:
         """Return a grant from its row in the ledger."""
-        return replace(cls(*row), is_ended=bool(row[-1]))
+        return cls(*row)._replace(is_ended=bool(row[-1]))
 
     @property
     def order(self) -> tuple[int, int, bool, int]:
@@ -70,12 +68,12 @@ class Grant:
     def hold(self, milli: int) -> Grant:
         """Move credits from left to held."""
         assert 0 <= milli <= self.left_milli
-        return replace(self, left_milli=self.left_milli - milli, held_milli=self.held_milli + milli)
+        return self._replace(left_milli=self.left_milli - milli, held_milli=self.held_milli + milli)
 
     def release(self, milli: int) -> Grant:
         """Move credits from held back to left."""
         assert 0 <= milli <= self.held_milli
-        return replace(self, left_milli=self.left_milli + milli, held_milli=self.held_milli - milli)
+        return self._replace(left_milli=self.left_milli + milli, held_milli=self.held_milli - milli)
 
     def burn(self, milli: int) -> tuple[Grant, int]:
         """Spend held credits; return the grant after it and the cash they carried.
@@ -84,15 +82,15 @@ class Grant:
         """
         assert 0 <= milli <= self.held_milli
         carried = self._share_nusd(milli)
-        after = replace(self, held_milli=self.held_milli - milli, basis_nusd=self.basis_nusd - carried)
+        after = self._replace(held_milli=self.held_milli - milli, basis_nusd=self.basis_nusd - carried)
         return after, carried
 
     def expire(self) -> tuple[Grant, int, int]:
         """Drop what is left (not what is held); return the grant, the credits and the cash dropped."""
         dropped = self.left_milli
         carried = self._share_nusd(dropped)
-        after = replace(
-            self, left_milli=0, basis_nusd=self.basis_nusd - carried, expired_milli=self.expired_milli + dropped,
+        after = self._replace(
+            left_milli=0, basis_nusd=self.basis_nusd - carried, expired_milli=self.expired_milli + dropped,
             is_ended=True,
         )  # fmt: skip
         return after, dropped, carried
@@ -100,7 +98,7 @@ class Grant:
     def restore(self, milli: int, nusd: int) -> Grant:
         """Take back a burn: the credits are left again, and the cash stands behind them again."""
         assert 0 <= milli <= self.burnt_milli
-        return replace(self, left_milli=self.left_milli + milli, basis_nusd=self.basis_nusd + nusd)
+        return self._replace(left_milli=self.left_milli + milli, basis_nusd=self.basis_nusd + nusd)
 
     def _share_nusd(self, milli: int) -> int:
         whole = self.left_milli + self.held_milli

@@ -27,8 +27,7 @@ class Leg(NamedTuple):
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Txn:
+class Txn(NamedTuple):
     """A balanced set of legs. `key` is unique forever: a second transaction with it cannot be stored."""
 
     key: str
@@ -36,12 +35,17 @@ class Txn:
     t: int
     legs: tuple[Leg, ...]
 
-    def __post_init__(self) -> None:
-        """Refuse to exist unbalanced."""
-        totals: dict[str, int] = {}
-        for _, _, commodity, amount in self.legs:
-            totals[commodity] = totals.get(commodity, 0) + amount
-        assert not any(totals.values()), f"{self.kind} {self.key} does not balance: {totals}"
+    @classmethod
+    def balanced(cls, key: str, kind: str, t: int, legs: tuple[Leg, ...]) -> Txn:
+        """Return a transaction; an unbalanced one is refused."""
+        credit = usd = 0
+        for _, _, commodity, amount in legs:
+            if commodity == CREDIT:
+                credit += amount
+            else:
+                usd += amount
+        assert credit == usd == 0, f"{kind} {key} does not balance: {credit} {CREDIT}, {usd} {USD}"
+        return cls(key, kind, t, legs)
 
 
 def pair(
@@ -120,7 +124,7 @@ class Effects:
     def post(self, key: str, kind: str, t: int, *legs: Leg) -> None:
         """Add a transaction unless it moves nothing."""
         if legs:
-            self.txns.append(Txn(key, kind, t, legs))
+            self.txns.append(Txn.balanced(key, kind, t, legs))
             self.names.add(key)
 
     def add(self, key: RollupKey, **sums: int) -> None:

@@ -7,6 +7,7 @@ transaction, so that after a crash the file is exactly the fold up to its positi
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,8 +31,10 @@ ACCOUNTS_REMEMBERED = 100_000
 """Numbers of accounts kept in memory, some 20 MB: those of ten thousand customers. Others are looked up again."""
 
 
-_TRACES = """SELECT EXISTS (SELECT 1 FROM txns WHERE key = ?) OR EXISTS (SELECT 1 FROM charges WHERE x = ?)
-    OR EXISTS (SELECT 1 FROM cost_lines WHERE x = ?)"""
+_TRACED = """SELECT value FROM json_each(?) AS asked WHERE
+    EXISTS (SELECT 1 FROM txns WHERE key = 'hold:' || asked.value)
+    OR EXISTS (SELECT 1 FROM charges WHERE x = asked.value)
+    OR EXISTS (SELECT 1 FROM cost_lines WHERE x = asked.value)"""
 
 
 class LedgerFormat(Exception):
@@ -105,6 +108,7 @@ class Store:
         self._accounts: dict[tuple[int, str, str], int] = {}
         self._last_txn = 0
         self._stored_holds: set[str] = set()
+        self._traced: dict[str, bool] = {}
         self._recall()
 
     def _recall(self) -> None:
@@ -163,6 +167,7 @@ class Store:
         state.used_up.clear()
 
     def _write(self, state: State, effects: Effects, reached: Reached) -> None:
+        self._traced = {}
         self.db.execute("BEGIN IMMEDIATE")
         try:
             self._write_entries(effects)
@@ -178,15 +183,17 @@ class Store:
             raise
 
     def _write_entries(self, effects: Effects) -> None:
-        txns, entries, balances, totals = [], [], dict[int, int](), dict[tuple[str, str], int]()
-        for id_, txn in enumerate(effects.txns, start=self._last_txn + 1):
-            txns.append((id_, txn.key, txn.kind, txn.t))
-            for leg in txn.legs:
-                account = self._account(leg[:3])
-                entries.append((id_, account, leg.amount))
-                balances[account] = balances.get(account, 0) + leg.amount
-                total = (leg.account, leg.commodity)
-                totals[total] = totals.get(total, 0) + leg.amount
+        txns, entries, names = [], [], dict[int, tuple[str, str]]()
+        balances, totals = defaultdict[int, int](int), defaultdict[tuple[str, str], int](int)
+        for id_, (key, kind, t, legs) in enumerate(effects.txns, start=self._last_txn + 1):
+            txns.append((id_, key, kind, t))
+            for customer, name, commodity, amount in legs:
+                account = self._account((customer, name, commodity))
+                names[account] = (name, commodity)
+                entries.append((id_, account, amount))
+                balances[account] += amount
+        for account, amount in balances.items():
+            totals[names[account]] += amount
         self._last_txn += len(txns)
         self.db.executemany("INSERT INTO txns VALUES (?, ?, ?, ?)", txns)
         self.db.executemany("INSERT INTO entries (txn, account, amount) VALUES (?, ?, ?)", entries)
@@ -271,8 +278,7 @@ class Store:
         self.db.execute("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def _write_grant(self, grant: Grant) -> None:
-        values = _values(grant)
-        self.db.execute(f"INSERT OR REPLACE INTO grants VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608
+        self.db.execute(f"INSERT OR REPLACE INTO grants VALUES ({', '.join('?' * len(grant))})", grant)  # noqa: S608
 
     def _write_hold(self, hold: Hold | None, name: str) -> None:
         if hold is not None:
@@ -291,7 +297,15 @@ class Store:
 
     def has_exchange(self, x: str) -> bool:
         """Tell whether an exchange has left a trace: a hold, a charge or a cost line."""
-        return bool(self.db.execute(_TRACES, (f"hold:{x}", x, x)).fetchone()[0])
+        found = self._traced.get(x)
+        return bool(self._with_trace([x])) if found is None else found
+
+    def look_up(self, xs: list[str]) -> None:
+        """Ask for many at once, ahead, what `has_exchange` asks of one: a third of the time. It holds until a write."""
+        self._traced = dict.fromkeys(xs, False) | dict.fromkeys(self._with_trace(xs), True)
+
+    def _with_trace(self, xs: list[str]) -> list[str]:
+        return [x for (x,) in self.db.execute(_TRACED, (orjson.dumps(xs).decode(),))]
 
     def grant(self, id_: str) -> Grant | None:
         """Return a grant as it was last stored, used up or not."""
@@ -350,7 +364,7 @@ class Store:
             state.plans = {name: Terms(**fields) for name, fields in content["plans"].items()}
 
 
-def _values(row: Customer | Grant) -> tuple[Any, ...]:
+def _values(row: Customer) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in row.__slots__)
 
 

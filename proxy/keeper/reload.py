@@ -14,6 +14,8 @@ class Watcher:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._listed: tuple[Stamp, tuple[Path, ...]] | None = None
+        """Which files the YAML names, and the stamp it had: reading it each second would be a hundredth of a core."""
         self._known = self._last = self._look()
         self._asked = False
 
@@ -32,7 +34,10 @@ class Watcher:
         return False
 
     def _look(self) -> dict[Path, Stamp]:
-        return {path: _stamp(path) for path in configuration.files(self._path)}
+        stamp = _stamp(self._path)
+        if self._listed is None or self._listed[0] != stamp:
+            self._listed = (stamp, configuration.files(self._path))
+        return {path: _stamp(path) for path in self._listed[1]}
 
 
 def _stamp(path: Path) -> Stamp:

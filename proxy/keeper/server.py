@@ -19,6 +19,7 @@ from typing import Any
 from margin.ledger import questions
 from margin.ledger.books import BATCH_RECORDS_MAX
 from margin.ledger.store import LedgerBusy
+from proxy import heap
 from proxy import settings as configuration
 from proxy.keeper.auditor import Auditor
 from proxy.keeper.claims import VERDICTS
@@ -94,6 +95,7 @@ class KeeperServer:
         self.office.directory.wait(LEDGER_LOCK_S)
         control = await self._open_control()
         await self._listener.open(self._sockets.metrics)
+        heap.settle()
         self._crew.begin()
         self._start(self._feed(), "feed")
         self._start(self._watch(), "watch")

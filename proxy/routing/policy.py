@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from classifiers import Judgement
 from margin.costbook import NoPrice, UnpricedBucket
@@ -27,8 +28,7 @@ TOKENS_PER_MEDIA_PART = 800
 """An image of a megapixel is 765 tokens at OpenAI's high detail; a minute of audio about 600."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Where a request goes, and why in words.
 
     `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, each with `+key` when the key's lists moved

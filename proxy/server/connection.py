@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_alarm", "_client", "_current", "_drained", "_has_eof", "_head", "_head_bytes", "_is_reading",
-        "_is_writing_paused", "_line", "_out", "_owner", "_parser", "_parts", "_size",
+        "_is_writing_paused", "_line", "_loop", "_out", "_owner", "_parser", "_parts", "_size",
         "_task", "_transport", "_turn", "on_left",
     )  # fmt: skip
 
@@ -75,7 +75,8 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._client: str | None = None
-        self._alarm = Alarm(asyncio.get_running_loop(), self._on_deadline)
+        self._loop = asyncio.get_running_loop()  # to ask for it costs a system call
+        self._alarm = Alarm(self._loop, self._on_deadline)
         self._line: deque[_Waiting] = deque()
         self._current: _Waiting | None = None
         self._task: asyncio.Task[None] | None = None
@@ -255,7 +256,7 @@ class Connection(asyncio.Protocol):
         self._current = waiting = self._line.popleft()
         self._out = _Out.NOTHING
         self._alarm.clear()
-        self._task = asyncio.get_running_loop().create_task(self._run(waiting))
+        self._task = self._loop.create_task(self._run(waiting))
 
     async def _run(self, waiting: _Waiting) -> None:
         try:
@@ -351,7 +352,7 @@ class Connection(asyncio.Protocol):
         assert self._current is not None
         self._transport.write(framing.part(data, self._current.head))
         if self._is_writing_paused:
-            self._drained = asyncio.get_running_loop().create_future()
+            self._drained = self._loop.create_future()
             try:
                 await self._drained
             finally:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -23,8 +22,7 @@ CHOICES_MAX = 128
 """OpenAI's own bound on `n`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(NamedTuple):
     """What we read of a request. `fields` is the whole object as it was sent; it is never changed in place."""
 
     fields: Mapping[str, Any]
@@ -63,11 +61,11 @@ def read(body: bytes) -> ChatRequest:
     messages = _messages(fields)
     stream = _boolean(fields, "stream")
     tools = _list(fields, "tools")
-    check_tools(tools, "tools")
+    if tools:
+        check_tools(tools, "tools")
     check_settings(fields)
-    parts = _parts(messages)
-    types = {part["type"] for part in parts}
-    media = [part for part in parts if part["type"] not in TEXT_TYPES]
+    media = _media(messages)
+    types = {part["type"] for part in media}
     return ChatRequest(
         fields=fields,
         body_bytes=len(body),
@@ -128,8 +126,9 @@ def _check_message(message: Any, index: int) -> None:
         raise Malformed(f"`{where}` is missing.", param=where)
 
 
-def _parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [part for message in messages if isinstance(message.get("content"), list) for part in message["content"]]
+def _media(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    lists = [message["content"] for message in messages if isinstance(message.get("content"), list)]
+    return [part for parts in lists for part in parts if part["type"] not in TEXT_TYPES]
 
 
 def _weight(part: dict[str, Any]) -> int:

@@ -264,7 +264,7 @@ def test_a_kind_from_the_future_is_passed_over():
 def test_a_transaction_cannot_exist_unbalanced():
     """Legs that do not sum to zero are refused where they are made."""
     with pytest.raises(AssertionError, match="does not balance"):
-        Txn("k", "grant", T0, (Leg(1, "cash", USD_COMMODITY, 1),))
+        Txn.balanced("k", "grant", T0, (Leg(1, "cash", USD_COMMODITY, 1),))
 
 
 # ---- keys ------------------------------------------------------------------------------------------------------------

@@ -20,13 +20,13 @@ def reachable(start: Stage, avoiding: frozenset[Stage] = frozenset()) -> set[Sta
     return found
 
 
-@pytest.mark.parametrize(("now", "to"), list(itertools.product(Stage, Stage)), ids=lambda stage: stage.value)
+@pytest.mark.parametrize(("now", "to"), list(itertools.product(Stage, Stage)), ids=lambda stage: stage.name)
 def test_a_move_is_in_the_table_or_forbidden(now: Stage, to: Stage) -> None:
     """`move` is the table and nothing else."""
     if to in MOVES[now]:
         assert move(now, to) is to
     else:
-        with pytest.raises(ForbiddenMove, match=f"{now.value} → {to.value}"):
+        with pytest.raises(ForbiddenMove, match=f"{now.name.lower()} → {to.name.lower()}"):
             move(now, to)
 
 

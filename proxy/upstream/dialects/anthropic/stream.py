@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from margin.usage import Usage, UsageError
@@ -59,7 +58,7 @@ class MessageStream:
             begun = read_usage(merged(self._reader.reported, {"output_tokens": self.output_estimate}))
         except UsageError:
             return None
-        return None if begun is None else replace(begun, source="estimated")
+        return None if begun is None else begun._replace(source="estimated")
 
     def feed(self, data: bytes) -> bytes:
         """Return what may go to the caller of what just arrived."""
