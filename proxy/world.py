@@ -29,6 +29,16 @@ class Keeper(Registry, Protocol):
         """See to it that a customer of that name exists, on the default plan; raises `KeeperAway`."""
         ...
 
+    async def command(
+        self, command: str, args: dict[str, Any], key: str, *, claim: str | None, request: str
+    ) -> dict[str, Any]:
+        """Have a command performed in the name of a key; raises `KeeperAway`."""
+        ...
+
+    async def usage(self, customer: int, days: int) -> dict[str, Any]:
+        """Return what a customer has used in the last days; raises `KeeperAway`."""
+        ...
+
 
 class Stoppable(Protocol):
     """A stream on its way."""

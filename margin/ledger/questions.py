@@ -94,6 +94,21 @@ def credit_balance(db: sqlite3.Connection, customer: int) -> dict[str, int]:
     return {name: found.get(f"credits.{name}", 0) for name in names}
 
 
+def usage_by_day(db: sqlite3.Connection, customer: int, days: list[str]) -> list[tuple[Any, ...]]:
+    """Return (day, provider, model, requests, tokens in, tokens out, milli-credits) of a customer, the last day first.
+
+    Reads the sums of those days only; what was reversed is taken off on the day of its reversal.
+    """
+    marks = ", ".join("?" * len(days))
+    return db.execute(
+        f"""SELECT day, provider, model, SUM(requests), SUM(input + cache_read + cache_write), SUM(output),
+                SUM(credits_milli - credits_reversed_milli)
+            FROM rollup WHERE day IN ({marks}) AND customer = ? GROUP BY day, provider, model
+            HAVING SUM(requests) > 0 OR SUM(credits_reversed_milli) > 0 ORDER BY day DESC, model, provider""",  # noqa: S608 - marks only
+        (*days, customer),
+    ).fetchall()
+
+
 def overdraft_milli(db: sqlite3.Connection, customer: int | None = None) -> int:
     """Return what is held or spent with no grant behind it, less what was covered since, of one customer or of all."""
     if customer is None:

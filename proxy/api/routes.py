@@ -1,4 +1,4 @@
-"""Every route that is not hot: models, health, and typed 501s for what is not served."""
+"""Every route that is not hot: models, usage, admin, health, and typed 501s for what is not served."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import proxy
-from proxy.identity import Principal, Surface
+from proxy.api import admin, usage
+from proxy.api.answers import authenticated, json_answer
 from proxy.routing.policy import model_names
 from proxy.wire import errors
 from proxy.wire.errors import MethodNotAllowed, NotServed, ProxyError, UnknownModel
@@ -42,19 +43,23 @@ def build(world: World, why_unready: Callable[[], str | None]) -> FastAPI:
     @app.get("/readyz")
     async def _readyz() -> Response:
         why = why_unready()
-        return _json({"status": "ready"}) if why is None else _json({"status": "not ready", "why": why}, 503)
+        return (
+            json_answer({"status": "ready"}) if why is None else json_answer({"status": "not ready", "why": why}, 503)
+        )
 
     @app.get("/v1/models")
     async def _models(request: Request) -> Response:
         names = model_names(world.settings, authenticated(world, request, "models").terms)
-        return _json({"object": "list", "data": [_model(world, name) for name in names]})
+        return json_answer({"object": "list", "data": [_model(world, name) for name in names]})
 
     @app.get("/v1/models/{name:path}")
     async def _retrieve(request: Request, name: str) -> Response:
         if name not in model_names(world.settings, authenticated(world, request, "models").terms):
             raise UnknownModel(f"The model `{name[:80]}` does not exist.", param="model")
-        return _json(_model(world, name))
+        return json_answer(_model(world, name))
 
+    app.include_router(usage.routes(world))
+    app.include_router(admin.routes(world))
     # Its POST never comes here; see proxy.app.
     app.add_api_route("/v1/chat/completions", _post_only, methods=["GET", "PUT", "PATCH", "DELETE"])
     for path in NOT_SERVED:
@@ -71,26 +76,10 @@ async def _not_served(request: Request) -> Response:
     raise NotServed(f"{request.scope['path'][:80]} is not served yet.")
 
 
-def authenticated(world: World, request: Request, surface: Surface) -> Principal:
-    """Return who asks for something that is not hot.
-
-    Raises:
-        Unauthenticated, Forbidden: see `Identity.authenticate`.
-    """
-    peer = None if request.client is None else request.client.host
-    return world.identity.authenticate(
-        dict(request.scope["headers"]), surface, peer, world.settings.server.trusted_proxies
-    )
-
-
 def _model(world: World, name: str) -> dict[str, Any]:
     deployment = world.settings.deployments.get(name)
     owner = "penstock" if deployment is None else deployment.provider.name
     return {"id": name, "object": "model", "created": 0, "owned_by": owner}
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(content), status, media_type="application/json")
 
 
 def _error(world: World, error: ProxyError) -> Response:

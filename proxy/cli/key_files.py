@@ -25,6 +25,8 @@ NOTE = "metadata."
 
 def read_keys(path: Path) -> list[Row]:
     """Return the keys of a file with their lines, each with a digest in place of the key; mistakes end the command."""
+    if not path.is_file():
+        fail(f"{path} is no file", USAGE)
     if path.stat().st_size > FILE_BYTES_MAX:
         fail(f"{path.name} is larger than {FILE_BYTES_MAX // 1024 // 1024} MiB", USAGE)
     try:

@@ -110,7 +110,7 @@ def revoke(id_: str, config: Path, as_json: bool) -> None:
 
 
 @keys.command("import")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @shared_options
 def import_(file: Path, config: Path, as_json: bool) -> None:
     """Take over the keys in FILE (JSON lines or CSV), so that apps keep theirs: all, or with any mistake none."""

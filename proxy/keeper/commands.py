@@ -8,6 +8,7 @@ Reads first fold everything journalled before they were asked. Results are JSON 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ from proxy.keeper.reconciling import ledger_reconcile
 from proxy.keeper.refusing import Args, Refused
 from proxy.keeper.rerating import ledger_rerate
 from proxy.keeper.words import check_name, day, iso
+
+log = logging.getLogger("penstock")
 
 
 def customers_create(office: Office, args: Args) -> Any:
@@ -40,11 +43,15 @@ def customers_move(office: Office, args: Args) -> Any:
     return {"customer": args["customer"], "plan": args["plan"]}
 
 
-def customers_list(office: Office, _: Args) -> Any:
-    """List customers with their plans."""
+def customers_list(office: Office, args: Args) -> Any:
+    """List customers with their plans, in the order in which they came: all, or a part of them."""
+    known = sorted(office.books.state.customers.items())
+    if args.get("after") is not None:
+        after = office.number(args["after"])
+        known = [pair for pair in known if pair[0] > after]
     return [
         {"customer": office.directory.name(number), "plan": each.plan, "since": iso(each.since_t)}
-        for number, each in sorted(office.books.state.customers.items())
+        for number, each in known[: args.get("limit")]
     ]
 
 
@@ -111,6 +118,16 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     "ledger.reconcile": ledger_reconcile,
     "explain.charge": explain_charge,
 }
+
+
+def performed(office: Office, name: str, args: Args, *, by: str) -> dict[str, Any]:
+    """Do so, whatever happens: a bug in one command must not take the keeper, or leave who asked without a word."""
+    try:
+        return perform(office, name, args, by=by)
+    except Exception:
+        # Its own traceback in the log; who asked learns only that it was us.
+        log.exception("the command %s failed", name)
+        return {"failed": "the server failed at this command; its log says why"}
 
 
 def perform(office: Office, name: str, args: Args, *, by: str) -> dict[str, Any]:

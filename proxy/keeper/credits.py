@@ -10,6 +10,7 @@ from margin.ledger import questions
 from margin.ledger.grants import NEVER_T, PRIORITY, Grant
 from proxy.keeper.office import NS, Office, UnknownName
 from proxy.keeper.refusing import Args, Refused
+from proxy.keeper.usage import credits_of
 from proxy.keeper.words import check_name, in_credits, iso
 
 GRANT_MILLI_MAX = 10**15
@@ -28,12 +29,13 @@ def grant(office: Office, args: Args) -> Any:
     priority = args.get("priority", PRIORITY)
     if not 0 <= priority <= PRIORITY_MAX:
         raise Refused(f"a grant's priority is a number from 0, which burns first, to {PRIORITY_MAX}")
-    expires = None if args["expires_s"] is None else time.time_ns() + args["expires_s"] * NS
+    expires = None if args["expires_s"] is None else time.time_ns() + round(args["expires_s"] * NS)
     if expires is not None and not time.time_ns() < expires < NEVER_T:
         raise Refused("a grant must expire in the future, and before the year 2262")
     id_ = office.grant(
-        args["customer"], args["credits_milli"], paid_nusd=args["paid_nusd"], expires_t=expires, priority=priority
-    )
+        args["customer"], args["credits_milli"], paid_nusd=args["paid_nusd"], expires_t=expires, priority=priority,
+        id_=f"grant_{args['name']}" if "name" in args else None,
+    )  # fmt: skip
     return {"grant": id_, **balance(office, {"customer": args["customer"]})}
 
 
@@ -51,11 +53,7 @@ def balance(office: Office, args: Args) -> Any:
     """
     number = office.number(args["customer"])
     office.tick()
-    found = questions.credit_balance(office.books.store.db, number)
-    ended = office.books.state.ended_milli(number, time.time_ns())
-    found |= {"available": found["available"] - ended, "expired": found["expired"] + ended}
-    found["overdraft"] = questions.overdraft_milli(office.books.store.db, number)
-    return {name: in_credits(milli) for name, milli in found.items()}
+    return credits_of(office, number)
 
 
 def listed(office: Office, args: Args) -> Any:

@@ -15,10 +15,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from margin.ledger.store import LedgerBusy
+from proxy.keeper.administering import Administration
 from proxy.keeper.claims import Claims
 from proxy.keeper.desk import Desk
 from proxy.keeper.frames import Message
 from proxy.keeper.office import Office
+from proxy.keeper.usage import usage_of
 from proxy.keeper.workers import Worker
 
 log = logging.getLogger("penstock")
@@ -47,6 +49,7 @@ class Crew:
         self._workers: set[Worker] = set()
         self._desk = Desk(office, self._workers)
         self.claims = Claims(office)
+        self._administration = Administration(office)
         self._is_ending = False
         self._failures = 0
         self._said_unready: str | None = ""
@@ -214,6 +217,11 @@ class Crew:
             self.claims.answered(message)
         elif message["ask"] == "released":
             self.claims.released(message)
+        elif message["ask"] == "command":
+            answer = self._administration.perform(message)
+            await self.announce()
+        elif message["ask"] == "usage":
+            answer = usage_of(self._office, message["customer"], message["days"])
         else:
             self._office.open_customer(message["name"])
             await self.announce()

@@ -71,12 +71,14 @@ def change(office: Office, key: Key, after: Mapping[str, Any], metadata: Metadat
     return _told(office, key.id)
 
 
-def rotate(office: Office, old: Key, overlap_ns: int, expires_t: int | None) -> tuple[Key, str]:
+def rotate(
+    office: Office, old: Key, overlap_ns: int, expires_t: int | None, *, id_: str | None = None
+) -> tuple[Key, str]:
     """Make a key like another, which ends after the overlap; return the new one, and the text to send.
 
     `expires_t` is when the new one ends; None for when the old one would have, or never.
     """
-    t, id_ = time.time_ns(), new_id()
+    t, id_ = time.time_ns(), new_id() if id_ is None else id_
     secret = secret_of(id_)
     _note(office, id_, office.directory.metadata(old.id))
     terms = dict(old.terms) if expires_t is None else {**old.terms, "expires_t": expires_t}

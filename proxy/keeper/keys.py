@@ -21,8 +21,6 @@ from proxy.keeper.office import Office
 from proxy.keeper.refusing import Args, Refused
 from proxy.keeper.words import check_name, iso
 
-LISTED_MAX = 1_000
-"""Keys in one answer, where an answer is asked for in parts."""
 IMPORTED_MAX = 10_000
 """Keys in one import: some three megabytes in one record of the journal."""
 MISTAKES_MAX = 50
@@ -32,7 +30,7 @@ DIGEST_CHARS = 64
 
 def create(office: Office, args: Args) -> Any:
     """Create a key for a customer, who is opened on the default plan at first use."""
-    made, secret = keyring.create(office, _wish(office, args), id_=args.get("id"))
+    made, secret = keyring.create(office, _wish(office, args), id_=args.get("name"))
     return _with_secret(office, made, secret)
 
 
@@ -77,14 +75,16 @@ def rotate(office: Office, args: Args) -> Any:
     ended_t = old.terms.get("expires_t")
     if expires_t is None and ended_t is not None and ended_t <= time.time_ns():
         raise Refused(f"the key {old.id} has expired: say when the new one is to", "expires")
-    made, secret = keyring.rotate(office, old, overlap_ns, expires_t)
+    made, secret = keyring.rotate(office, old, overlap_ns, expires_t, id_=args.get("name"))
     ends = office.books.state.keys[old.id].terms["expires_t"]
     return _with_secret(office, made, secret) | {"replaces": old.id, "old_expires": iso(ends)}
 
 
 def revoke(office: Office, args: Args) -> Any:
-    """Revoke a key by id."""
-    keyring.revoke(office, args["id"])
+    """Revoke a key by id; `again`: also one that is revoked, as whoever heard no answer asks again."""
+    known = office.books.state.keys.get(args["id"])
+    if not args.get("again") or known is None or known.revoked_t is None:
+        keyring.revoke(office, args["id"])
     return {"id": args["id"], "revoked": True}
 
 

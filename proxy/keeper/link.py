@@ -16,6 +16,9 @@ from proxy.idempotency import Claim
 from proxy.identity import Identity
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 
+COMMAND_DEADLINE_S = 15.0
+"""A command is told to every worker before it is answered, and one that hangs is waited for five seconds."""
+
 
 class KeeperLink:
     """The keeper, as a worker sees it: `Lender` for admission, `Keeper` for the exchange."""
@@ -156,7 +159,28 @@ class KeeperLink:
         # A question like the others, so that it cannot overtake the claim.
         self._frames.send({"ask": kind, "id": 0, "content": None} | asdict(claim))
 
-    async def _ask(self, question: Message) -> Any:
+    async def command(self, command: str, args: Message, key: str, *, claim: str | None, request: str) -> Message:
+        """Have a command performed in the name of a key; return what `Administration.perform` answers.
+
+        Raises:
+            KeeperAway: no answer in time; it may have been performed.
+        """
+        asked = {"command": command, "args": args, "key": key, "claim": claim, "request": request}
+        answer = await self._ask({"ask": "command"} | asked, COMMAND_DEADLINE_S)
+        assert isinstance(answer, dict)
+        return answer
+
+    async def usage(self, customer: int, days: int) -> Message:
+        """Return what a customer has used, as `usage_of` answers.
+
+        Raises:
+            KeeperAway: no answer in time.
+        """
+        answer = await self._ask({"ask": "usage", "customer": customer, "days": days})
+        assert isinstance(answer, dict)
+        return answer
+
+    async def _ask(self, question: Message, deadline_s: float = FILL_DEADLINE_S) -> Any:
         if self.is_gone:
             raise KeeperAway
         number = next(self._numbers)
@@ -164,7 +188,7 @@ class KeeperLink:
         self._answers[number] = waiting
         self._frames.send(question | {"id": number})
         try:
-            async with asyncio.timeout(FILL_DEADLINE_S):
+            async with asyncio.timeout(deadline_s):
                 return await waiting
         except TimeoutError:
             raise KeeperAway from None

@@ -9,11 +9,13 @@ The tree says whose doing it is::
     │  ├─ OutOfCredit    402  told not to retry
     │  ├─ Forbidden      403  a scope or a plan's gate
     │  ├─ UnknownModel   404
+    │  ├─ UnknownName    404  no key, customer or plan of that name
     │  ├─ MethodNotAllowed 405
     │  ├─ KeyInUse       409  its idempotency key's first request still runs: come back
     │  ├─ AnswerUnavailable 409 that request was charged, and its answer is gone: told not to retry
     │  ├─ TooLarge       413
     │  ├─ KeyReused      422  its idempotency key was another request's
+    │  ├─ TooOften       429  asked for more often than it changes
     │  ├─ HeadTooLarge   431
     │  └─ Refused        4xx  the provider refused the request itself, mapped field by field
     ├─ UpstreamFailed         the provider's doing
@@ -99,6 +101,14 @@ class UnknownModel(Rejected):
     reason = "unknown_model"
 
 
+class UnknownName(Rejected):
+    """No key, customer or plan by that name."""
+
+    status = 404
+    code = "not_found"
+    reason = "unknown_name"
+
+
 class MethodNotAllowed(Rejected):
     """The endpoint exists and takes another method."""
 
@@ -121,7 +131,7 @@ class KeyInUse(Rejected):
 
 
 class AnswerUnavailable(Rejected):
-    """The request with this idempotency key was charged, and its answer is gone; `exchange` names the charge."""
+    """The request with this idempotency key was served, and its answer is gone; `exchange` names the charge, if any."""
 
     status = 409
     type = "idempotency_error"
@@ -146,6 +156,19 @@ class TooLarge(Rejected):
     status = 413
     code = "request_too_large"
     reason = "too_large"
+
+
+class TooOften(Rejected):
+    """It is asked for more often than it changes. `retry_after_s` says when to come back."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limited"
+    reason = "too_often"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.retry_after_s = 1
 
 
 class HeadTooLarge(TooLarge):

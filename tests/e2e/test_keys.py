@@ -282,3 +282,10 @@ def end(house: Server, id_: str, how: str) -> None:
         "rotated": ("rotate", id_, "--overlap", "0s"),
     }[how]
     assert house.cli("keys", *words).code == 0
+
+
+def test_an_import_of_no_file(house: Server):
+    """Exit 2, and a sentence."""
+    said = house.cli("keys", "import", "/nowhere/keys.jsonl", "--json")
+
+    assert (said.code, said.out, said.err) == (2, "", "error: /nowhere/keys.jsonl is no file\n")

@@ -38,7 +38,7 @@ DOORS = {
     "prometheus_client": ("proxy.telemetry",),
     "sqlite3": ("margin.ledger", "proxy.keeper.directory"),
     "yaml": ("proxy.settings",),
-    "pydantic": ("proxy.settings",),
+    "pydantic": ("proxy.settings", "proxy.api.bodies"),
     "pydantic_core": ("proxy.settings",),
     "uvicorn": ("simulator",),
     "uvloop": ("proxy.app", "proxy.cli.serve", "simulator"),

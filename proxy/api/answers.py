@@ -1,0 +1,31 @@
+"""What routes behind the framework share: who asks, and how they answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+from proxy.identity import Principal, Surface
+from proxy.world import World
+
+
+def authenticated(world: World, request: Request, surface: Surface) -> Principal:
+    """Return who asks for something that is not hot.
+
+    Raises:
+        Unauthenticated, Forbidden: see `Identity.authenticate`.
+    """
+    peer = None if request.client is None else request.client.host
+    return world.identity.authenticate(headers_of(request), surface, peer, world.settings.server.trusted_proxies)
+
+
+def headers_of(request: Request) -> dict[bytes, bytes]:
+    """Return a request's headers, names in lower case; of a repeated one the last."""
+    return dict(request.scope["headers"])
+
+
+def json_answer(content: Any, status: int = 200) -> Response:
+    """Return an answer of JSON."""
+    return Response(orjson.dumps(content), status, media_type="application/json")

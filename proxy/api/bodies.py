@@ -1,0 +1,162 @@
+"""The bodies of `/admin`: one shape per role. What is not in it is refused, with the field named.
+
+Shapes say which fields there are and of what kind; what they mean is checked where commands are, by the keeper.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from proxy.settings import units
+from proxy.wire import strict
+from proxy.wire.errors import Malformed
+
+PAGE_MAX = 1_000
+"""Rows of a list in one answer."""
+
+ShapeT = TypeVar("ShapeT", bound="Body")
+
+Texts = list[str] | None
+Notes = dict[str, str | None] | None
+Amount = Annotated[Decimal, BeforeValidator(lambda value: units.number(str(value) if type(value) is float else value))]
+"""A number as it is written: JSON's 0.1 is read as one tenth."""
+Seconds = Annotated[float, BeforeValidator(units.seconds), Field(gt=0)]
+
+
+class Body(BaseModel):
+    """What a request may hold; unknown fields are refused, and null is not the same as nothing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    def stated(self) -> dict[str, Any]:
+        """Return what was stated, null included."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Nothing(Body):
+    """No field at all."""
+
+
+class NewKey(Body):
+    """A key that is to be."""
+
+    customer: str
+    scopes: list[str] = Field(default_factory=lambda: ["serve"])
+    expires: str | None = None
+    models: Texts = None
+    tiers: Texts = None
+    surfaces: Texts = None
+    ips: Texts = None
+    metadata: Notes = None
+
+
+class KeyChange(Body):
+    """What is to change of a key; null takes a bound away."""
+
+    scopes: list[str] = Field(default_factory=list)
+    expires: str | None = None
+    models: Texts = None
+    tiers: Texts = None
+    surfaces: Texts = None
+    ips: Texts = None
+    metadata: Notes = None
+
+
+class Rotation(Body):
+    """How a key is replaced."""
+
+    overlap: str = "1h"
+    expires: str | None = None
+
+
+class KeyPage(Body):
+    """Which keys to list."""
+
+    customer: str | None = None
+    after: str | None = None
+    limit: Annotated[int, BeforeValidator(units.whole), Field(ge=1, le=PAGE_MAX)] = 100
+
+
+class NewCustomer(Body):
+    """A customer that is to be."""
+
+    customer: str
+    plan: str | None = None
+
+
+class Move(Body):
+    """The plan a customer moves to."""
+
+    plan: str
+
+
+class CustomerPage(Body):
+    """Which customers to list."""
+
+    after: str | None = None
+    limit: Annotated[int, BeforeValidator(units.whole), Field(ge=1, le=PAGE_MAX)] = 100
+
+
+class NewGrant(Body):
+    """Credits for a customer."""
+
+    customer: str
+    credits: Annotated[Amount, Field(gt=0, le=10**12, decimal_places=3)]
+    paid_usd: Annotated[Amount, Field(ge=0, le=10**9, decimal_places=9)] = Decimal(0)
+    expires: Seconds | None = None
+    priority: Annotated[int, Field(ge=0, le=100)] = 50
+
+
+class WhoseBalance(Body):
+    """Whose credits to show."""
+
+    customer: str
+
+
+class UsagePage(Body):
+    """How far back use is shown."""
+
+    days: Annotated[int, BeforeValidator(units.whole), Field(ge=1, le=92)] = 31
+
+
+def read_body(shape: type[ShapeT], body: bytes) -> ShapeT:
+    """Read a request's body; one without any is an empty object.
+
+    Raises:
+        Malformed: it is no JSON object of this shape; `param` names the field.
+    """
+    return _held_against(shape, strict.read_object(body) if body.strip() else {})
+
+
+def read_query(shape: type[ShapeT], query: list[tuple[str, str]]) -> ShapeT:
+    """Read what stands behind the question mark of a request's target.
+
+    Raises:
+        Malformed: it is not of this shape, or names a field twice.
+    """
+    names = [name for name, _ in query]
+    for name in names:
+        if names.count(name) > 1:
+            raise Malformed(f"`{name[:80]}` stands twice.", param=name[:80])
+    return _held_against(shape, dict(query))
+
+
+def _held_against(shape: type[ShapeT], found: dict[str, Any]) -> ShapeT:
+    try:
+        return shape.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    field = ".".join(str(step) for step in first["loc"])[:80]
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(shape.model_fields) or "none"
+        raise Malformed(f"There is no field `{field}` here; fields are: {known}.", param=field)
+    if first["type"] == "missing":
+        raise Malformed(f"`{field}` is missing.", param=field)
+    raise Malformed(f"`{field}`: {_lower(first['msg'].removeprefix('Value error, '))}.", param=field)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

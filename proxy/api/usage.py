@@ -1,0 +1,149 @@
+"""`GET /v1/usage`: what a customer may know of its own use, without any figure of what it cost us.
+
+The keeper is asked once for all who ask about a customer within a few seconds, and so often a second at most, whoever
+polls; beyond that the answer is 429.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from margin.sellbook import Plan
+from proxy.admission import KeeperAway
+from proxy.api.answers import authenticated, headers_of, json_answer
+from proxy.api.bodies import UsagePage, read_query
+from proxy.identity import Principal, customer_name
+from proxy.settings import Settings
+from proxy.wire.errors import TooOften, Unavailable, UnknownName
+from proxy.world import World
+
+KEPT_S = 5.0
+"""How old an answer may be. Polling faster shows the same."""
+KEPT_MAX = 1_000
+ASKS_PER_S_MAX = 50
+"""Of one worker. The keeper answers one in some 0.2 ms, so eight workers take a tenth of it at most."""
+
+Answer = dict[str, Any]
+
+
+def routes(world: World) -> APIRouter:
+    """Return the route of `/v1/usage`."""
+    router = APIRouter()
+    desk = _Desk(world)
+
+    @router.get("/v1/usage")
+    async def _usage(request: Request) -> Response:
+        principal = _whose(world, request)
+        days = read_query(UsagePage, request.query_params.multi_items()).days
+        found = await desk.ask(principal.customer, days)
+        answer = json_answer(_shown(world, principal, found))
+        answer.headers["cache-control"] = f"private, max-age={KEPT_S:.0f}"
+        return answer
+
+    return router
+
+
+def _whose(world: World, request: Request) -> Principal:
+    """Return the customer that asks about itself, or that a key with the scope `attribute` names."""
+    principal = authenticated(world, request, "usage")
+    name = customer_name(headers_of(request))
+    if name is None:
+        return principal
+    found = world.identity.attributed(principal, name)
+    if found is None:
+        raise UnknownName("There is no such customer.", param="x-penstock-customer")
+    return found
+
+
+def _shown(world: World, principal: Principal, found: Answer) -> Answer:
+    return {
+        "object": "usage",
+        "customer": principal.name,
+        "as_of": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found["t_s"])),
+        "plan": _plan(world.plan_of(principal.plan)),
+        "credits": found["credits"],
+        "requests": _by_day(world.settings, found["rows"]),
+    }
+
+
+def _plan(plan: Plan) -> Answer:
+    """Return what a customer's plan gives it and how far: nothing of what it is sold for, or earns."""
+    terms = plan.credits
+    return {
+        "name": plan.name,
+        "enforce": terms.enforce,
+        "included_credits": terms.included_milli / 1000,
+        "credits_per_request": {tier: milli / 1000 for tier, milli in terms.schedule_milli.items()},
+        "metered": terms.metered is not None,
+        "max_tier": "complex" if plan.max_tier is None else plan.max_tier,
+    }
+
+
+def _by_day(settings: Settings, rows: list[list[Any]]) -> list[Answer]:
+    """Return one row by day and model, under the name that customers know a model by."""
+    names = {(each.provider.name, each.model): name for name, each in settings.deployments.items()}
+    found: dict[tuple[str, str], Answer] = {}
+    for day, provider, model, *sums in rows:
+        name = names.get((provider, model), model)
+        row = found.setdefault((day, name), {
+            "day": day, "model": name, "requests": 0, "input_tokens": 0, "output_tokens": 0, "credits": 0,
+        })  # fmt: skip
+        requests, ins, out, milli = sums
+        row["requests"] += requests
+        row["input_tokens"] += ins
+        row["output_tokens"] += out
+        row["credits"] += milli
+    return [row | {"credits": row["credits"] / 1000} for row in found.values()]
+
+
+class _Desk:
+    """Asks the keeper, seldom."""
+
+    def __init__(self, world: World, clock: Callable[[], float] = time.monotonic) -> None:
+        self._world, self._clock = world, clock
+        self._kept: OrderedDict[tuple[int, int], tuple[float, asyncio.Future[Answer]]] = OrderedDict()
+        self._second, self._asks = 0, 0
+
+    async def ask(self, customer: int, days: int) -> Answer:
+        """Return what the keeper says, or said a moment ago to whoever asked the same.
+
+        Raises:
+            TooOften: it was asked too much within this second.
+            Unavailable: it does not answer.
+        """
+        now_s, name = self._clock(), (customer, days)
+        asked_s, answer = self._kept.get(name, (0.0, None))
+        if answer is None or now_s - asked_s > KEPT_S or (answer.done() and answer.exception() is not None):
+            self._count(now_s)
+            answer = asyncio.ensure_future(self._ask(customer, days))
+            answer.add_done_callback(_seen)
+            self._kept.pop(name, None)
+            self._kept[name] = now_s, answer
+            if len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)
+        try:
+            return await asyncio.shield(answer)
+        except KeeperAway:
+            raise Unavailable("The books cannot be asked right now.") from None
+
+    def _count(self, now_s: float) -> None:
+        if int(now_s) != self._second:
+            self._second, self._asks = int(now_s), 0
+        if self._asks >= ASKS_PER_S_MAX:
+            raise TooOften("Usage is asked for too often; try again in a second.")
+        self._asks += 1
+
+    async def _ask(self, customer: int, days: int) -> Answer:
+        return {**await self._world.keeper.usage(customer, days), "t_s": time.time()}
+
+
+def _seen(answer: asyncio.Future[Answer]) -> None:
+    """Take note of how it ended, also when all who asked have left."""
+    if not answer.cancelled():
+        answer.exception()
