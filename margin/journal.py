@@ -98,6 +98,11 @@ class Journal:
         self.offset += written
         self._unsynced = True
 
+    @property
+    def is_synced(self) -> bool:
+        """Whether a sync would have nothing to do."""
+        return not self._unsynced
+
     def sync(self) -> None:
         """Make everything appended so far survive the machine; a no-op when nothing is new. Any thread may call it.
 

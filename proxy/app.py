@@ -152,8 +152,9 @@ class WorkerProcess:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(interval_s)
-            with contextlib.suppress(JournalBroken):
-                await loop.run_in_executor(None, self.world.journal.sync)
+            if not self.world.journal.is_synced:  # a thread costs more than to look
+                with contextlib.suppress(JournalBroken):
+                    await loop.run_in_executor(None, self.world.journal.sync)
             if self.world.journal.is_broken and not self.world.is_closing:
                 await self._outlast_disk_error(loop)
 

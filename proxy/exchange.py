@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from classifiers import judge, read_ask
 from margin import records
 from margin.journal import JournalBroken
 from margin.usage import Usage
@@ -24,6 +23,7 @@ from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
 from proxy.quote import ATTEMPTS_MAX, quote
 from proxy.routing import policy
+from proxy.routing.judging import Judging
 from proxy.settings import TIERS, Deployment, Tier
 from proxy.settlement import NS, Call, Case, settle
 from proxy.streaming import Relay
@@ -68,15 +68,15 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     """
     principal = await attribute(world, principal, inbound)
     ask = chat.read(inbound.body)
-    judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
+    judging = Judging(ask)
     plan = world.plan_of(principal.plan)
-    route = policy.route(world.settings, plan, ask, judgement, _hint(inbound), uncarried, principal.terms)
+    route = policy.route(world.settings, plan, ask, judging, _hint(inbound), uncarried, principal.terms)
 
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
                     enforced=plan.credits.enforce == "hard")  # fmt: skip
     terms = quote(plan, route, ask, world.outputs)
     case = Case(
-        world.settings, principal, plan, ask, judgement, route, terms, ticket, started, _wants_cost(principal, inbound)
+        world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound)
     )
     claim = idempotency.read(inbound.headers, ask.fields, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
@@ -235,6 +235,8 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment, body: 
             before=case.ticket.attempts,
         )
     )  # fmt: skip
+    # Once the request is sent: where the route did not depend on it, the provider's time is when to judge.
+    world.soon(case.judging.judge)
     # Each phase up to the answer's head has a deadline of its own in the transport.
     return await world.upstream.call(deployment, body)
 
@@ -313,7 +315,7 @@ def _headers(world: World, case: Case, call: Call) -> Headers:
         (b"x-penstock-request-id", case.ticket.x.encode()),
         (b"x-penstock-tier", route.charge_tier.encode()),
         (b"x-penstock-served-tier", policy.tier_of(case.settings, call.deployment, route.served_tier).encode()),
-        (b"x-penstock-confidence", b"%.2f" % case.judgement.confidence),
+        (b"x-penstock-confidence", b"%.2f" % case.judging.judge().confidence),
         (b"x-penstock-model", call.deployment.name.encode()),
         (b"x-penstock-provider", call.deployment.provider.name.encode()),
         (b"x-penstock-cache", b"bypass"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from classifiers import Judgement
 from margin.records import Outcome
 from margin.sellbook import Plan
 from margin.usage import Usage
@@ -14,6 +13,7 @@ from proxy.admission import Ticket
 from proxy.identity import Principal
 from proxy.quote import Quote
 from proxy.routing import policy
+from proxy.routing.judging import Judging
 from proxy.routing.policy import Route
 from proxy.settings import Deployment, Settings
 from proxy.wire.chat import ChatRequest
@@ -31,7 +31,7 @@ class Case(NamedTuple):
     principal: Principal
     plan: Plan
     ask: ChatRequest
-    judgement: Judgement
+    judging: Judging
     route: Route
     quote: Quote
     ticket: Ticket
@@ -81,7 +81,7 @@ def _baseline_nusd(case: Case, usage: Usage, at_s: int) -> int | None:
 
 
 def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
-    judged, route = case.judgement, case.route
+    judged, route = case.judging.judge(), case.route
     total_s = time.perf_counter() - case.started
     metered = {} if case.quote.meter is None else {"metered": case.quote.meter.terms()}
     return {

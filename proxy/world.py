@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -125,6 +125,11 @@ class World:
         for relay in list(self.relays):
             if not self.identity.is_live(relay.key, t):
                 relay.dismiss()
+
+    @staticmethod
+    def soon(step: Callable[[], object]) -> None:
+        """Do a short step once whoever runs now waits."""
+        asyncio.get_running_loop().call_soon(step)
 
     @staticmethod
     def now() -> int:

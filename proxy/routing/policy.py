@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from classifiers import Judgement
 from margin.costbook import NoPrice, UnpricedBucket
 from margin.sellbook import Plan
 from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_within
@@ -46,6 +45,20 @@ class Route(NamedTuple):
     input_estimate: int
 
 
+class Judged(Protocol):
+    """What a route needs of a judgement. It is not looked at where the caller chose."""
+
+    @property
+    def tier(self) -> Tier:
+        """The tier the request is judged to need."""
+        ...
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, in words."""
+        ...
+
+
 Uncarried = Callable[[Deployment, ChatRequest], str | None]
 """Names the field of a request that a deployment's wire format has no word for; None when it has one for all."""
 
@@ -71,7 +84,7 @@ def route(
     settings: Settings,
     plan: Plan,
     ask: ChatRequest,
-    judgement: Judgement,
+    judgement: Judged,
     hint: Tier | None = None,
     uncarried: Uncarried = _carries_all,
     bounds: Bounds | None = None,
@@ -127,7 +140,7 @@ def _by_tier(
     settings: Settings,
     plan: Plan,
     ask: ChatRequest,
-    judgement: Judgement,
+    judgement: Judged,
     pinned: Tier | None,
     hint: Tier | None,
     uncarried: Uncarried,

@@ -1,0 +1,37 @@
+"""When a request is judged: at once where its route depends on it, else while the provider works on it."""
+
+from __future__ import annotations
+
+from classifiers import Judgement, Tier, judge, read_ask
+from proxy.wire.chat import ChatRequest
+
+
+class Judging:
+    """One request's judgement, made when it is first wanted, and once.
+
+    Of a model that was named, or a tier that was pinned, only the record and the headers want it: then judging costs
+    the caller no time.
+    """
+
+    __slots__ = ("_ask", "_found")
+
+    def __init__(self, ask: ChatRequest) -> None:
+        self._ask = ask
+        self._found: Judgement | None = None
+
+    def judge(self) -> Judgement:
+        """Return the judgement."""
+        if self._found is None:
+            ask = self._ask
+            self._found = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
+        return self._found
+
+    @property
+    def tier(self) -> Tier:
+        """The tier it is judged to need."""
+        return self.judge().tier
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, in words."""
+        return self.judge().reasons
