@@ -244,6 +244,16 @@ def reconciled(
             "n": differences, "fixed": corrected}  # fmt: skip
 
 
+def archived(*, t: int, before: str, manifest: str) -> Record:
+    """What was folded before a month is archived; `manifest` is the SHA-256 of what says which journals those are."""
+    return {"k": "archived", "t": t, "before": before, "manifest": manifest}
+
+
+def forgot(*, t: int, until_t: int) -> Record:
+    """Of charges from before `until_t`, why they were routed as they were is not kept any more; see `forgetting`."""
+    return {"k": "forgot", "t": t, "u": until_t}
+
+
 def tick(*, t: int) -> Record:
     """Time passes: fees accrue to here, grants that ended expire, included credits of a new period are given."""
     return {"k": "tick", "t": t}

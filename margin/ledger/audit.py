@@ -16,8 +16,8 @@ from pathlib import Path
 import orjson
 
 from margin.journal import JournalCorrupt
-from margin.ledger import heads, journals, twin, verify
-from margin.ledger.books import Progress
+from margin.ledger import archive, heads, journals, trail, twin, verify
+from margin.ledger.refold import Progress, silent
 from margin.ledger.state import State
 from margin.ledger.store import UNREADABLE, LedgerFormat, Store
 
@@ -36,14 +36,14 @@ class Verdict:
     violations: tuple[str, ...]
 
 
-def audit(data_dir: Path, progress: Progress = lambda _what, _count: None) -> Verdict:
+def audit(data_dir: Path, progress: Progress = silent) -> Verdict:
     """Check the ledger of a folder against itself, the journals, and what the journals make of it.
 
     Raises:
         LedgerFormat: there is no ledger, or none that this version reads.
     """
     try:
-        ledger = Store(data_dir / "ledger.sqlite", read_only=True)
+        ledger = Store(data_dir / "ledger.sqlite", read_only=True, archived=archive.behind(data_dir))
     except UNREADABLE as error:
         raise LedgerFormat(f"{data_dir / 'ledger.sqlite'} cannot be read: {error}") from error
     try:
@@ -65,6 +65,7 @@ def _audited(ledger: Store, data_dir: Path, progress: Progress) -> Verdict:
     found = [*verify.violations(ledger.db, state), *_stale(state), *found]
     imbalance = verify.imbalance_nusd(ledger.db)
     progress("reading the journals", 0)
+    found += archive.damage(data_dir, trail.archivings(ledger.db))
     found += _journals(data_dir, state)
     transactions = ledger.db.execute("SELECT COUNT(*) FROM txns").fetchone()[0]
     return Verdict(not found and imbalance == 0, transactions, imbalance, len(state.holds), tuple(found))
@@ -77,7 +78,7 @@ def _journals(data_dir: Path, state: State) -> Iterator[str]:
         noted = heads.positions(heads.read(data_dir / heads.FILE_NAME))
     except heads.HeadsError as error:
         yield str(error)
-    yield from journals.verify_journals(data_dir, state.journals, noted)
+    yield from journals.verify_journals(data_dir, state.journals, noted, archive.archived(data_dir))
 
 
 def _stale(state: State) -> Iterator[str]:

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from margin.journal import sync_folder
-from margin.ledger import heads
+from margin.ledger import archive, heads
 from margin.ledger.journals import journal_dir, keeper_journals, worker_journals
 
 
@@ -47,6 +47,8 @@ def backup(data_dir: Path, into: Path, *, databases: tuple[str, ...] = ()) -> No
 
 def _copy_all(data_dir: Path, into: Path, databases: tuple[str, ...]) -> None:
     _copy_database(data_dir / "ledger.sqlite", into)
+    for each in archive.generations(data_dir):
+        _copy_folder(each.path, into / archive.FOLDER / each.path.name)
     if (data_dir / heads.FILE_NAME).exists():
         _copy_file(data_dir / heads.FILE_NAME, into)
     source, folder = journal_dir(data_dir), journal_dir(into)
@@ -69,6 +71,14 @@ def _copy_database(path: Path, into: Path) -> None:
     ):
         source.backup(copy)
     _sync(into / path.name)
+
+
+def _copy_folder(folder: Path, into: Path) -> None:
+    into.mkdir(parents=True, mode=0o700)
+    for path in folder.iterdir():
+        _copy_file(path, into)
+    sync_folder(into)
+    sync_folder(into.parent)
 
 
 def _copy_file(path: Path, into: Path) -> None:

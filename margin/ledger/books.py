@@ -8,24 +8,19 @@ Only the process that holds the folder's lock may create `Books`.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from margin import journal, records
-from margin.journal import Journal, JournalBroken, JournalCorrupt, Position, has_room, sync_folder
-from margin.ledger import fold
+from margin.journal import Journal, JournalBroken, Position, has_room, sync_folder
+from margin.ledger import archive, archiving, fold
 from margin.ledger.journals import check_origin, folder_id, journal_dir, keeper_journals
 from margin.ledger.postings import Effects
-from margin.ledger.state import State
+from margin.ledger.refold import LedgerAheadError, catch_up, sync_file
 from margin.ledger.store import Claim, LedgerBusy, LedgerOutdated, Reached, Store
-
-Progress = Callable[[str, int], None]
-"""Called with what is being done and how many rows or records are done."""
 
 BATCH_RECORDS_MAX = 2_000
 """Records folded in one database transaction: some 30 ms, so that a lease request never waits longer behind a batch."""
@@ -33,15 +28,12 @@ BATCH_RECORDS_MAX = 2_000
 PROBE_S = 1
 """How often a full disk is asked whether it has room again."""
 
-CATCH_UP_RECORDS = 20_000
-"""Records that opening folds in one database transaction: some tens of megabytes of memory, and a crash repeats less
-than a second's work."""
-
 
 class Books:
     """The one writer of a data folder's ledger."""
 
     def __init__(self, data_dir: Path, *, version: str) -> None:
+        self.data_dir = data_dir
         self.folder = journal_dir(data_dir)
         self.folder.mkdir(parents=True, exist_ok=True)
         sync_folder(data_dir)
@@ -69,6 +61,7 @@ class Books:
         self.record(records.opened(t=time.time_ns(), role="keeper", version=self._version, folder=self.folder_id))
 
     def _open_ledger(self) -> None:
+        archiving.settle(self.data_dir)
         try:
             self._fold_on()
         except (LedgerAheadError, LedgerOutdated) as error:
@@ -80,9 +73,9 @@ class Books:
             self._fold_on()
 
     def _fold_on(self) -> None:
-        self.store = Store(self.ledger_path)
+        self.store = Store(self.ledger_path, archived=archive.behind(self.data_dir))
         try:
-            self.state = _catch_up(self.folder, self.store)
+            self.state = catch_up(self.folder, self.store)
         except BaseException:  # whatever it was, the file must not stay open behind whoever folds anew
             self.store.close()
             raise
@@ -117,7 +110,7 @@ class Books:
         if not self._has_room():
             self._defer(f"{old.path.name} is closed after a disk error")
             raise LedgerBusy(str(self.deferred_why))
-        _sync_file(old.path)
+        sync_file(old.path)
         self.incarnation += 1
         self.journal = self._open_journal()
         self.state.put_journal(old.path.name, Position(old.offset, old.chain))
@@ -153,7 +146,7 @@ class Books:
             return []
         if start == Position():
             check_origin(path, batch.records[0], self.folder_id)
-        _sync_file(path)
+        sync_file(path)
         end = batch.after.offset
         self._append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end))
         self.store.look_up([record["x"] for record in batch.records if record["k"] == "held"])
@@ -211,113 +204,3 @@ class Books:
         finally:
             self.store.close()
             self.journal.close()
-
-
-class LedgerAheadError(Exception):
-    """The ledger has folded bytes that the journals no longer have."""
-
-
-def _sync_file(path: Path) -> None:
-    # Only what is on disk is folded, so the ledger never knows more than the journals after a power loss.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _catch_up(
-    folder: Path, store: Store, until: Reached | None = None, progress: Progress = lambda _what, _count: None
-) -> State:
-    """Fold what the keeper's journals have beyond what `store` reached, batch by batch; return the state.
-
-    It ends at `until`; without it, with the last record.
-    """
-    state, effects, folded, total = store.state(), Effects(), 0, 0
-    reached, own = store.reached(), folder_id(folder)
-    for incarnation, path in _unfinished(folder, reached):
-        if until is not None and incarnation > until.incarnation:
-            break
-        # An earlier process may have died before it synced this.
-        _sync_file(path)
-        start = Position(reached.offset, reached.chain) if incarnation == reached.incarnation else Position()
-        end_offset = None if until is None or incarnation < until.incarnation else until.offset
-        for line in journal.read(path, start, end_offset=end_offset):
-            if line.record["k"] == "opened":
-                check_origin(path, line.record, own)
-            folded += _apply(state, line.record, effects, path, own)
-            reached = Reached(incarnation, line.after.offset, line.after.chain)
-            state.put_journal(path.name, line.after)
-            if folded >= CATCH_UP_RECORDS:
-                store.write(state, effects, reached)
-                total += folded
-                progress("folding the journals", total)
-                effects, folded = Effects(), 0
-    store.write(state, effects, reached)
-    return state
-
-
-def _unfinished(folder: Path, reached: Reached) -> list[tuple[int, Path]]:
-    """Return the keeper's journals from the one that was reached on.
-
-    Raises:
-        LedgerAheadError: it is not there, or ends before what was reached.
-    """
-    known = dict(keeper_journals(folder))
-    if reached.incarnation:
-        last = known.get(reached.incarnation)
-        if last is None or last.stat().st_size < reached.offset:
-            raise LedgerAheadError(f"the keeper's journal {reached.incarnation} lacks bytes that were folded of it")
-    return [(incarnation, path) for incarnation, path in known.items() if incarnation >= reached.incarnation]
-
-
-def _apply(state: State, record: dict[str, Any], effects: Effects, keeper: Path, own: str | None) -> int:
-    """Apply a record of a keeper's journal, or those that its *fold* pulls in; return how many.
-
-    `own` is our folder's id.
-    """
-    if record["k"] != "fold":
-        fold.apply(state, record, effects, journal=keeper.name)
-        return 1
-    path = keeper.with_name(record["j"])
-    start = end = state.journals.get(record["j"], Position())
-    if start.offset != record["from"]:
-        raise JournalCorrupt(path, start.offset, f"the keeper folded on from byte {record['from']}")
-    if not path.exists() or path.stat().st_size < record["to"]:
-        # It was on disk when the keeper wrote that it folds it: folding less would be another history.
-        raise JournalCorrupt(path, start.offset, f"the keeper folded it up to byte {record['to']}, which is missing")
-    count = 0
-    for line in journal.read(path, start, end_offset=record["to"]):
-        if line.record["k"] == "opened":
-            check_origin(path, line.record, own)
-        fold.apply(state, line.record, effects, journal=path.name)
-        end, count = line.after, count + 1
-    if end.offset != record["to"]:
-        raise JournalCorrupt(path, end.offset, f"no record ends at byte {record['to']}, up to which the keeper folded")
-    state.put_journal(path.name, end)
-    return count
-
-
-def rebuild(
-    data_dir: Path,
-    into: Path | None,
-    *,
-    until: Reached | None = None,
-    progress: Progress = lambda _what, _count: None,
-) -> Store:
-    """Fold all journals of a folder, or up to `until`, into a fresh ledger file. The caller compares and closes it.
-
-    `into` None is a temporary file.
-    """
-    store = Store(into)
-    try:
-        _catch_up(journal_dir(data_dir), store, until, progress)
-    except BaseException:  # whatever it was, nobody else has this file to close it
-        store.close()
-        raise
-    return store
-
-
-def fold_on(data_dir: Path, store: Store, progress: Progress = lambda _what, _count: None) -> None:
-    """Fold what a folder's journals have beyond what `store` reached."""
-    _catch_up(journal_dir(data_dir), store, progress=progress)

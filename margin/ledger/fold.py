@@ -245,6 +245,14 @@ def _configured(state: State, record: Record, _: Effects) -> None:
     state.changed.add(("configuration", ""))
 
 
+def _forgot(_: State, record: Record, effects: Effects) -> None:
+    effects.forgotten.append((record["u"], len(effects.charges)))
+
+
+def _archived(_state: State, _record: Record, _effects: Effects) -> None:
+    """An archiving changes nothing; the trail keeps it."""
+
+
 _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "sellbook": _sellbook,
     "customer": _customer,
@@ -255,6 +263,8 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "key_revoked": _key_revoked,
     "grant": _grant,
     "configured": _configured,
+    "archived": _archived,
+    "forgot": _forgot,
     "tick": _tick,
     "corrected": corrected,
     "reconciled": reconciled,

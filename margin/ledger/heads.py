@@ -24,7 +24,7 @@ from pathlib import Path
 import orjson
 
 from margin.journal import Position, sync_folder
-from margin.ledger import journals
+from margin.ledger import archive, journals
 from margin.ledger.terms import day
 
 FILE_NAME = "heads.log"
@@ -175,7 +175,14 @@ def unproved(data_dir: Path, exported: Path, key: bytes) -> Iterator[str]:
         yield f"{exported} has no heads"
     own = journals.folder_id(journals.journal_dir(data_dir))
     yield from _unsigned(notes, own, key)
-    heads = positions(notes)
+    if archive.newest(data_dir) is None:
+        yield from _uncontained(data_dir, positions(notes))
+        return
+    with archive.unpacked(data_dir) as whole:
+        yield from _uncontained(whole, positions(notes))
+
+
+def _uncontained(data_dir: Path, heads: Mapping[str, set[Position]]) -> Iterator[str]:
     yield from journals.verify_journals(data_dir, {}, heads)
     for path in journals.worker_journals(journals.journal_dir(data_dir)):
         if path.name not in heads and journals.is_nameless(path):

@@ -78,8 +78,9 @@ def check_origin(path: Path, first: dict[str, Any], folder: str | None) -> None:
 
 
 def verify_journals(
-    data_dir: Path, folded: Mapping[str, Position], heads: Mapping[str, Iterable[Position]] | None = None
-) -> Iterator[str]:
+    data_dir: Path, folded: Mapping[str, Position], heads: Mapping[str, Iterable[Position]] | None = None,
+    archived: Mapping[str, Position] | None = None,
+) -> Iterator[str]:  # fmt: skip
     """Read every journal from its first byte; yield what is wrong with each, in words. A torn tail is not wrong.
 
     Args:
@@ -87,8 +88,10 @@ def verify_journals(
         folded: How far each file is folded (`State.journals`): one that does not lead there was cut, replaced or
             removed.
         heads: Where each file's chain stood when it was noted: one that does not lead there any more was written anew.
+        archived: How far those went that lie in the archive.
     """
     folder, noted = journal_dir(data_dir), {} if heads is None else heads
+    stored = {} if archived is None else archived
     own = folder_id(folder)
     paths = [path for _, path in keeper_journals(folder)] + worker_journals(folder)
     for path in paths:
@@ -103,7 +106,15 @@ def verify_journals(
             why = "up to which it was folded" if offset == end.offset else "where its head was noted"
             yield f"journal {path.name} has no record that ends at byte {offset}, {why}"
     for name in sorted({*folded, *noted} - {path.name for path in paths}):
-        yield f"journal {name} is missing"
+        if name not in stored:
+            yield f"journal {name} is missing"
+        elif not _led_to(stored[name], (*noted.get(name, ()), folded.get(name, stored[name]))):
+            yield f"journal {name} is another one in the archive than was folded and noted"
+
+
+def _led_to(end: Position, wanted: Iterable[Position]) -> bool:
+    """Tell whether a journal that ended there may have stood at each position: what lies in between is not read."""
+    return all(each == end or each.offset < end.offset for each in wanted)
 
 
 def _seek(path: Path, own: str | None, wanted: dict[int, str]) -> None:

@@ -118,6 +118,8 @@ class Effects:
     """Exchanges whose key stays taken: they answered."""
     claims_free: list[tuple[str]] = field(default_factory=list)
     """Exchanges whose key may be used again."""
+    forgotten: list[tuple[int, int]] = field(default_factory=list)
+    """(moment, how many charges of this batch were booked by then): charges from before it lose their details."""
     claims_until_t: int = 0
     """Claims from before this moment are forgotten."""
 

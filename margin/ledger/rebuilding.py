@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from margin.journal import sync_folder
-from margin.ledger import books, twin
-from margin.ledger.books import Progress
+from margin.ledger import archive, refold, twin
+from margin.ledger.journals import journal_dir
+from margin.ledger.refold import Progress, silent
 from margin.ledger.store import UNREADABLE, LedgerFormat, Reached, Store
 
 NEW_NAME = "ledger-new.sqlite"
@@ -26,11 +27,7 @@ class Rebuilt:
     replaced: bool
 
 
-def _silent(_what: str, _count: int) -> None:
-    """Tell nobody how far it is."""
-
-
-def rebuild(data_dir: Path, into: Path | None, progress: Progress = _silent) -> Rebuilt:
+def rebuild(data_dir: Path, into: Path | None, progress: Progress = silent) -> Rebuilt:
     """Fold up to where the live ledger is and compare. `into` None is a temporary file.
 
     Raises:
@@ -43,7 +40,7 @@ def rebuild(data_dir: Path, into: Path | None, progress: Progress = _silent) -> 
         made.close()
 
 
-def replace(data_dir: Path, progress: Progress = _silent) -> Rebuilt:
+def replace(data_dir: Path, progress: Progress = silent) -> Rebuilt:
     """Do so, fold on to the end, and put the new file in the old one's place. The caller holds the folder's lock.
 
     Raises:
@@ -53,7 +50,7 @@ def replace(data_dir: Path, progress: Progress = _silent) -> Rebuilt:
     _remove(new)
     made, found = _compared(data_dir, new, progress)
     try:
-        books.fold_on(data_dir, made, progress)
+        refold.catch_up(journal_dir(data_dir), made, progress=progress)
         transactions = _transactions(made)
     finally:
         made.close()
@@ -68,11 +65,11 @@ def replace(data_dir: Path, progress: Progress = _silent) -> Rebuilt:
 
 def _compared(data_dir: Path, into: Path | None, progress: Progress) -> tuple[Store, tuple[str, ...]]:
     try:
-        live = Store(data_dir / "ledger.sqlite", read_only=True)
+        live = Store(data_dir / "ledger.sqlite", read_only=True, archived=archive.behind(data_dir))
     except (LedgerFormat, *UNREADABLE) as error:
-        return books.rebuild(data_dir, into, progress=progress), (f"the ledger cannot be read: {error}",)
+        return refold.rebuild(data_dir, into, progress=progress), (f"the ledger cannot be read: {error}",)
     try:
-        made = books.rebuild(data_dir, into, until=_reached(live), progress=progress)
+        made = refold.rebuild(data_dir, into, until=_reached(live), progress=progress)
         return made, _differences(live, made, progress)
     finally:
         live.close()

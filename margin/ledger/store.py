@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 
 from margin.journal import Position
-from margin.ledger import rollups
+from margin.ledger import behind, forgetting, rollups
+from margin.ledger.behind import Behind
 from margin.ledger.grants import Grant
 from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, State
@@ -81,7 +82,7 @@ def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection
     if read_only:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10, isolation_level=None)
     else:
-        connection = sqlite3.connect("" if path is None else path, timeout=10, isolation_level=None)
+        connection = sqlite3.connect("" if path is None else path, timeout=10, isolation_level=None, uri=True)
         connection.execute("PRAGMA journal_mode = WAL")
         # The journals are the record and are synced before they are folded: a commit lost with the machine is refolded.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -92,15 +93,20 @@ def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection
 class Store:
     """The one writer of a ledger file; or, read-only, one snapshot of it, which any number of processes may hold."""
 
-    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path | None, *, read_only: bool = False, archived: Behind | None = None) -> None:
+        """Open the file. `archived` is what it begins behind, and what a new one begins with."""
         self.path = path
         try:
             self.db = connect(path, read_only=read_only)
+            if archived is not None and not read_only:
+                behind.begin(self.db, archived.checkpoint)
+            if not read_only:
+                self._create()
+            self._check_format(None if archived is None else archived.name)
+            if archived is not None:
+                behind.attach(self.db, archived.rows)
             if read_only:
                 self.db.execute("BEGIN")  # all that is read from here on is of one moment
-            else:
-                self._create()
-            self._check_format()
         except sqlite3.DatabaseError as error:
             if is_passing(error):
                 raise LedgerBusy(f"{path}: {error}") from error
@@ -114,7 +120,7 @@ class Store:
     def _recall(self) -> None:
         """Read what is known of the file between two writes."""
         self._accounts.clear()
-        self._last_txn = self.db.execute("SELECT COALESCE(MAX(id), 0) FROM txns").fetchone()[0]
+        self._last_txn = self.db.execute("SELECT COALESCE(MAX(id), 0) FROM main.txns").fetchone()[0]
         self._stored_holds = {x for (x,) in self.db.execute("SELECT x FROM holds")}
 
     def close(self) -> None:
@@ -132,13 +138,18 @@ class Store:
         self.db.executescript(schema)
         self.db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
 
-    def _check_format(self) -> None:
+    def _check_format(self, archived: str | None) -> None:
         found = self._meta("format")
         if found is None or not found.isdecimal():
             raise LedgerFormat(f"{self.path} is not a ledger: it does not say of which format it is")
         if found != str(FORMAT):
             kind = LedgerOutdated if int(found) < FORMAT else LedgerFormat
             raise kind(f"{self.path} has format {found}; this version reads format {FORMAT}")
+        begins = self._meta("behind")
+        if begins != archived:
+            if archived is None:
+                raise LedgerFormat(f"{self.path} begins behind the archive {begins}, which is missing")
+            raise LedgerOutdated(f"{self.path} does not begin behind the archive {archived}")
 
     def _meta(self, name: str) -> str | None:
         row = self.db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -172,6 +183,8 @@ class Store:
         try:
             self._write_entries(effects)
             self._write_rows(effects)
+            if effects.forgotten:
+                forgetting.forget(self.db, effects.forgotten, charges=len(effects.charges))
             self._write_claims(effects)
             self._write_state(state)
             self._set_meta("reached", orjson.dumps(asdict(reached)).decode())
@@ -195,8 +208,8 @@ class Store:
         for account, amount in balances.items():
             totals[names[account]] += amount
         self._last_txn += len(txns)
-        self.db.executemany("INSERT INTO txns VALUES (?, ?, ?, ?)", txns)
-        self.db.executemany("INSERT INTO entries (txn, account, amount) VALUES (?, ?, ?)", entries)
+        self.db.executemany("INSERT INTO main.txns VALUES (?, ?, ?, ?)", txns)
+        self.db.executemany("INSERT INTO main.entries (txn, account, amount) VALUES (?, ?, ?)", entries)
         self.db.executemany(
             "UPDATE accounts SET balance = balance + ? WHERE id = ?",
             [(amount, account) for account, amount in balances.items() if amount],
@@ -244,7 +257,7 @@ class Store:
             self.db.execute("DELETE FROM claims WHERE answered AND t < ?", (effects.claims_until_t,))
 
     def _insert(self, table: str, rows: Iterable[tuple[Any, ...]], width: int) -> None:
-        self.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * width)})", rows)  # noqa: S608 - our names
+        self.db.executemany(f"INSERT INTO main.{table} VALUES ({', '.join('?' * width)})", rows)  # noqa: S608 - our names
 
     def _write_state(self, state: State) -> None:
         for kind, name in state.changed:

@@ -55,6 +55,12 @@ class Period:
         last = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
         return cls(int(first.timestamp()) * NS, int(last.timestamp()) * NS)
 
+    @classmethod
+    def named(cls, name: str) -> Period:
+        """Return the month of a name; raises `ValueError`."""
+        first = datetime.strptime(name, "%Y-%m").replace(tzinfo=UTC)
+        return cls.of(int(first.timestamp()) * NS)
+
     @property
     def name(self) -> str:
         """``2026-11``."""

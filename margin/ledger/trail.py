@@ -15,7 +15,7 @@ import orjson
 Record = dict[str, Any]
 
 KINDS = frozenset({"sellbook", "customer", "moved", "key", "keys_imported", "key_changed", "key_revoked", "grant",
-                   "reversed", "configured"})  # fmt: skip
+                   "reversed", "configured", "archived"})  # fmt: skip
 """Kinds of records that somebody caused on purpose."""
 
 _NOT_TOLD = frozenset({"k", "t", "by", "digest"})
@@ -41,6 +41,13 @@ def row(record: Record) -> tuple[int, str, str, str]:
     if record["k"] == "keys_imported":
         content["keys"] = [each["id"] for each in record["keys"]]  # each is listed with its terms elsewhere
     return record["t"], record["k"], record.get("by", KEEPER), orjson.dumps(content).decode()
+
+
+def archivings(db: sqlite3.Connection) -> dict[str, str]:
+    """Return the digest of each archiving's manifest, by month."""
+    rows = db.execute("SELECT content FROM trail WHERE kind = 'archived' ORDER BY id")
+    contents = (orjson.loads(content) for (content,) in rows)
+    return {each["before"]: each["manifest"] for each in contents}
 
 
 def changes(db: sqlite3.Connection, *, since_t: int = 0, count_max: int) -> list[Change]:

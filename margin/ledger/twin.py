@@ -7,13 +7,13 @@ flipped bit in the ledger's file either shows here or is in bytes that no query 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from margin.ledger import books
-from margin.ledger.books import Progress
+from margin.ledger import refold
+from margin.ledger.refold import Progress
 from margin.ledger.store import Store
 
 DIFFERENCES_MAX = 20
@@ -30,7 +30,7 @@ def differences(ledger: Store, data_dir: Path, progress: Progress) -> Iterator[s
     """
     yield from damage(ledger.db)
     # A file without a name: SQLite spills it to its folder for temporary files and removes it with the process.
-    twin = books.rebuild(data_dir, None, until=ledger.reached(), progress=progress)
+    twin = refold.rebuild(data_dir, None, until=ledger.reached(), progress=progress)
     try:
         yield from compare(ledger.db, twin.db, progress)
     finally:
@@ -51,7 +51,14 @@ def compare(db: sqlite3.Connection, twin: sqlite3.Connection, progress: Progress
         if mine != other:
             yield f"the ledger defines {_named(mine, other)} in another way than it was created"
     tables = [name for (name,) in twin.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-    for name in tables:
+    yield from compare_tables(db, twin, tables, progress)
+
+
+def compare_tables(
+    db: sqlite3.Connection, twin: sqlite3.Connection, names: Iterable[str], progress: Progress
+) -> Iterator[str]:
+    """Yield in what some tables of two ledgers differ, row by row."""
+    for name in names:
         yield from _compare_table(name, db, twin, progress)
 
 
@@ -61,7 +68,7 @@ def _named(*rows: tuple[str, ...] | None) -> str:
 
 def _compare_table(name: str, db: sqlite3.Connection, twin: sqlite3.Connection, progress: Progress) -> Iterator[str]:
     # Unindexed, so that what is read is the table and not a copy of it; integrity_check has compared the two.
-    query = f"SELECT * FROM {name} NOT INDEXED"  # noqa: S608 - our names
+    query = f"SELECT * FROM main.{name} NOT INDEXED"  # noqa: S608 - our names
     found = count = 0
     for mine, other in zip_longest(db.execute(query), twin.execute(query)):
         count += 1

@@ -9,6 +9,7 @@ import click
 
 import proxy
 from proxy.cli import (
+    archive,
     books,
     changes,
     check,
@@ -42,5 +43,5 @@ for command in (
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)
-for command in (changes.changes, heads.heads, corrections.reverse, corrections.rerate):
+for command in (archive.archive, changes.changes, heads.heads, corrections.reverse, corrections.rerate):
     books.ledger.add_command(command)

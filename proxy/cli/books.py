@@ -13,6 +13,7 @@ import click
 from rich.table import Table
 
 from margin.money import format_usd
+from proxy.cli.archive import altered
 from proxy.cli.frame import (
     NOT_REACHABLE,
     SAYS_NO,
@@ -81,15 +82,16 @@ def ledger() -> None:
 @ledger.command()
 @click.option("--heads", "exported", type=click.Path(path_type=Path),
               help="Prove too that the journals contain every head in this file of `ledger heads`.")  # fmt: skip
+@click.option("--archived", "whole", is_flag=True, help="Prove too that the archive is what its journals make.")
 @shared_options
-def verify(exported: Path | None, config: Path, as_json: bool) -> None:
+def verify(exported: Path | None, whole: bool, config: Path, as_json: bool) -> None:
     """Check the books against themselves and against the journals; exit 1 when anything is off."""
     if exported is not None and not exported.is_file():
         fail(f"there is no file {exported}", USAGE)
     found = keeper(config, "ledger.verify", {})
-    if exported is not None:
-        missing = unproved(config, exported)
-        found |= {"ok": found["ok"] and not missing, "violations": [*found["violations"], *missing]}
+    more = [] if exported is None else unproved(config, exported)
+    more += altered(config) if whole else []
+    found |= {"ok": found["ok"] and not more, "violations": [*found["violations"], *more]}
     if as_json:
         print_json(found)
     else:

@@ -26,7 +26,7 @@ from margin.ledger.store import LedgerBusy
 from margin.money import usd_to_nusd
 from margin.sellbook import SellBook
 from proxy import settings as configuration
-from proxy.keeper import pricing, recovery, terms
+from proxy.keeper import forgetting, pricing, recovery, terms
 from proxy.keeper.directory import Directory
 from proxy.keeper.leaps import Leaps
 from proxy.keeper.lending import Lending
@@ -323,6 +323,7 @@ class Office:
         self.act(records.tick(t=now - TICK_GRACE_NS))
         self._check_stored()
         self.noting.note_if_due(self.settings)
+        forgetting.forget_some(self)
 
     def is_grant_due(self, number: int) -> bool:
         """Tell whether a new period's included credits are still to be given, which the next tick does."""

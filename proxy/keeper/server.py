@@ -26,6 +26,7 @@ from proxy.keeper.claims import VERDICTS
 from proxy.keeper.commands import perform
 from proxy.keeper.control import SOCKET_NAME, peer, socket_address
 from proxy.keeper.crew import Crew
+from proxy.keeper.forgetting import forget_some
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 from proxy.keeper.listener import MetricsListener
 from proxy.keeper.office import TICK_GRACE_NS, Office
@@ -210,6 +211,7 @@ class KeeperServer:
         return folded
 
     def _tick_if_due(self) -> None:
+        forget_some(self.office)
         now_s = time.monotonic()
         ending = self.office.books.state.ending
         is_ending = bool(ending) and ending[0][0] <= time.time_ns() - TICK_GRACE_NS

@@ -99,6 +99,7 @@ def store_of(shape: StoreShape, folder: Path) -> Store:
         ledger=shape.ledger,
         shared=shape.shared,
         heads_key=None if shape.heads_key is None else (folder / shape.heads_key).absolute(),
+        decisions_s=shape.decisions,
     )
 
 

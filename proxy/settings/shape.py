@@ -262,6 +262,10 @@ class StoreShape(Section):
         description="The file with the key that signs the journals' heads, against this file's folder; made where "
         "there is none. Unset: `heads.key` in the data folder; elsewhere it proves more.",
     )
+    decisions: Duration | None = Field(
+        None,
+        description="How long the ledger keeps why a charge was routed as it was; amounts stay. Unset: for ever.",
+    )
 
 
 class KeyDefaultsShape(Section):

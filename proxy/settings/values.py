@@ -210,11 +210,13 @@ class Store:
         ledger: The ledger's kind of file.
         shared: Where what several machines must agree on lies.
         heads_key: The file with the key that signs the journals' heads; `None`: in the data folder.
+        decisions_s: How long the details of decisions are kept; `None`: for ever.
     """
 
     ledger: Literal["sqlite"] = "sqlite"
     shared: Literal["memory"] = "memory"
     heads_key: Path | None = None
+    decisions_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from margin.ledger import books, trail
+from margin.ledger import refold, trail
 from proxy.keeper.commands import perform
 from proxy.settings import difference
 from tests.keeper.offices import PLANS, office, settings
@@ -101,7 +101,7 @@ def test_the_trail_is_rebuilt_from_the_journals(tmp_path):
     live = trail.changes(found.books.store.db, count_max=100)
     found.close()
 
-    rebuilt = books.rebuild(tmp_path / "data", tmp_path / "again.sqlite")
+    rebuilt = refold.rebuild(tmp_path / "data", tmp_path / "again.sqlite")
 
     assert trail.changes(rebuilt.db, count_max=100) == live
     rebuilt.close()

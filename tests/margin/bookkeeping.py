@@ -8,7 +8,7 @@ from pathlib import Path
 
 from margin import records
 from margin.journal import Journal
-from margin.ledger import books, fold, questions, verify
+from margin.ledger import fold, questions, refold, verify
 from margin.ledger.books import Books
 from margin.ledger.journals import journal_dir, verify_journals
 from margin.ledger.postings import Effects
@@ -196,7 +196,7 @@ def balance(found: Books, of: int = 1) -> dict[str, int]:
 def sound(found: Books) -> list[str]:
     """Return how the books contradict themselves, their journals, or their own rebuild."""
     data_dir = found.folder.parent
-    twin = books.rebuild(data_dir, data_dir.parent / f"{data_dir.name}-twin.sqlite")
+    twin = refold.rebuild(data_dir, data_dir.parent / f"{data_dir.name}-twin.sqlite")
     same = tables(twin.db) == tables(found.store.db)
     twin.close()
     wrong = verify.violations(found.store.db, found.state)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from margin import records
-from margin.ledger import books, journals, questions, verify
+from margin.ledger import journals, questions, refold, verify
 from tests.margin.bookkeeping import (
     CREDIT,
     DAY,
@@ -293,7 +293,7 @@ class BooksMachine(RuleBasedStateMachine):
         assert list(journals.verify_journals(self.data, self.books.state.journals)) == []
 
     def _rebuilds(self):
-        twin = books.rebuild(self.data, self.folder / "twin.sqlite")
+        twin = refold.rebuild(self.data, self.folder / "twin.sqlite")
         rebuilt = tables(twin.db)
         twin.close()
         live = tables(self.books.store.db)
