@@ -90,7 +90,7 @@ def test_a_batch_is_stored_whole_or_not_at_all(opened, folder, tmp_path, table):
     worker.close()
 
 
-@pytest.mark.parametrize("place", ["_sync_file", "journal.append"])
+@pytest.mark.parametrize("place", ["sync_file", "journal.append"])
 def test_a_range_that_was_not_journalled_is_folded_later(opened, folder, tmp_path, monkeypatch, place):
     """Killed before the *fold* record: the worker's records wait in its own journal, and enter once."""
     worker = Worker(folder).write(*EXCHANGE)

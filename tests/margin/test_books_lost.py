@@ -6,7 +6,7 @@ import pytest
 
 from margin import records
 from margin.journal import JournalCorrupt
-from margin.ledger import books
+from margin.ledger import books, refold
 from margin.ledger.store import LedgerFormat, Store
 from tests.margin.bookkeeping import (
     CREDIT,
@@ -49,7 +49,7 @@ def test_a_lost_ledger_is_folded_again_in_batches(folder, monkeypatch):
     """No batch holds more than it may, plus the range of one *fold* record; together they are the whole history."""
     many(folder, 30)
     sizes, write = [], Store.write
-    monkeypatch.setattr(books, "CATCH_UP_RECORDS", 10)
+    monkeypatch.setattr(refold, "CATCH_UP_RECORDS", 10)
 
     def counted(self, state, effects, reached):
         sizes.append(len(effects.charges))
@@ -78,7 +78,7 @@ def test_a_crash_between_batches_resumes_where_it_was(folder, tmp_path, monkeypa
         write(self, state, effects, reached)
 
     with monkeypatch.context() as patch:
-        patch.setattr(books, "CATCH_UP_RECORDS", 10)
+        patch.setattr(refold, "CATCH_UP_RECORDS", 10)
         patch.setattr(Store, "write", dying)
         with pytest.raises(Killed):
             open_books(folder)
