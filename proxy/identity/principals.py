@@ -44,6 +44,7 @@ class Identity:
     def __init__(self) -> None:
         self._keys: dict[bytes, Principal] = {}
         self._digest_of: dict[str, bytes] = {}
+        self._keys_of: dict[int, set[bytes]] = {}
         self._customers: dict[str, tuple[int, str]] = {}
         self._names: dict[int, str] = {}
 
@@ -51,9 +52,8 @@ class Identity:
         """Learn of a customer, or of its new plan."""
         self._customers[name] = (number, plan)
         self._names[number] = name
-        for found, principal in self._keys.items():
-            if principal.customer == number:
-                self._keys[found] = replace(principal, plan=plan)
+        for found in self._keys_of.get(number, ()):
+            self._keys[found] = replace(self._keys[found], plan=plan)
 
     def put_key(
         self, id_: str, digest_hex: str, customer: int, scopes: list[str], terms: Mapping[str, Any] | None = None
@@ -63,6 +63,7 @@ class Identity:
         plan = self._customers[name][1]
         found = bytes.fromhex(digest_hex)
         self._digest_of[id_] = found
+        self._keys_of.setdefault(customer, set()).add(found)
         read = KeyTerms.read({} if terms is None else terms)
         self._keys[found] = Principal(id_, customer, name, plan, frozenset(scopes), read)
 
@@ -70,7 +71,7 @@ class Identity:
         """Forget a revoked key: the next request with it is refused."""
         found = self._digest_of.pop(id_, None)
         if found is not None:
-            self._keys.pop(found, None)
+            self._keys_of[self._keys.pop(found).customer].discard(found)
 
     def is_live(self, id_: str, t: int) -> bool:
         """Tell whether a key is neither revoked nor, by `t`, expired."""

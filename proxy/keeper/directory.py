@@ -43,9 +43,18 @@ class Directory:
         Raises:
             LedgerBusy: the file cannot be written now.
         """
-        with _writing():
-            self._db.execute("INSERT INTO customers VALUES (?, ?)", (number, name))
-        self._name_of[number], self._number_of[name] = name, number
+        self.add_all({number: name})
+
+    def add_all(self, names: Mapping[int, str]) -> None:
+        """Store new names, all or none.
+
+        Raises:
+            LedgerBusy: the file cannot be written now.
+        """
+        with self._transaction():
+            self._db.executemany("INSERT INTO customers VALUES (?, ?)", names.items())
+        self._name_of.update(names)
+        self._number_of.update({name: number for number, name in names.items()})
 
     def metadata(self, key: str) -> dict[str, str]:
         """Return what is noted about a key."""
@@ -61,16 +70,24 @@ class Directory:
         if not metadata:
             return
         rows = [(key, name, value) for key, noted in metadata.items() for name, value in noted.items()]
-        with _writing():
+        with self._transaction():
+            self._db.executemany("DELETE FROM key_metadata WHERE key = ?", [(key,) for key in metadata])
+            self._db.executemany("INSERT INTO key_metadata VALUES (?, ?, ?)", rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Store all that the block writes, or nothing; tell what will pass from what will not."""
+        try:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._db.executemany("DELETE FROM key_metadata WHERE key = ?", [(key,) for key in metadata])
-                self._db.executemany("INSERT INTO key_metadata VALUES (?, ?, ?)", rows)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # on some errors SQLite has rolled back by itself
-                    self._db.execute("ROLLBACK")
-                raise
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if is_passing(error):
+                raise LedgerBusy(f"directory.sqlite: {error}") from error
+            raise
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     def numbers(self) -> list[int]:
         """Return all numbers that have a name, ascending."""
@@ -83,14 +100,3 @@ class Directory:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    """Tell what will pass from what will not."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if is_passing(error):
-            raise LedgerBusy(f"directory.sqlite: {error}") from error
-        raise

@@ -21,6 +21,8 @@ from proxy.settings import TIERS, Settings, units
 
 LISTED_MAX = 100
 """Entries of one list: a hundred networks are looked through in some 20 µs."""
+OVERLAP_MAX_S = 366 * 86_400
+"""Who wants two keys for longer makes two keys."""
 METADATA_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX = 16, 64, 512
 """Pairs, and characters of a name and of a value: OpenAI's limits for `metadata`."""
 
@@ -85,12 +87,15 @@ def read_moment(name: str, asked: Any) -> int:
     return found
 
 
-def read_duration_ns(name: str, asked: Any) -> int:
-    """Read how long something takes, such as 1h."""
+def read_overlap_ns(asked: Any) -> int:
+    """Read how long an old key goes on, such as 1h."""
     try:
-        return round(units.seconds(asked) * NS)
+        found_s = units.seconds(asked)
     except units.UnitError as error:
-        raise Refused(f"`{name}` {error}", name) from None
+        raise Refused(f"`overlap` {error}", "overlap") from None
+    if found_s > OVERLAP_MAX_S:
+        raise Refused("`overlap` may be up to 366d", "overlap")
+    return round(found_s * NS)
 
 
 def _after(asked: Any) -> int | None:

@@ -47,10 +47,11 @@ def create(office: Office, wish: Wish, *, id_: str | None = None) -> tuple[Key, 
 
 def adopt(office: Office, wishes: Sequence[Wish]) -> list[Key]:
     """Take keys over by their digests, all or none."""
+    office.open_customers(wish.customer for wish in wishes)
     t, ids = time.time_ns(), [new_id() for _ in wishes]
     made = [
         records.key(
-            t=t, id=id_, digest=wish.digest, customer=office.open_customer(wish.customer), scopes=list(wish.scopes),
+            t=t, id=id_, digest=wish.digest, customer=office.number(wish.customer), scopes=list(wish.scopes),
             terms=dict(wish.terms),
         )
         for id_, wish in zip(ids, wishes, strict=True)

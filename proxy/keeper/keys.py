@@ -10,9 +10,9 @@ from proxy.keeper import keyring
 from proxy.keeper.key_terms import (
     check_reach,
     merged_metadata,
-    read_duration_ns,
     read_metadata,
     read_moment,
+    read_overlap_ns,
     read_scopes,
     read_terms,
 )
@@ -70,7 +70,7 @@ def change(office: Office, args: Args) -> Any:
 def rotate(office: Office, args: Args) -> Any:
     """Make a new key like an old one, which goes on for the overlap."""
     old = keyring.live(office, args["id"])
-    overlap_ns = read_duration_ns("overlap", args["overlap"])
+    overlap_ns = read_overlap_ns(args["overlap"])
     expires_t = None if args.get("expires") is None else read_moment("expires", args["expires"])
     ended_t = old.terms.get("expires_t")
     if expires_t is None and ended_t is not None and ended_t <= time.time_ns():

@@ -157,18 +157,30 @@ class Office:
         Raises:
             UnknownName: no such plan.
         """
+        self.open_customers([name], plan)
+        number = self.directory.number(name)
+        assert number is not None, "it was opened"
+        return number
+
+    def open_customers(self, names: Iterable[str], plan: str | None = None) -> None:
+        """Open those of the customers that are not known yet.
+
+        Raises:
+            UnknownName: no such plan.
+        """
         wanted = self.settings.sellbook.default if plan is None else plan
         self._check_plan(wanted)
-        number = self.directory.number(name)
-        if number is None:
-            # The name first: a crash in between leaves a number nobody used, never a customer without a name.
-            number = self._last_number + 1
-            self.directory.add(number, name)
-            self._last_number = number
-        if number not in self.books.state.customers:
-            self.act(records.customer(t=time.time_ns(), customer=number, plan=wanted))
-            self._changes.append(self._customer_change(number))
-        return number
+        new = [name for name in dict.fromkeys(names) if not self.is_customer(name)]
+        if not new:
+            return
+        # Names first: a crash in between leaves numbers nobody used, never a customer without a name.
+        unnamed = [name for name in new if self.directory.number(name) is None]
+        if unnamed:
+            self.directory.add_all(dict(enumerate(unnamed, start=self._last_number + 1)))
+            self._last_number += len(unnamed)
+        numbers = [found for name in new if (found := self.directory.number(name)) is not None]
+        self.act(*(records.customer(t=time.time_ns(), customer=number, plan=wanted) for number in numbers))
+        self._changes += [self._customer_change(number) for number in numbers]
 
     def move_customer(self, name: str, plan: str) -> None:
         """Put a customer on another plan, from now on."""

@@ -198,6 +198,18 @@ def test_a_rotation_with_an_end_of_its_own(found):
     assert (other["expires"], listed(found)[forever["id"]]["expires"]) == (None, other["old_expires"])
 
 
+@pytest.mark.parametrize(
+    ("overlap", "sentence"), [("soon", "must be a duration"), (5, "must be a duration"), ("367d", "up to 366d")]
+)
+def test_an_overlap_is_a_duration_and_has_a_limit(found, overlap, sentence):
+    """With the field named."""
+    key = made(found)
+
+    said, param = refusal(found, "keys.rotate", id=key["id"], overlap=overlap, expires=None)
+
+    assert (sentence in said, param) == (True, "overlap")
+
+
 def test_an_expired_key_is_rotated_only_with_a_new_end(found, monkeypatch):
     """Else the new one would be born dead."""
     old = made(found, expires="1h")
