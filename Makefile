@@ -44,7 +44,7 @@ check: setup  ## format, lint, types, imports, shape
 conformance: setup  ## the pricing brief's 72 rows: pass, fail or open
 	@$(BIN)/python -m tests.conformance
 
-bench: setup  ## Penstock beside LiteLLM, nginx and others, about 15 minutes; renews docs/performance.md
+bench: setup  ## Penstock beside LiteLLM, nginx and others, about 18 minutes; renews docs/performance.md
 	@$(BIN)/python -m benchmarks.compare
 
 bench-growth: setup  ## cost as prompts, customers and streams grow; renews the pictures in docs

@@ -18,15 +18,34 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import conditions, findings, load, meter, page, peers, rows, streams
-from benchmarks.findings import HITS, LITELLM, LITELLM_HITS, ONE_WORKER, OPEN_PLAN, PENSTOCK, TWO_WORKERS, Findings
+from benchmarks import conditions, crowd, findings, load, meter, page, peers, rows, streams
+from benchmarks.copies import Spread
+from benchmarks.findings import (
+    BESIDE_CROWD,
+    CROWD,
+    HITS,
+    LITELLM,
+    LITELLM_HITS,
+    LONG_PAST,
+    NO_PAST,
+    ONE_WORKER,
+    OPEN_PLAN,
+    PENSTOCK,
+    TWO_WORKERS,
+    Findings,
+)
+from benchmarks.history import Past
 from benchmarks.load import Load
 from benchmarks.process import ToolMissing, need, open_files
+from benchmarks.rows import Row
 from benchmarks.stage import LOAD_CORE, SERVER_CORE, Penstock, Providers, Target, penstock, providers, reverse_proxy
 
 BOTH_CORES = f"{SERVER_CORE},{LOAD_CORE}"
 SCRAPE_S = 1.0
 STREAMS_AT_ONCE = {"burst": 16, "paced": 20}
+CUSTOMERS = 100_000
+PAST, PAST_SPREAD = Past(26_000, CUSTOMERS // 5, 8, "prepaid", first=3), Spread(groups=5, stretches=10)
+"""1.3 million exchanges in 80 days, eight rows each of entries, charges and cost lines. Two customers are older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +59,7 @@ class Lengths:
 
 
 FULL = Lengths(rounds=5, starts=3, slow_count=500, unit_s=2)
-"""About 12 minutes on a quiet machine; fetching LiteLLM, once, adds one."""
+"""About 18 minutes on a quiet machine; fetching LiteLLM, once, adds one."""
 FAST = Lengths(rounds=2, starts=1, slow_count=100, unit_s=1)
 
 
@@ -57,9 +76,10 @@ class Run:
         print(f"[{time.monotonic() - self._begun:5.0f} s] {what}", file=sys.stderr, flush=True)
 
     def load(self, target: Target, connections: int, units: float, *, model: str = "fast", name: str | None = None,
-             cores: str = LOAD_CORE) -> None:  # fmt: skip
+             cores: str = LOAD_CORE, keys: Path | None = None) -> None:  # fmt: skip
         """Send plain requests once."""
-        sent = Load(load.body(model), target.key, connections, units * self.lengths.unit_s, cores, target.headers)
+        seconds = units * self.lengths.unit_s
+        sent = Load(load.body(model), target.key, connections, seconds, cores, target.headers, keys)
         self.found.plain[name or target.name, model, connections].append(load.run(target.url(model), sent, target.pid))
 
     def stream(self, target: Target, model: str, units: float) -> None:
@@ -147,6 +167,24 @@ class Run:
                 self.load(single, 32, 2, name=ONE_WORKER)
                 self.load(double, 32, 2, name=TWO_WORKERS, cores=BOTH_CORES)
 
+    def long_past(self) -> None:
+        """Measure a server whose books have many customers and a long past beside one that begins."""
+        self.say(f"books with {CUSTOMERS:,} customers and a long past, beside empty ones")
+        full, empty = (penstock(self.folder / name, self.behind) for name in ("full", "empty"))
+        keys = crowd.populate(full, CUSTOMERS)
+        held = crowd.remember(full, PAST, PAST_SPREAD)
+        self.found.past = f"{held / 1e6:.1f}M rows"
+        for beside, name, asking in ((NO_PAST, LONG_PAST, None), (BESIDE_CROWD, CROWD, keys)):
+            self.say(f"{self.found.past} are there: {name}")
+            # Each time anew: a minute after its start a server has its books proved, which takes long with these.
+            with empty.serve() as fresh, full.serve() as old, scraped(fresh), scraped(old):
+                for target in (fresh, old):
+                    self.found.started_s[NO_PAST if target is fresh else LONG_PAST].append(target.started_s)
+                    warm_up(target, self.lengths.unit_s)
+                for _ in range(min(3, self.lengths.rounds)):
+                    self.load(fresh, 32, 2, name=beside)
+                    self.load(old, 32, 2, name=name, keys=asking)
+
     def hits(self) -> None:
         """Measure answers from the response caches; without one of ours only LiteLLM's."""
         self.say("answers from response caches")
@@ -219,17 +257,26 @@ def compare(folder: Path, lengths: Lengths) -> Findings:
             run.side_by_side(nginx, ours, lite, open_plan)
         run.others()
         run.two_workers(main)
+        run.long_past()
         run.hits()
         return run.found
 
 
-def report(found: Findings, taken: str) -> str:
+def past_only(folder: Path, lengths: Lengths) -> Findings:
+    """Run the part about books with a long past."""
+    with providers(folder) as behind:
+        run = Run(folder, behind, lengths)
+        run.long_past()
+        return run.found
+
+
+def report(found: Findings, measures: list[Row], taken: str) -> str:
     """Return what the page says."""
     absent = "".join(f"\n\n{name} is absent: {why}." for name, why in found.absent.items())
     return "\n\n".join(
         (
             taken,
-            page.table(rows.HEADS, [row.cells() for row in found.table()]),
+            page.table(rows.HEADS, [row.cells() for row in measures]),
             "Server by server, medians; where nothing else is said, plain requests at 32 connections:",
             page.table(findings.SERVER_HEADS, found.servers()) + absent,
         )
@@ -241,6 +288,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fast", action="store_true", help="short, for development; written nowhere")
     parser.add_argument("--no-write", action="store_true", help="print only")
+    parser.add_argument("--past", action="store_true", help="only the part about books with a long past; print only")
     asked = parser.parse_args()
     try:
         need("nginx", "wrk", "taskset", "openssl")
@@ -249,15 +297,17 @@ def main() -> int:
         taken = conditions.taken(others, peers.versions())
         os.sched_setaffinity(0, {int(LOAD_CORE)})
         with tempfile.TemporaryDirectory() as folder:
-            found = compare(Path(folder), FAST if asked.fast else FULL)
+            lengths = FAST if asked.fast else FULL
+            found = past_only(Path(folder), lengths) if asked.past else compare(Path(folder), lengths)
     except ToolMissing as error:
         print(f"broken: {error}", file=sys.stderr)
         return 1
-    text = report(found, taken)
+    measures = found.past_rows() if asked.past else found.table()
+    text = report(found, measures, taken)
     print(text)
-    if not (asked.fast or asked.no_write):
+    if not (asked.fast or asked.no_write or asked.past):
         page.write("bench", text)
-    broken = rows.is_broken(found.table())
+    broken = rows.is_broken(measures)
     print("\nA MUST IS BROKEN" if broken else "\nEvery must is met.")
     return 1 if broken else 0
 

@@ -15,6 +15,10 @@ from benchmarks.streams import Streams
 PENSTOCK, LITELLM, NGINX, DIRECT = "Penstock", "LiteLLM", "nginx", "direct"
 OPEN_PLAN, ONE_WORKER, TWO_WORKERS = "Penstock, plan open", "Penstock, one worker", "Penstock, two workers"
 HITS, LITELLM_HITS = "Penstock, all hits", "LiteLLM, all hits"
+NO_PAST, LONG_PAST = "Penstock, no past", "Penstock, a long past"
+BESIDE_CROWD, CROWD = "Penstock, no past, beside the crowd", "Penstock, a long past, a crowd"
+BESIDE = {ONE_WORKER, BESIDE_CROWD}
+"""Servers that another's figures are compared with, and that have none of their own in the table of servers."""
 BUSY_MIN = 0.9
 """Below this share of its core at 32 connections a server was not the limit: load or neighbours were."""
 
@@ -31,7 +35,8 @@ class Findings:
     started_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     absent: dict[str, str] = field(default_factory=dict)
     """Peers that are not here, and why."""
-    books: Row | None = None
+    past: str = ""
+    """What the books of the server with a long past hold."""
     slow_count: int = 0
 
     def figures(self, server: str, connections: int, what: str, model: str = "fast") -> list[float]:
@@ -48,15 +53,17 @@ class Findings:
             _throughput(self), _cpu(self), _latency(self), _tail(self), _hits(self),
             _chunks(self, "paced", rows.CHUNK_PACED), _chunks(self, "burst", rows.CHUNK_BURST),
             _slow_wall(self), _slow_memory(self), _resident(self), _start(self), _two_workers(self),
-            self.books or _open("throughput, 100,000 customers and 10M ledger rows ÷ empty", rows.BOOKS,
-                                "not measured here yet"),
-            _plan_open(self), _tls(self),
+            *self.past_rows(), _plan_open(self), _tls(self),
         ]  # fmt: skip
+
+    def past_rows(self) -> list[Row]:
+        """Return what a long past costs."""
+        return [_long_past(self), _crowd(self)]
 
     def servers(self) -> list[list[str]]:
         """Return what was measured, server by server."""
-        names = [name for name, model, count in self.plain if model == "fast" and count == 32 and name != ONE_WORKER]
-        return [[name, *_figures(self, name)] for name in dict.fromkeys(names)]
+        names = [name for name, model, count in self.plain if model == "fast" and count == 32]
+        return [[name, *_figures(self, name)] for name in dict.fromkeys(names) if name not in BESIDE]
 
 
 SERVER_HEADS = (
@@ -81,10 +88,6 @@ def _figures(found: Findings, name: str) -> list[str]:
         plain(1, "p50_us", 1e3, 2), tail, chunk("paced"), chunk("burst"),
         f"{statistics.median(resident):,.0f}" if resident else "–",
     ]  # fmt: skip
-
-
-def _open(name: str, bound: rows.Bound | None, why: str) -> Row:
-    return Row(name, "–", "–", (), bound, why)
 
 
 def _failed(results: Sequence[Result | Streams]) -> str | None:
@@ -174,6 +177,22 @@ def _two_workers(found: Findings) -> Row:
     note = f"(the two had {share:.2f} of 2 cores, load and provider the rest)"
     return Row("two workers on two cores ÷ one", middle(two, "/s"), middle(one, "/s"), paired(two, one), None, note,
                _failed(found.plain[TWO_WORKERS, "fast", 32]))  # fmt: skip
+
+
+def _long_past(found: Findings) -> Row:
+    ours, empty = found.figures(LONG_PAST, 32, "rps"), found.figures(NO_PAST, 32, "rps")
+    start, anew = (statistics.median(found.started_s[name]) for name in (LONG_PAST, NO_PAST))
+    note = f"({found.past}; start to first answer {start:.1f} s, empty {anew:.1f} s)"
+    return Row("throughput, 100,000 customers and 10M ledger rows ÷ empty", middle(ours, "/s"), middle(empty, "/s"),
+               paired(ours, empty), rows.BOOKS, note,
+               _failed([*found.plain[LONG_PAST, "fast", 32], *found.plain[NO_PAST, "fast", 32]]))  # fmt: skip
+
+
+def _crowd(found: Findings) -> Row:
+    ours, empty = found.figures(CROWD, 32, "rps"), found.figures(BESIDE_CROWD, 32, "rps")
+    return Row("the same, each request another customer's ÷ empty, one customer", middle(ours, "/s"),
+               middle(empty, "/s"), paired(ours, empty), None, "(each customer's first request asks for its credits)",
+               _failed(found.plain[CROWD, "fast", 32]))  # fmt: skip
 
 
 def _plan_open(found: Findings) -> Row:
