@@ -111,9 +111,14 @@ def _turns(messages: Any) -> list[_Turn]:
         return []
     if len(messages) > MESSAGES_FIRST + MESSAGES_LAST:
         messages = [*messages[:MESSAGES_FIRST], *messages[-MESSAGES_LAST:]]
-    # `dict` first: asking whether something is a Mapping costs more than reading it.
-    turns = (_turn(each) for each in messages if isinstance(each, dict) or isinstance(each, Mapping))  # noqa: SIM101
-    return [turn for turn in turns if turn is not None]
+    found: list[_Turn] = []
+    for each in messages:
+        # `dict` first: asking whether something is a Mapping costs more than reading it.
+        if isinstance(each, dict) or isinstance(each, Mapping):  # noqa: SIM101
+            turn = _turn(each)
+            if turn is not None:
+                found.append(turn)
+    return found
 
 
 def _turn(message: Mapping[str, Any]) -> _Turn | None:
@@ -125,7 +130,7 @@ def _turn(message: Mapping[str, Any]) -> _Turn | None:
     if speaker is None:
         return None
     content = read_content(message.get("content"))
-    if speaker == "human" and content.tool_results and not spoken(content.text)[0]:
+    if content.tool_results and speaker == "human" and not spoken(content.text)[0]:
         speaker = "tool"  # where tool results travel under the human's role
     return _Turn(speaker, content)
 
@@ -163,9 +168,14 @@ def _as_written(turns: list[_Turn]) -> _Words:
 
 
 def _failed_before(turns: list[_Turn], meant: list[_Words]) -> bool:
-    answered = next((at for at, t in enumerate(turns) if t.speaker == "assistant"), len(turns))
-    later = [words for words in meant if words.at > answered]
-    return any(complains(words.text) for words in later) or _repeated(turns, meant[0])
+    if len(turns) == 1:
+        return False
+    for at, turn in enumerate(turns):
+        if turn.speaker == "assistant":
+            if any(complains(words.text) for words in meant if words.at > at):
+                return True
+            break
+    return _repeated(turns, meant[0])
 
 
 def _repeated(turns: list[_Turn], asked: _Words) -> bool:

@@ -37,7 +37,7 @@ class Content(NamedTuple):
     @property
     def text(self) -> str:
         """All texts, one per line."""
-        return "\n".join(self.texts)
+        return self.texts[0] if len(self.texts) == 1 else "\n".join(self.texts)
 
 
 def read_content(content: Any) -> Content:

@@ -103,6 +103,7 @@ class World:
     refusals: dict[str, int] = field(default_factory=dict)
     """Requests refused before they reached the books, by reason; the keeper exports them."""
     _count: int = 0
+    _loop: asyncio.AbstractEventLoop | None = None
 
     def plan_of(self, name: str) -> Plan:
         """Return a customer's plan; the default one when a reload took its own away a moment ago."""
@@ -126,10 +127,11 @@ class World:
             if not self.identity.is_live(relay.key, t):
                 relay.dismiss()
 
-    @staticmethod
-    def soon(step: Callable[[], object]) -> None:
+    def soon(self, step: Callable[[], object]) -> None:
         """Do a short step once whoever runs now waits."""
-        asyncio.get_running_loop().call_soon(step)
+        if self._loop is None:  # to ask for it costs a system call
+            self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(step)
 
     @staticmethod
     def now() -> int:

@@ -21,6 +21,7 @@ class Source(Protocol):
     """The connection that a body arrives on."""
 
     alarm: Alarm
+    loop: asyncio.AbstractEventLoop
 
     def pause_reading(self) -> None:
         """Let the peer wait."""
@@ -118,7 +119,7 @@ class ResponseBody(httpx.AsyncByteStream):
 
     async def _more(self, source: Source) -> None:
         assert self._arrival is None, "a body has one reader"
-        self._arrival = asyncio.get_running_loop().create_future()
+        self._arrival = source.loop.create_future()
         source.alarm.set(self._read_s)
         try:
             await self._arrival

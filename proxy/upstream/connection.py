@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
         self.alarm = Alarm(loop, self._on_deadline)
         self._owner = owner
         self._idle_s = idle_s
-        self._loop = loop
+        self.loop = loop
         self._phase = Phase.OPENING
         self._transport: asyncio.Transport | None = None
         self._answer = AnswerParser()
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         """
         if self._transport is None or self._phase is not Phase.IDLE:
             raise StaleConnection("the server closed the connection before a request was sent")
-        turn: asyncio.Future[httpx.Response | Exception] = self._loop.create_future()
+        turn: asyncio.Future[httpx.Response | Exception] = self.loop.create_future()
         self._turn = turn
         self._waits = waits
         self._is_answered = False
@@ -224,7 +224,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, transport: asyncio.Transport, outgoing: Outgoing) -> None:
         self._phase = Phase.WRITING
-        self._begun_s = self._loop.time()
+        self._begun_s = self.loop.time()
         if len(outgoing.body) <= ONE_WRITE_BYTES_MAX:
             transport.write(outgoing.head + outgoing.body)
         else:
@@ -294,7 +294,7 @@ class Connection(asyncio.Protocol):
             self._has_served
             and not self._is_answered
             and (cause is None or isinstance(cause, ConnectionError))
-            and self._loop.time() - self._begun_s <= STALE_WINDOW_S
+            and self.loop.time() - self._begun_s <= STALE_WINDOW_S
         )
 
     def _on_deadline(self) -> None:

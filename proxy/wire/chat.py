@@ -65,7 +65,7 @@ def read(body: bytes) -> ChatRequest:
         check_tools(tools, "tools")
     check_settings(fields)
     media = _media(messages)
-    types = {part["type"] for part in media}
+    types = [part["type"] for part in media]
     return ChatRequest(
         fields=fields,
         body_bytes=len(body),
@@ -79,9 +79,9 @@ def read(body: bytes) -> ChatRequest:
         wants_schema=check_response_format(fields.get("response_format")),
         has_images="image_url" in types,
         has_audio="input_audio" in types,
-        images=sum(part["type"] == "image_url" for part in media),
+        images=types.count("image_url"),
         media_parts=len(media),
-        media_bytes=sum(_weight(part) for part in media),
+        media_bytes=sum(map(_weight, media)),
     )
 
 

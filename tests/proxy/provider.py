@@ -48,7 +48,7 @@ class _Exchange:
     """One request under way; the source of its answer's body."""
 
     def __init__(self, provider: Loopback, request: httpx.Request, sent: bytes) -> None:
-        loop = asyncio.get_running_loop()
+        self.loop = loop = asyncio.get_running_loop()
         self._provider, self._request, self._sent = provider, request, sent
         self.head: asyncio.Future[httpx.Response] = loop.create_future()
         self.alarm = Alarm(loop, self._silent)

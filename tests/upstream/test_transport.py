@@ -161,6 +161,10 @@ def test_the_read_deadline_runs_only_while_somebody_reads():
         def alarm(self) -> "Source":
             return self
 
+        @property
+        def loop(self) -> asyncio.AbstractEventLoop:
+            return asyncio.get_running_loop()
+
         def set(self, delay_s: float | None) -> None:
             self.told.append(delay_s)
 
