@@ -78,8 +78,8 @@ def _plan(plan: Plan) -> Answer:
     return {
         "name": plan.name,
         "enforce": terms.enforce,
-        "included_credits": terms.included_milli / 1000,
-        "credits_per_request": {tier: milli / 1000 for tier, milli in terms.schedule_milli.items()},
+        "included_credits": _credits(terms.included_milli),
+        "credits_per_request": {tier: _credits(milli) for tier, milli in terms.schedule_milli.items()},
         "metered": terms.metered is not None,
         "max_tier": "complex" if plan.max_tier is None else plan.max_tier,
     }
@@ -99,7 +99,12 @@ def _by_day(settings: Settings, rows: list[list[Any]]) -> list[Answer]:
         row["input_tokens"] += ins
         row["output_tokens"] += out
         row["credits"] += milli
-    return [row | {"credits": row["credits"] / 1000} for row in found.values()]
+    return [row | {"credits": _credits(row["credits"])} for row in found.values()]
+
+
+def _credits(milli: int) -> int | float:
+    """Return credits as commands write them: whole ones as integers."""
+    return milli // 1000 if milli % 1000 == 0 else milli / 1000
 
 
 class _Desk:
