@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from margin.journal import JournalCorrupt
-from margin.ledger import archive, heads, journals, trail, twin, verify
+from margin.ledger import amounts, archive, heads, journals, trail, twin, verify
 from margin.ledger.refold import Progress, silent
 from margin.ledger.state import State
 from margin.ledger.store import UNREADABLE, LedgerFormat, Store
@@ -63,6 +63,8 @@ def _audited(ledger: Store, data_dir: Path, progress: Progress) -> Verdict:
     state = ledger.state()
     progress("checking the invariants", 0)
     found = [*verify.violations(ledger.db, state), *_stale(state), *found]
+    progress("computing the amounts again", 0)
+    found += amounts.violations(ledger.db)
     imbalance = verify.imbalance_nusd(ledger.db)
     progress("reading the journals", 0)
     found += archive.damage(data_dir, trail.archivings(ledger.db))

@@ -18,6 +18,7 @@ FORGOTTEN_MAX = 500
 KEPT = (
     "config", "classifier", "cost_book", "sell_book", "charge_tier", "served_tier", "metered", "usage_source",
     "recovered", "cache", "stream", "baseline",
+    "requested",
 )  # fmt: skip
 """What stays of a decision record: the versions it was made under, both tiers, and the terms of a metered charge,
 and what its savings are counted from."""

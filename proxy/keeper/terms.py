@@ -1,4 +1,4 @@
-"""The sell book as the journal has it: what the ledger needs of each plan."""
+"""The sell book as the journal has it: what the ledger needs of each plan, and what its charges are proved by."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def written(book: SellBook) -> dict[str, dict[str, Any]]:
             "enforce": plan.credits.enforce,
             "price": plan.credits.price_nusd_per_credit,
             "overage": plan.credits.overage_nusd_per_credit,
+            "schedule": dict(plan.credits.schedule_milli),
         }
         for name, plan in book.plans.items()
     }

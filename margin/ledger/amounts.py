@@ -1,0 +1,118 @@
+"""I13: amounts are computed again from what is stored beside them, and must come out the same, to the last digit.
+
+A cost line's by its usage and the price card it was booked by, and a correction's likewise; a charge's by its plan's
+terms, as far as they are stored: the meter in its decision record, or the schedule of its plan's version in the trail.
+What the books do not say is not asked: a card from before cards were kept, the bill of a provider, an estimate from a
+checkpoint, the price of a model that was named.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from margin.card import Card, UnpricedBucket
+from margin.ledger import questions
+from margin.ledger.burning import revenue_nusd
+from margin.meter import Meter
+from margin.money import round_half_even
+from margin.rerating import read_card
+from margin.savings import routing_saving_nusd
+from margin.usage import Usage
+
+NAMED_MAX = 20
+"""Amounts that are named of each kind: enough to see a pattern."""
+
+PAYING = frozenset({"ok", "client_gone"})
+"""Outcomes of which the whole price is charged; a crash is charged by its last checkpoint."""
+FREE = frozenset({"error", "cut"})
+"""Outcomes of which nothing is charged: the provider broke off."""
+ROUTED = frozenset({"auto", "auto:simple", "auto:medium", "auto:complex"})
+"""What is asked for at the plan's own prices by tier; a named model may have one of its own."""
+
+
+def violations(db: sqlite3.Connection) -> Iterator[str]:
+    """Yield, in words, which amounts do not follow from what is stored."""
+    cards = {id_: read_card(levels) for id_, levels in questions.cards(db).items()}
+    yield from islice(_costs(db, cards), NAMED_MAX)
+    yield from islice(_charges(db, _schedules(db)), NAMED_MAX)
+
+
+def _costs(db: sqlite3.Connection, cards: Mapping[str, Card]) -> Iterator[str]:
+    lines = """SELECT l.x, n, 0, usage, card, l.cost_nusd FROM cost_lines AS l LEFT JOIN charges ON charges.x = l.x
+        WHERE kind <> 'estimated' OR outcome IS NOT 'recovered'"""
+    corrections = "SELECT x, n, revision, usage, card, cost_nusd FROM corrections"
+    for query in (lines, corrections):
+        for x, n, revision, usage, card, cost in db.execute(query):
+            if usage is None or cost is None or card not in cards:
+                continue
+            expected = _cost_nusd(cards[card], orjson.loads(usage))
+            if cost != expected:
+                which = f"correction {revision} of call" if revision else "call"
+                yield f"I13: {which} {n} of {x} costs {cost} nUSD, its usage by {card} {expected}"
+
+
+def _cost_nusd(card: Card, usage: dict[str, int]) -> int | None:
+    try:
+        return card.cost_nusd(Usage.from_dict(usage))
+    except (UnpricedBucket, ValueError):
+        return None
+
+
+def _schedules(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """Return the credits of each tier by the plan's version, as far as the trail has them."""
+    books = (orjson.loads(content) for (content,) in db.execute("SELECT content FROM trail WHERE kind = 'sellbook'"))
+    plans = (plan for book in books for plan in book["plans"].values())
+    return {plan["version"]: plan["schedule"] for plan in plans if "schedule" in plan}
+
+
+_CHARGES = """SELECT x, outcome, charge_tier, plan_version, credits_milli, revenue_nusd, cost_nusd, baseline_nusd,
+    saving_nusd, decision, burnt, (SELECT usage FROM cost_lines AS l WHERE l.x = charges.x ORDER BY n DESC LIMIT 1),
+    (SELECT CASE COUNT(*) WHEN COUNT(cost_nusd) THEN SUM(cost_nusd) END FROM cost_lines AS l WHERE l.x = charges.x)
+    FROM charges"""
+
+
+def _charges(db: sqlite3.Connection, schedules: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    for x, outcome, tier, version, milli, revenue, cost, baseline, saving, decision, burnt, usage, lines in db.execute(
+        _CHARGES
+    ):
+        parts = orjson.loads(burnt)
+        asked = {
+            "revenue in nUSD": (revenue, sum(revenue_nusd(parts))),
+            "usage charged in nUSD": (revenue_nusd(parts)[1], _uncovered_nusd(parts)),
+            "credits burnt": (milli, sum(part[1] for part in parts)),
+            "cost in nUSD": (cost, lines),
+            "saving in nUSD": (saving, routing_saving_nusd(baseline, cost)),
+        }
+        price = _price_milli(orjson.loads(decision), outcome, usage, schedules.get(version, {}).get(tier))
+        if price is not None:
+            asked["credits in thousandths"] = (milli, price)
+        for what, (stored, expected) in asked.items():
+            if stored != expected:
+                yield f"I13: {what} of {x}: {stored} is stored, and {expected} follows"
+
+
+def _uncovered_nusd(parts: list[Any]) -> int:
+    """Return what credits without a grant come to: each part by its own price, rounded once."""
+    return sum(round_half_even(rest[0] * milli, 1000) for grant, milli, _, *rest in parts if grant is None)
+
+
+def _price_milli(decision: dict[str, Any], outcome: str, usage: str | None, scheduled: int | None) -> int | None:
+    """Return what the terms charge; None where the books do not say."""
+    if "usage_source" not in decision or decision.get("cache") != "bypass":
+        return None
+    if outcome in FREE:
+        return 0
+    if outcome not in PAYING or usage is None:
+        return None
+    if "metered" not in decision:
+        return scheduled if decision.get("requested") in ROUTED else None
+    if decision["usage_source"] != "reported":
+        return None  # at most what was held, which the charge does not say
+    meter = {name: None if rate is None else Decimal(rate) for name, rate in decision["metered"].items()}
+    return Meter(**meter).charge_milli(Usage.from_dict(orjson.loads(usage)))  # type: ignore[arg-type]

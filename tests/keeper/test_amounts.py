@@ -1,0 +1,110 @@
+"""I13: whatever amount is stored follows from the usage, cards and terms that are stored beside it."""
+
+import orjson
+import pytest
+
+from margin.ledger import amounts
+from margin.usage import Usage
+from tests.keeper.offices import Worker, office
+from tests.keeper.test_commands import given, result
+from tests.keeper.test_rerating import attempt, price_file, rerated
+from tests.margin.bookkeeping import CREDIT, called, held, mark, settled
+
+PLANS = """\
+default: open
+plans:
+  open: {credits: {enforce: none}}
+  overage: {credits: {enforce: soft, overage: 0.4}}
+  metered: {credits: {enforce: soft, overage: 0.4, metered: {input: 0.0013, output: 0.0071}}}
+"""
+USAGE = {"input": 1_000_000, "output": 100_000}
+
+
+def decision(**more):
+    """Return a decision record as a worker writes it, as far as it matters here."""
+    return {"requested": "auto", "cache": "bypass", "usage_source": "reported"} | more
+
+
+@pytest.fixture
+def booked(tmp_path):
+    """Charges of each kind: by schedule, metered, without a grant, broken off, of a named model, after a crash."""
+    found = office(tmp_path / "data", plans=PLANS)
+    given(found, milli=5 * CREDIT)
+    plans = found.settings.sellbook.plans
+    meter = plans["metered"].credits.metered
+    charge = meter.charge_milli(Usage.from_dict(USAGE))
+    line = attempt(found)
+    worker = Worker(found, "worker-1")
+
+    def exchange(x, plan, milli, outcome="ok", **more):
+        worker.paper.write(
+            held(x, milli, plan=plan) | {"pv": plans[plan].version, "tier": "medium"}, called(x),
+            settled(x, milli, line, baseline=line["cost"] + 5, outcome=outcome) | {"dec": decision(**more)},
+        )  # fmt: skip
+
+    exchange("scheduled", "open", 3 * CREDIT)
+    exchange("uncovered", "overage", 3 * CREDIT)
+    exchange("metered", "metered", charge, metered=meter.terms())
+    exchange("named", "open", 7, requested="gpt-6-luna")
+    exchange("broken", "open", 0, outcome="cut")
+    exchange("estimated", "metered", 11, metered=meter.terms(), usage_source="estimated")
+    worker.paper.write(held("crashed", 3 * CREDIT), called("crashed"), mark("crashed", cost=17))
+    found.fold_all()
+    worker.die()
+    found.recover({worker.name})
+    yield found
+    found.books.journal.close()
+    found.books.store.close()
+    found.directory.close()
+
+
+def said(found):
+    """Return which amounts do not follow."""
+    return list(amounts.violations(found.books.store.db))
+
+
+def test_what_was_booked_follows(booked, tmp_path):
+    """Also after it was re-rated, and the audit asks for it."""
+    before = said(booked)
+    rerated(booked, price_file(tmp_path, 100), apply=True)
+
+    assert (before, said(booked)) == ([], [])
+    assert result(booked, "ledger.verify")["violations"] == []
+
+
+TAMPERED = {
+    "UPDATE cost_lines SET cost_nusd = cost_nusd + 1 WHERE x = 'scheduled'": [
+        "call 1 of scheduled costs", "cost in nUSD of scheduled"],
+    "UPDATE corrections SET cost_nusd = cost_nusd + 1 WHERE x = 'named'": ["correction 1 of call 1 of named costs"],
+    "UPDATE charges SET saving_nusd = saving_nusd + 1 WHERE x = 'named'": ["saving in nUSD of named"],
+    "UPDATE charges SET revenue_nusd = revenue_nusd + 1 WHERE x = 'uncovered'": ["revenue in nUSD of uncovered"],
+    "UPDATE charges SET credits_milli = credits_milli + 1 WHERE x = 'scheduled'": [
+        "credits burnt of scheduled", "credits in thousandths of scheduled: 3001 is stored, and 3000 follows"],
+    "UPDATE charges SET credits_milli = credits_milli + 1 WHERE x = 'metered'": [
+        "credits burnt of metered", "credits in thousandths of metered"],
+    "UPDATE charges SET charge_tier = 'complex' WHERE x = 'scheduled'": ["credits in thousandths of scheduled"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "named"), TAMPERED.items(), ids=[names[0] for names in TAMPERED.values()])
+def test_an_amount_that_does_not_follow_is_named(booked, tmp_path, statement, named):
+    """With what is stored and what follows."""
+    rerated(booked, price_file(tmp_path, 100), apply=True)
+
+    booked.books.store.db.execute(statement)
+
+    found = said(booked)
+    assert all(any(name in each for each in found) for name in named), found
+    assert len(found) == len(named)
+
+
+def test_the_price_of_credits_without_a_grant_is_part_of_it(booked):
+    """Rounded once, by the price that is stored with the part."""
+    db = booked.books.store.db
+    (burnt,) = db.execute("SELECT burnt FROM charges WHERE x = 'uncovered'").fetchone()
+    parts = orjson.loads(burnt)
+    parts[-1][3] += 1_000_000
+    db.execute("UPDATE charges SET burnt = ? WHERE x = 'uncovered'", (orjson.dumps(parts).decode(),))
+
+    (only,) = said(booked)
+    assert "usage charged in nUSD of uncovered" in only
