@@ -86,6 +86,7 @@ class Card:
     _denominator: int = field(init=False, repr=False)
     _base: Row = field(init=False, repr=False)
     _rows: tuple[tuple[int, Row], ...] = field(init=False, repr=False)  # dearest context first
+    _dearest: tuple[tuple[int, int, int], ...] = field(init=False, repr=False)  # above, of any input, of any output
     _output_priced: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +106,8 @@ class Card:
         put(self, "_denominator", denominator)
         put(self, "_base", rows[0])
         put(self, "_rows", tuple(zip(thresholds, rows[1:], strict=True))[::-1])
+        dearest = [(_dearest(row, INPUT_SIDE), _dearest(row, OUTPUT_SIDE)) for row in rows]
+        put(self, "_dearest", tuple((above, *both) for above, both in zip((0, *thresholds), dearest, strict=True)))
         put(self, "_output_priced", all("output" in level for _, level in levels))
 
     @classmethod
@@ -234,11 +237,11 @@ class Card:
             raise ValueError(f"negative limits: {input_tokens_max} in, {output_tokens_max} out")
         if not self._output_priced and output_tokens_max:
             raise UnpricedBucket(f"{output_tokens_max} output tokens, but {self.id} prices none")
-        rows = [self._base] + [row for above, row in self._rows if input_tokens_max > above]
-        scaled = max(
-            input_tokens_max * _dearest(row, INPUT_SIDE) + output_tokens_max * _dearest(row, OUTPUT_SIDE)
-            for row in rows
-        )
+        scaled = 0
+        for above, of_input, of_output in self._dearest:
+            if above and input_tokens_max <= above:
+                break
+            scaled = max(scaled, input_tokens_max * of_input + output_tokens_max * of_output)
         return -(-scaled // self._denominator)
 
     def __eq__(self, other: object) -> bool:

@@ -73,7 +73,8 @@ def quote(plan: Plan, route: Route, ask: ChatRequest, outputs: Outputs) -> Quote
     if terms.metered is None:
         return Quote(route.credits_milli)
     tried = route.deployments[:ATTEMPTS_MAX]
-    ins, out = _input_max(tried, ask), _output_max(tried, ask)
+    ins = _largest([input_max_of(each, ask) for each in tried])
+    out = _largest([output_max_of(each, ask) for each in tried])
     seen = None
     if terms.holds == "statistical":
         seen = outputs.of(plan.version, route.charge_tier)
@@ -103,21 +104,21 @@ def _must_be_bounded(ins: int | None, out: int | None) -> None:
         )
 
 
-def _input_max(tried: tuple[Deployment, ...], ask: ChatRequest) -> int | None:
+def input_max_of(deployment: Deployment, ask: ChatRequest) -> int | None:
     """Return the most tokens that may go in. Those of files follow no size in bytes: only the window bounds them."""
-    window = _largest([each.context_window for each in tried])
+    window = deployment.context_window
     if ask.media_parts > ask.images:
         return window
     ins = ask.body_bytes + ask.images * IMAGE_TOKENS_MAX
-    return ins if window is None else min(ins, window)
+    return ins if window is None or ins < window else window
 
 
-def _output_max(tried: tuple[Deployment, ...], ask: ChatRequest) -> int | None:
-    """Return the most tokens that may come out for each choice: what was asked for, within what a model can give."""
-    limit = _largest([each.output_max for each in tried])
-    if ask.output_max is None:
+def output_max_of(deployment: Deployment, ask: ChatRequest) -> int | None:
+    """Return the most tokens that may come out for each choice: what was asked for, within what the model can give."""
+    limit, asked = deployment.output_max, ask.output_max
+    if asked is None:
         return limit
-    return ask.output_max if limit is None else min(ask.output_max, limit)
+    return asked if limit is None or asked < limit else limit
 
 
 def _largest(limits: list[int | None]) -> int | None:

@@ -1,0 +1,41 @@
+"""The most that a request can cost, before anybody is called: what budgets hold.
+
+An upper bound and never a mean: at most one token per byte of the body in, the documented maximum of each image, the
+stated `max_tokens` or the most that the model can put out, for each choice, all at the dearest rate that can apply.
+"""
+
+from __future__ import annotations
+
+from margin.costbook import NoPrice, UnpricedBucket
+from proxy.quote import input_max_of, output_max_of
+from proxy.settings import Deployment
+from proxy.wire.chat import ChatRequest
+
+OUTPUT_ASSUMED_TOKENS = 131_072
+"""Where neither request nor model states a limit and only a default budget asks: as long as the longest answers of the
+models in the shipped cost book that are not of the largest context."""
+
+
+def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int, *, assumed_out: int | None = None) -> int | None:
+    """Return the most that one call can cost; None when its price, or what bounds it, is not known.
+
+    Args:
+        deployment: Where the call goes.
+        ask: The request.
+        at_s: The moment, in unix seconds: prices are dated.
+        assumed_out: What is taken for the output's bound where none is known.
+    """
+    if deployment.free:
+        return 0
+    if deployment.prices is None:
+        return None
+    ins, out = input_max_of(deployment, ask), output_max_of(deployment, ask)
+    if out is None:
+        # Nobody answers beyond the window.
+        out = assumed_out if deployment.context_window is None else deployment.context_window
+    if ins is None or out is None:
+        return None
+    try:
+        return deployment.prices.at(at_s).ceiling_nusd(input_tokens_max=ins, output_tokens_max=out * ask.choices)
+    except (NoPrice, UnpricedBucket):
+        return None
