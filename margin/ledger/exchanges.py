@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from margin.ledger import ending
+from margin.ledger import ending, spending
 from margin.ledger.burning import Burnt, revenue_nusd
 from margin.ledger.grants import allocate
 from margin.ledger.overdrafts import cover, exceed
@@ -43,7 +43,7 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     terms = state.terms_of(record["plan"])
     hold = Hold(x, journal, number, record["key"], record["plan"], record["pv"], record["tier"], record["served"], t,
                 record["dl"], milli, tuple(parts), terms.uncovered_nusd_per_credit, record.get("call"),
-                excess=_excess(record, terms), claimed="i" in record)  # fmt: skip
+                excess=_excess(record, terms), claimed="i" in record, feature=record.get("f", ""))  # fmt: skip
     state.put_hold(hold)
     if hold.claimed:
         effects.claims.append((number, *record["i"], x, t))
@@ -93,6 +93,7 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
     legs = _return(state, hold, hold.held_milli, record["t"], effects)
     for line in record["a"]:
         legs += _cost(hold, line, record["t"], "", effects)
+    spending.note(effects.spent, hold, record["a"], 0)
     effects.post(f"close:{hold.x}", "void", record["t"], *legs)
     ending.end_returned(state, hold.grants, hold.x, record["t"], effects)
     cover(state, hold.customer, f"close:{hold.x}", record["t"], effects)
@@ -118,6 +119,7 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     legs += pair(hold.customer, USD, revenue_usage, to="receivable", from_="rev.usage")
     for line in record["a"]:
         legs += _cost(hold, line, t, record["o"], effects)
+    spending.note(effects.spent, hold, record["a"], charge)
     effects.post(f"close:{hold.x}", "charge", t, *legs)
     if charge > within:
         burnt += exceed(state, hold, charge - within, t, effects)

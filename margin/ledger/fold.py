@@ -249,8 +249,8 @@ def _forgot(_: State, record: Record, effects: Effects) -> None:
     effects.forgotten.append((record["u"], len(effects.charges)))
 
 
-def _archived(_state: State, _record: Record, _effects: Effects) -> None:
-    """An archiving changes nothing; the trail keeps it."""
+def _told(_state: State, _record: Record, _effects: Effects) -> None:
+    """Nothing changes in the books; the trail keeps it."""
 
 
 _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
@@ -263,8 +263,9 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "key_revoked": _key_revoked,
     "grant": _grant,
     "configured": _configured,
-    "archived": _archived,
+    "archived": _told,
     "forgot": _forgot,
+    "runaway": _told,
     "tick": _tick,
     "corrected": corrected,
     "reconciled": reconciled,

@@ -105,6 +105,8 @@ class Effects:
     cards: list[tuple[Any, ...]] = field(default_factory=list)
     costbooks: list[tuple[Any, ...]] = field(default_factory=list)
     rollup: dict[RollupKey, dict[str, int]] = field(default_factory=dict)
+    spent: dict[Any, Any] = field(default_factory=dict)
+    """What budgets go by; see `margin.ledger.spending.Spent`."""
     names: set[str] = field(default_factory=set)
     """Keys of the transactions, and exchanges with a charge or a cost line, in here."""
     refused: list[tuple[str, str]] = field(default_factory=list)

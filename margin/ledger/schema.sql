@@ -74,6 +74,10 @@ CREATE TABLE IF NOT EXISTS margin_weeks (
     week TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (week, customer)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS margin_days (
     day TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (day, customer)) WITHOUT ROWID;
+-- What budgets go by: sums by subject (key, customer, feature, model, all) and hour of admission since 1970.
+CREATE TABLE IF NOT EXISTS spending (
+    kind TEXT NOT NULL, id TEXT NOT NULL, hour INTEGER NOT NULL, requests INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    cost_nusd INTEGER NOT NULL, charge_nusd INTEGER NOT NULL, PRIMARY KEY (kind, id, hour)) WITHOUT ROWID;
 -- Balances of all customers together, by account.
 CREATE TABLE IF NOT EXISTS balances (
     account TEXT NOT NULL, commodity TEXT NOT NULL, balance INTEGER NOT NULL,

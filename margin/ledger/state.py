@@ -74,6 +74,8 @@ class Hold(NamedTuple):
     excess: str = "refused"
     """What becomes of a charge beyond the hold: `refused` where the price was fixed, `charged` at the uncovered price,
     or `owed`: the plan serves nothing past the balance, and the customer's next credits cover it first."""
+    feature: str = ""
+    """The feature it is for, if that is counted."""
 
     @property
     def grants(self) -> list[str]:

@@ -16,14 +16,14 @@ from typing import Any
 import orjson
 
 from margin.journal import Position
-from margin.ledger import behind, forgetting, rollups
+from margin.ledger import behind, forgetting, rollups, spending
 from margin.ledger.behind import Behind
 from margin.ledger.grants import Grant
 from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 11
+FORMAT = 12
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
@@ -247,6 +247,7 @@ class Store:
         self.db.executemany("INSERT OR IGNORE INTO costbooks VALUES (?, ?, ?, ?, ?)", effects.costbooks)
         self.db.executemany("INSERT INTO refused (subject, why) VALUES (?, ?)", effects.refused)
         rollups.write(self.db, effects.rollup)
+        spending.write(self.db, effects.spent)
 
     def _write_claims(self, effects: Effects) -> None:
         # An exchange takes its key before it ends, in one batch or in two.

@@ -15,7 +15,7 @@ import orjson
 Record = dict[str, Any]
 
 KINDS = frozenset({"sellbook", "customer", "moved", "key", "keys_imported", "key_changed", "key_revoked", "grant",
-                   "reversed", "configured", "archived"})  # fmt: skip
+                   "reversed", "configured", "archived", "runaway"})  # fmt: skip
 """Kinds of records that somebody caused on purpose."""
 
 _NOT_TOLD = frozenset({"k", "t", "by", "digest"})

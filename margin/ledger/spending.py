@@ -1,0 +1,107 @@
+"""What each key, customer, feature and model, and all together, used and cost by the hour: what budgets go by.
+
+By the hour of admission: what an exchange took from a budget belongs to the period in which it took it, however long it
+ran. Costs are those that were booked with the exchange; later corrections are not among them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from margin.ledger.state import Hold
+
+HOUR_NS = 3_600 * 1_000_000_000
+
+Record = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where an exchange, or one call of it, is counted."""
+
+    hour: int
+    customer: int
+    key: str
+    feature: str
+    deployment: str
+
+
+class Sums(NamedTuple):
+    """What was used: exchanges, or calls of a model; tokens; nano-dollars of cost, and of charge at the list price."""
+
+    requests: int = 0
+    tokens: int = 0
+    cost_nusd: int = 0
+    charge_nusd: int = 0
+
+    def plus(self, other: Sums) -> Sums:
+        """Return both together."""
+        return Sums(*map(int.__add__, self, other))
+
+
+Spent = dict[Place, tuple[Sums, int]]
+"""Sums and the number of calls, by place."""
+
+
+def note(spent: Spent, hold: Hold, lines: list[Record], charge_milli: int) -> None:
+    """Count an exchange that was settled or voided, each call where its model is."""
+    hour, last = hold.t // HOUR_NS, len(lines) - 1
+    charge = charge_milli * hold.uncovered_nusd_per_credit // 1000
+    for index, line in enumerate(lines):
+        place = Place(hour, hold.customer, hold.key, hold.feature, line["d"])
+        sums, calls = spent.get(place, _NONE)
+        tokens = 0 if line["u"] is None else sum(line["u"].values())
+        cost = 0 if line["cost"] is None else line["cost"]  # nothing is booked of what nobody knows
+        more = Sums(index == last, tokens, cost, charge if index == last else 0)
+        spent[place] = (sums.plus(more), calls + 1)
+
+
+_NONE = (Sums(), 0)
+
+
+def by_subject(spent: Spent) -> dict[tuple[str, str, int], Sums]:
+    """Return the sums of each subject and hour."""
+    found: dict[tuple[str, str, int], Sums] = {}
+    for place, (sums, calls) in spent.items():
+        for kind, id_ in _subjects(place):
+            row = (kind, id_, place.hour)
+            counted = sums._replace(requests=calls) if kind == "model" else sums
+            found[row] = found.get(row, Sums()).plus(counted)
+    return found
+
+
+def _subjects(place: Place) -> list[tuple[str, str]]:
+    found = [("key", place.key), ("customer", str(place.customer)), ("model", place.deployment), ("all", "")]
+    return [*found, ("feature", place.feature)] if place.feature else found
+
+
+def write(db: sqlite3.Connection, spent: Spent) -> None:
+    """Add a batch's sums."""
+    db.executemany(
+        "INSERT INTO spending VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET requests = requests + "
+        "excluded.requests, tokens = tokens + excluded.tokens, cost_nusd = cost_nusd + excluded.cost_nusd, "
+        "charge_nusd = charge_nusd + excluded.charge_nusd",
+        [(*row, *sums) for row, sums in by_subject(spent).items()],
+    )
+
+
+def since(db: sqlite3.Connection, pending: Spent, kind: str, id_: str, hour: int) -> dict[int, Sums]:
+    """Return what a subject used in each hour from `hour` on; `pending` is applied and not stored yet."""
+    query = (
+        "SELECT hour, requests, tokens, cost_nusd, charge_nusd FROM spending WHERE kind = ? AND id = ? AND hour >= ?"
+    )
+    found = {row[0]: Sums(*row[1:]) for row in db.execute(query, (kind, id_, hour))}
+    for (its_kind, its_id, its_hour), sums in by_subject(pending).items():
+        if (its_kind, its_id) == (kind, id_) and its_hour >= hour:
+            found[its_hour] = found.get(its_hour, Sums()).plus(sums)
+    return found
+
+
+def subjects(db: sqlite3.Connection, kind: str, hour: int) -> Mapping[str, Sums]:
+    """Return what each subject of a kind used from `hour` on, as far as it is stored."""
+    query = (
+        "SELECT id, SUM(requests), SUM(tokens), SUM(cost_nusd), SUM(charge_nusd) FROM spending "
+        "WHERE kind = ? AND hour >= ? GROUP BY id"
+    )
+    return {row[0]: Sums(*row[1:]) for row in db.execute(query, (kind, hour))}
