@@ -9,6 +9,7 @@ from typing import Any
 from margin.sellbook import TIERS, Tier
 from proxy.settings.changes import Changed, difference, difference_of, effective, fixed_changes
 from proxy.settings.entries import Entry
+from proxy.settings.limits import RATES, Budget, Limits, Runaway, Terms
 from proxy.settings.loading import load
 from proxy.settings.problems import Problem, SettingsError
 from proxy.settings.settings import Settings, startup_errors
@@ -17,7 +18,6 @@ from proxy.settings.values import (
     Caching,
     Deployment,
     Idempotency,
-    KeyLimits,
     Provider,
     Routing,
     Sandbox,
@@ -29,16 +29,19 @@ from proxy.settings.values import (
 )
 
 __all__ = [
+    "RATES",
     "TIERS",
+    "Budget",
     "Caching",
     "Changed",
     "Deployment",
     "Entry",
     "Idempotency",
-    "KeyLimits",
+    "Limits",
     "Problem",
     "Provider",
     "Routing",
+    "Runaway",
     "Sandbox",
     "SandboxCustomer",
     "Secret",
@@ -46,6 +49,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Store",
+    "Terms",
     "Tier",
     "Timeouts",
     "difference",

@@ -1,7 +1,7 @@
 """The kinds of value that YAML holds: how each is read, bounded, shown and described to editors."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
@@ -71,10 +71,10 @@ Size = Annotated[
 NetworkText = Annotated[str, BeforeValidator(units.network_text), WithJsonSchema({"type": "string"})]
 """A network as it is written back: no host bits, the shortest form."""
 Budget = Annotated[
-    tuple[Decimal, Literal["hour", "day", "month"]],
+    tuple[Decimal, str],
     BeforeValidator(units.budget),
     PlainSerializer(units.budget_text, return_type=str),
-    _quantity("credits per period", ["1000/day"]),
+    _quantity("US dollars per period", ["5/day", "100/month", "20/7d"]),
 ]
 
 

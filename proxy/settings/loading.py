@@ -12,17 +12,16 @@ import orjson
 
 from margin import costbook
 from margin.costbook import CostBook
-from margin.sellbook import SellBook
 from proxy.settings import document as yaml_document
 from proxy.settings import entries, models, overrides, plans, reading, sources
 from proxy.settings.findings import Findings
+from proxy.settings.limiting import limits_of
 from proxy.settings.plans import Sold
 from proxy.settings.problems import SettingsError, Steps
 from proxy.settings.providers import providers as read_providers
 from proxy.settings.sections import (
     caching_of,
     idempotency_of,
-    key_limits_of,
     routing_of,
     sandbox_of,
     server_of,
@@ -71,13 +70,14 @@ def load(
     sandbox = sandbox_of(shape.sandbox, None if sold is None else sold.book, findings)
     server = server_of(shape.server, findings)
     routing = routing_of(shape.routing, findings)
+    limits = limits_of(shape.limits, {} if sold is None else sold.limits, shape.models, shape.tiers, findings)
     findings.stop()
     assert book is not None, "a book that is refused leaves a problem"
     assert sold is not None, "a book that is refused leaves a problem"
     prices = sources.prices_file(path, findings.document)
     return Settings(
         path=path,
-        version=_version(shape, sold.book, sorted(name for name, provider in found.items() if provider.enabled)),
+        version=_version(shape, sold, sorted(name for name, provider in found.items() if provider.enabled)),
         server=server,
         providers=MappingProxyType(found),
         deployments=MappingProxyType(deployments),
@@ -86,12 +86,12 @@ def load(
         routing=routing,
         caching=caching_of(shape.caching),
         idempotency=idempotency_of(shape.idempotency),
-        key_limits=key_limits_of(shape.limits),
+        limits=limits,
         sellbook=sold.book,
         costbook=book,
         store=store_of(shape.store, path.parent),
         sandbox=sandbox,
-        warnings=tuple(findings.warnings),
+        warnings=(*findings.warnings, *sold.warnings),
         entries=entries.joined(entries.entries(findings.document, shape), sold.entries, book.version, prices),
         local_url=local_url,
     )
@@ -162,13 +162,14 @@ def _is_missing(steps: Steps, file: Path, findings: Findings) -> bool:
     return True
 
 
-def _version(shape: SettingsShape, sellbook: SellBook, enabled: list[str]) -> str:
+def _version(shape: SettingsShape, sold: Sold, enabled: list[str]) -> str:
     """Digest what the configuration says once defaults are in: no secrets, no order of keys."""
     secret = {"providers": {"__all__": {"api_key"}}}
     content = {
         "settings": shape.model_dump(mode="json", by_alias=True, exclude=secret),
-        "sellbook": sellbook.version,
+        "sellbook": sold.book.version,
         "enabled": enabled,
+        **({"plan_limits": sold.limits} if sold.limits else {}),
     }
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return f"cfg_{hashlib.sha256(text).hexdigest()[:_DIGEST_CHARS]}"

@@ -17,6 +17,7 @@ from margin.sellbook import (
     Tier,
 )
 from proxy.settings.fields import Credits, Flag, MeterRate, Name, Section, Share, Usd, Whole
+from proxy.settings.limit_shape import TermsShape
 
 
 def _shipped(tier: Tier) -> Decimal:
@@ -95,6 +96,7 @@ class PlanShape(Section):
     fee: FeeShape | None = Field(None, description="What a customer pays for being one.")
     credits: CreditsShape = Field(default_factory=CreditsShape, description="How credits are counted and sold.")
     gates: GatesShape = Field(default_factory=GatesShape, description="What a plan may use.")
+    limits: TermsShape = Field(default_factory=TermsShape, description="What each customer of it may use at most.")
     target_margin: Share | None = Field(None, description="The gross margin aimed at, 0..1.")
 
 

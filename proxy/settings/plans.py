@@ -1,7 +1,7 @@
 """The sell book's YAML → its values; the terms themselves are checked where the values are made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,16 +13,20 @@ from proxy.settings import reading
 from proxy.settings.document import Document
 from proxy.settings.entries import Entry, plan_entries
 from proxy.settings.findings import Findings
+from proxy.settings.limiting import terms_of
+from proxy.settings.limits import Terms
 from proxy.settings.plan_shape import CreditsShape, MeteredShape, PlanShape, PlansShape
 from proxy.settings.problems import Steps
 
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """A sell book, and every value of its YAML with its origin."""
+    """A sell book, every value of its YAML with its origin, and what each customer of a plan may use at most."""
 
     book: SellBook
     entries: tuple[Entry, ...]
+    limits: Mapping[str, Terms] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def read(path: Path, environ: Mapping[str, str]) -> Sold:
@@ -37,17 +41,24 @@ def read(path: Path, environ: Mapping[str, str]) -> Sold:
     findings = Findings(document, reading.merged(unset, problems, checked.problems), mended=checked.mended)
     shape = checked.shape
     plans = {} if shape is None else _plans(shape, findings)
+    limits = {} if shape is None else _limits(shape, findings)
     if shape is not None and shape.default not in shape.plans:
         findings.unknown(("default",), shape.default, "plan", list(shape.plans))
     findings.stop()
     assert shape is not None, "a shape that is refused leaves a problem"
-    return Sold(SellBook(plans=plans, default=shape.default), plan_entries(document, shape))
+    book = SellBook(plans=plans, default=shape.default)
+    return Sold(book, plan_entries(document, shape), limits, tuple(findings.warnings))
 
 
 def built_in() -> Sold:
     """Return the sell book of who has none: the plan `open`."""
     shape = PlansShape(plans={OPEN: PlanShape()})
     return Sold(SellBook(), plan_entries(Document("", {}, {}, {}, {}), shape))
+
+
+def _limits(shape: PlansShape, findings: Findings) -> dict[str, Terms]:
+    found = {name: terms_of(plan.limits, ("plans", name, "limits"), findings) for name, plan in shape.plans.items()}
+    return {name: terms for name, terms in found.items() if not terms.is_none}
 
 
 def _plans(shape: PlansShape, findings: Findings) -> dict[str, Plan]:

@@ -9,7 +9,6 @@ from proxy.settings.findings import Findings
 from proxy.settings.shape import (
     CachingShape,
     IdempotencyShape,
-    LimitsShape,
     RoutingShape,
     SandboxShape,
     ServerShape,
@@ -18,7 +17,6 @@ from proxy.settings.shape import (
 from proxy.settings.values import (
     Caching,
     Idempotency,
-    KeyLimits,
     Routing,
     Sandbox,
     SandboxCustomer,
@@ -80,16 +78,6 @@ def idempotency_of(shape: IdempotencyShape) -> Idempotency:
         answers_max=shape.answers_max,
         bytes_max=shape.bytes_max,
         answer_bytes_max=shape.answer_bytes_max,
-    )
-
-
-def key_limits_of(shape: LimitsShape) -> KeyLimits:
-    """Return what a key may use unless it says otherwise."""
-    credits_count, period = shape.key_defaults.budget
-    return KeyLimits(
-        budget_milli=int(credits_count * 1000),  # exact: a budget takes at most three decimals
-        budget_per=period,
-        concurrency=shape.key_defaults.concurrency,
     )
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from margin.costbook import CostBook
 from margin.sellbook import SellBook, Tier
 from proxy.settings.entries import Entry
+from proxy.settings.limits import Limits
 from proxy.settings.values import (
     Caching,
     Deployment,
     Idempotency,
-    KeyLimits,
     Provider,
     Routing,
     Sandbox,
@@ -36,7 +36,7 @@ class Settings:
         routing: How `auto` chooses.
         caching: What may be answered from memory.
         idempotency: What is kept of requests with an idempotency key.
-        key_limits: What a key may use unless it says otherwise.
+        limits: What may be used at most.
         sellbook: What customers pay.
         costbook: What providers bill.
         store: Where the books lie.
@@ -56,7 +56,7 @@ class Settings:
     routing: Routing
     caching: Caching
     idempotency: Idempotency
-    key_limits: KeyLimits
+    limits: Limits
     sellbook: SellBook
     costbook: CostBook = field(repr=False)
     store: Store

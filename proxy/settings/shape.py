@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from proxy.settings.fields import (
-    Budget,
     Credits,
     Duration,
     Flag,
@@ -25,8 +24,9 @@ from proxy.settings.fields import (
     Usd,
     Whole,
 )
+from proxy.settings.limit_shape import LimitsShape
 from proxy.settings.units import UnitError
-from proxy.settings.values import Caching, Idempotency, KeyLimits, Routing, Server, Store, Timeouts
+from proxy.settings.values import Caching, Idempotency, Routing, Server, Store, Timeouts
 
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
@@ -41,7 +41,6 @@ _TIMEOUTS = Timeouts()
 _ROUTING = Routing()
 _CACHING = Caching()
 _IDEMPOTENCY = Idempotency()
-_LIMITS = KeyLimits()
 _STORE = Store()
 
 
@@ -265,24 +264,6 @@ class StoreShape(Section):
     decisions: Duration | None = Field(
         None,
         description="How long the ledger keeps why a charge was routed as it was; amounts stay. Unset: for ever.",
-    )
-
-
-class KeyDefaultsShape(Section):
-    """What a key may use when it states no limits of its own."""
-
-    budget: Budget = Field(
-        (Decimal(_LIMITS.budget_milli) / 1000, _LIMITS.budget_per),
-        description="Credits per hour, day or month, in UTC.",
-    )
-    concurrency: Whole = Field(_LIMITS.concurrency, ge=1, description="Requests open at once.")
-
-
-class LimitsShape(Section):
-    """What may be used at most."""
-
-    key_defaults: KeyDefaultsShape = Field(
-        default_factory=KeyDefaultsShape, description="For keys without limits of their own."
     )
 
 

@@ -22,7 +22,8 @@ _WHOLE: Final = re.compile(r"[-+]?(0|[1-9][0-9_]{0,23})")  # 24 digits stay with
 _DECIMAL: Final = re.compile(r"[-+]?[0-9]{0,12}\.[0-9]{0,12}")
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ms|s|m|h|d)")
 _SIZE: Final = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)")
-_BUDGET: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)/(hour|day|month)")
+_BUDGET: Final = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,9})?)/(hour|day|week|month|[1-9][0-9]{0,2}[hd])")
+ROLLING_HOURS_MAX: Final = 31 * 24
 
 
 class UnitError(ValueError):
@@ -84,13 +85,23 @@ def size_bytes(value: Any) -> int:
 
 
 def budget(value: Any) -> tuple[Decimal, str]:
-    """Read a budget such as `1000/day` as its credits and its period."""
+    """Read a budget such as `5/day` or `20/7d` as its dollars and its period; days of a rolling one become hours."""
     if isinstance(value, tuple):
         return value
     found = _BUDGET.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise UnitError("must be credits per hour, day or month, such as 1000/day")
-    return Decimal(found[1]), found[2]
+        raise UnitError(
+            "must be US dollars per hour, day, week, month or rolling hours or days, such as 5/day or 20/7d"
+        )
+    amount, per = Decimal(found[1]), found[2]
+    if per[0].isdigit():
+        hours = int(per[:-1]) * (24 if per.endswith("d") else 1)
+        if hours > ROLLING_HOURS_MAX:
+            raise UnitError("may roll over at most 31 days, such as 20/31d")
+        per = f"{hours}h"
+    if amount == 0:
+        raise UnitError("must be more than 0: nothing at all would go through")
+    return amount, per
 
 
 def network_text(value: Any) -> str:
@@ -124,7 +135,10 @@ def size_text(bytes_count: int) -> str:
 
 def budget_text(value: tuple[Decimal, str]) -> str:
     """Write a budget as `budget` reads it."""
-    return f"{plain(value[0])}/{value[1]}"
+    amount, per = value
+    hours = int(per[:-1]) if per[0].isdigit() else 1
+    days = f"{hours // 24}d" if hours % 24 == 0 else per
+    return f"{plain(amount)}/{days if per[0].isdigit() else per}"
 
 
 def plain(value: Decimal) -> str:

@@ -220,21 +220,6 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyLimits:
-    """What a key may use when it states no limits of its own.
-
-    Args:
-        budget_milli: Milli-credits per period.
-        budget_per: The period, in UTC.
-        concurrency: Requests open at once.
-    """
-
-    budget_milli: int = 1_000_000
-    budget_per: Literal["hour", "day", "month"] = "day"
-    concurrency: int = 2000
-
-
-@dataclass(frozen=True, slots=True)
 class SandboxCustomer:
     """A customer that a sandbox makes at its first start.
 

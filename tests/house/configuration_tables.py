@@ -14,7 +14,15 @@ from proxy import settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
-_NAMED = {"providers": "NAME", "models": "NAME", "aliases": "ALIAS", "customers": "NAME", "plans": "NAME"}
+_NAMED = {
+    "providers": "NAME",
+    "models": "NAME",
+    "features": "NAME",
+    "budgets": "NAME",
+    "aliases": "ALIAS",
+    "customers": "NAME",
+    "plans": "NAME",
+}
 """What stands for the name in a mapping whose keys are the operator's."""
 
 Schema = Mapping[str, Any]

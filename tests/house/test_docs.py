@@ -197,7 +197,6 @@ def test_the_tables_of_the_configuration_are_those_of_the_code():
 
 UNUSED = {
     "caching": r"settings\.caching\b",
-    "limits": r"\bkey_limits\b",
     "routing.sessions": r"\bsessions_idle_s\b",
     "routing.margin_floor": r"\bmargin_floor\b",
     "routing.mode": r"\brouting\.mode\b",

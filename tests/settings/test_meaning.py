@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from margin.usage import Usage
-from proxy.settings import Settings, Tier, plans_schema, schema, units
+from proxy.settings import Budget, Settings, Terms, Tier, plans_schema, schema, units
 from tests.settings.writing import GOOD, changed, loaded
 
 
@@ -124,12 +124,10 @@ def test_prompts_mode_off_may_be_yaml_s_false(tmp_path: Path, written: str, mode
 
 
 def test_key_limits(tmp_path: Path) -> None:
-    """A budget is credits per period."""
+    """A budget is US dollars per period; what is not stated is as shipped."""
     settings = loaded(tmp_path, GOOD + "limits: {key_defaults: {budget: 2.5/hour}}\n")
 
-    assert settings.key_limits.budget_milli == 2500
-    assert settings.key_limits.budget_per == "hour"
-    assert settings.key_limits.concurrency == 2000
+    assert settings.limits.key_defaults == Terms(concurrency=2000, budgets=(Budget(2_500_000_000, "hour"),))
 
 
 def test_a_target_has_no_effect_yet_and_says_so(tmp_path: Path) -> None:

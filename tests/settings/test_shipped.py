@@ -112,7 +112,7 @@ def test_the_shown_values_are_the_defaults() -> None:
 
     short = load(CONFIGS / "sandbox.yaml", environ={})
 
-    for section in ("server", "routing", "caching", "key_limits", "store"):
+    for section in ("server", "routing", "caching", "limits", "store"):
         assert getattr(shown, section) == getattr(short, section), section
     assert shown.providers["openai"].timeouts == short.providers["sandbox"].timeouts
 

@@ -1,0 +1,130 @@
+"""Limits as the YAML states them → their values, and what of them cannot be or could never bind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+
+from margin.money import usd_to_nusd
+from proxy.settings.findings import Findings
+from proxy.settings.limit_shape import BudgetShape, KeyDefaultsShape, LimitsShape, RunawayShape, TermsShape
+from proxy.settings.limits import Budget, Limits, Runaway, Terms
+from proxy.settings.problems import Steps
+from proxy.settings.shape import TiersShape
+
+_MEASURES = {"rpm": "requests", "tpm": "tokens", "rpd": "requests", "tpd": "tokens"}
+
+
+def limits_of(
+    shape: LimitsShape, plans: Mapping[str, Terms], models: Collection[str], tiers: TiersShape, findings: Findings
+) -> Limits:
+    """Return the limits of a configuration; those of plans were read with them."""
+    for name in shape.models:
+        if name not in models:
+            findings.unknown(("limits", "models", name), name, "model", sorted(models))
+    found = Limits(
+        key_defaults=terms_of(shape.key_defaults, ("limits", "key_defaults"), findings),
+        all=terms_of(shape.all, ("limits", "all"), findings),
+        customers=_each(shape.customers, "customers", findings),
+        models=_each(shape.models, "models", findings),
+        features=_each(shape.features, "features", findings),
+        plans=MappingProxyType(dict(plans)),
+        runaway=_runaway_of(shape.runaway),
+    )
+    _check_downgrades(found, tiers, findings)
+    _warn_of_idle(found, findings)
+    return found
+
+
+def _each(shapes: Mapping[str, TermsShape], section: str, findings: Findings) -> Mapping[str, Terms]:
+    return MappingProxyType(
+        {name: terms_of(shape, ("limits", section, name), findings) for name, shape in shapes.items()}
+    )
+
+
+def _runaway_of(shape: RunawayShape) -> Runaway | None:
+    if not shape.enabled:
+        return None
+    return Runaway(Decimal(shape.factor), usd_to_nusd(shape.floor), shape.action)
+
+
+def terms_of(shape: TermsShape, steps: Steps, findings: Findings) -> Terms:
+    """Return the limits of one subject, and note what in them contradicts itself."""
+    budgets: tuple[Budget, ...] = () if shape.budget is None else (_budget(shape.budget),)
+    budgets += tuple(_budget_of(each) for each in shape.budgets.values())
+    if isinstance(shape, KeyDefaultsShape) and not (budgets and shape.concurrency):
+        findings.wrong(steps, "must bound budget and concurrency: a key that leaks must not cost without end")
+    _check_pairs(budgets, steps, findings)
+    found = Terms(shape.rpm, shape.tpm, shape.rpd, shape.tpd, shape.concurrency, budgets)
+    for minute, day in (("rpm", "rpd"), ("tpm", "tpd")):
+        low, high = getattr(found, day), getattr(found, minute)
+        if low is not None and high is not None and low <= high:
+            findings.warn((*steps, minute), f"{minute} can never bind: {day} lets {low} through in a whole day")
+    return found
+
+
+def _budget(written: tuple[Decimal, str]) -> Budget:
+    return Budget(usd_to_nusd(written[0]), written[1])
+
+
+def _budget_of(shape: BudgetShape) -> Budget:
+    amount, per = shape.limit
+    return Budget(usd_to_nusd(amount), per, shape.of, shape.action)
+
+
+def _check_pairs(budgets: tuple[Budget, ...], steps: Steps, findings: Findings) -> None:
+    """Each kind of budget once; what only alerts, or serves cheaper, must come before what refuses."""
+    hard = {(each.per, each.of): each for each in budgets if each.action == "hard"}
+    seen: set[str] = set()
+    for each in budgets:
+        if each.name in seen:
+            findings.wrong((*steps, "budgets"), f"states two {each.action} budgets of {each.of} per {each.per}")
+        seen.add(each.name)
+        above = hard.get((each.per, each.of))
+        if each.action != "hard" and above is not None and each.nusd >= above.nusd:
+            findings.wrong(
+                (*steps, "budgets"), f"has a {each.action} budget that is not below the hard one per {each.per}"
+            )
+
+
+def _check_downgrades(found: Limits, tiers: TiersShape, findings: Findings) -> None:
+    """A downgrade needs a tier below another: two that name models, and not the same ones."""
+    if len({tuple(each) for each in (tiers.simple, tiers.medium, tiers.complex) if each}) > 1:
+        return
+    for steps, terms in _all_terms(found):
+        if any(each.action == "downgrade" for each in terms.budgets):
+            findings.wrong((*steps, "budgets"), "has action downgrade, and no tier is below another to serve instead")
+
+
+def _all_terms(found: Limits) -> list[tuple[Steps, Terms]]:
+    single: list[tuple[Steps, Terms]] = [
+        (("limits", "key_defaults"), found.key_defaults),
+        (("limits", "all"), found.all),
+    ]
+    single += [(("plans", name, "limits"), terms) for name, terms in found.plans.items()]
+    for section in ("customers", "models", "features"):
+        single += [(("limits", section, name), terms) for name, terms in getattr(found, section).items()]
+    return single
+
+
+def _warn_of_idle(found: Limits, findings: Findings) -> None:
+    """Warn of limits that can never bind, because a wider subject's is lower."""
+    for steps, terms in _all_terms(found):
+        if steps != ("limits", "all") and terms != Limits().key_defaults:
+            for sentence in _idle(terms, found.all):
+                findings.warn(steps, f"{'.'.join(map(str, steps))}: {sentence} of all together")
+
+
+def _idle(inner: Terms, outer: Terms) -> list[str]:
+    sentences = []
+    for name in (*_MEASURES, "concurrency"):
+        mine, its = getattr(inner, name), getattr(outer, name)
+        if mine is not None and its is not None and mine > its:
+            sentences.append(f"{name} {mine} can never bind, as it is above the {its}")
+    lowest = {(each.per, each.of): each.nusd for each in outer.budgets if each.action == "hard"}
+    for each in inner.budgets:
+        nusd = lowest.get((each.per, each.of))
+        if nusd is not None and each.nusd > nusd:
+            sentences.append(f"the budget per {each.per} can never bind, as it is above the one")
+    return sentences
