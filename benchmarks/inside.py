@@ -95,7 +95,7 @@ class Worker:
     """The hot route, asked as the server asks it."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self.world = world
         self._bodies = {stream: load.body("fast", stream=stream) for stream in (False, True)}
 
     async def ask(self, *, stream: bool = False) -> int:
@@ -103,7 +103,7 @@ class Worker:
         body, caller = self._bodies[stream], Caller()
         headers = [(b"host", b"127.0.0.1:8080"), (b"content-type", b"application/json"),
                    (b"authorization", b"Bearer " + KEY.encode()), (b"content-length", b"%d" % len(body))]  # fmt: skip
-        await ChatTurn(self._world, Head(b"POST", b"/v1/chat/completions", headers)).run(body, caller)
+        await ChatTurn(self.world, Head(b"POST", b"/v1/chat/completions", headers)).run(body, caller)
         return caller.size
 
 

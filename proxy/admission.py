@@ -153,6 +153,14 @@ async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[
 _OPEN = frozenset({Stage.HELD, Stage.CALLED, Stage.STREAMING, Stage.DRAINING, Stage.SETTLING})
 
 
+class Right(Protocol):
+    """What an exchange took of its limits: closed once, with the ticket."""
+
+    def end(self, attempts: list[Record], credits_milli: int) -> None:
+        """The exchange is closed and journalled: it came to this."""
+        ...
+
+
 class Ticket:
     """One admitted exchange. Every move is journalled before it takes effect; `settle` or `void` closes it, once.
 
@@ -172,6 +180,7 @@ class Ticket:
         "held_milli",
         "is_answered",
         "last_call",
+        "right",
         "stage",
         "x",
     )
@@ -189,6 +198,8 @@ class Ticket:
         self.attempts: list[Record] = []
         self.claim: tuple[str, str] | None = None
         """Digests of the idempotency key and of its request, if the caller sent one."""
+        self.right: Right | None = None
+        """Set with the hold."""
         self.is_answered = False
         """Whether it is settled, and not because a provider failed."""
 
@@ -251,7 +262,7 @@ class Ticket:
         # Only a written record closes the ticket: if the write failed it is still open, and the keeper will find it.
         self.stage, self.charged_milli = closed, credits_milli
         self.is_answered = outcome not in UNANSWERED
-        self._release(self.held_milli - credits_milli)
+        self._release(self.held_milli - credits_milli, credits_milli)
 
     def void(self, t: int, why: str) -> None:
         """Journal that nothing is charged; the whole hold goes back. Attempts keep their cost lines.
@@ -262,11 +273,13 @@ class Ticket:
         if self._hold is None:
             self._journal.append(records.void(x=self.x, t=t, why=why, attempts=self.attempts))
         self.stage = voided
-        self._release(self.held_milli)
+        self._release(self.held_milli, 0)
 
-    def _release(self, milli: int) -> None:
+    def _release(self, milli: int, charged_milli: int) -> None:
         if self._enforced and milli:
             self._wallets.put_back(self.customer, milli)
+        if self.right is not None:
+            self.right.end(self.attempts, charged_milli)
 
     @property
     def is_open(self) -> bool:

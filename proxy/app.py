@@ -29,6 +29,7 @@ from proxy.api.framework import FrameworkTurn
 from proxy.api.hot import ChatTurn
 from proxy.identity import Identity
 from proxy.keeper.link import KeeperLink
+from proxy.limits.bundles import Bundles
 from proxy.server.serving import Server
 from proxy.server.turn import Head, Turn
 from proxy.settings import Settings, SettingsError
@@ -87,7 +88,7 @@ class WorkerProcess:
         settings = load()
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
-        self.world = World(settings, identity, link.wallets, journal, upstream, link)
+        self.world = World(settings, identity, link.wallets, journal, upstream, link, limits=Bundles(link.guard))
         self.server = build(self.world, self.why_unready, settings.server.shutdown_s)
 
     def reload(self) -> str:
@@ -174,6 +175,7 @@ class WorkerProcess:
             await asyncio.sleep(REPORT_S)
             refusals, self.world.refusals = self.world.refusals, {}
             self.link.report(refusals)
+            self.link.give_back(self.world.limits.drop_idle())
 
     async def _sweep(self) -> None:
         while True:

@@ -1,6 +1,6 @@
 """One chat completion, from bytes in to books closed. Read this file first.
 
-    authenticate → read → classify → route → admit (hold) → answer → meter → settle → reply
+    authenticate → read → classify → route → admit (limits, hold) → answer → meter → settle → reply
 
 Every step raises only `ProxyError`. What is refused before the hold leaves no trace in the books; after it the ticket
 is settled or voided exactly once, whoever leaves, breaks or dies. A plain answer is settled before it is sent; a
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from margin import records
 from margin.journal import JournalBroken
 from margin.usage import Usage
-from proxy import idempotency, identity, metering
+from proxy import idempotency, identity, limiting, metering, refusing
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
@@ -35,6 +35,7 @@ from proxy.wire.errors import (
     Malformed,
     ProxyError,
     Refused,
+    Rejected,
     Unavailable,
     UpstreamBroke,
     UpstreamFailed,
@@ -71,13 +72,18 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     judging = Judging(ask)
     plan = world.plan_of(principal.plan)
     route = policy.route(world.settings, plan, ask, judging, _hint(inbound), uncarried, principal.terms)
-
+    feature = limiting.feature(inbound.headers, world.settings.limits)
+    bundle = limiting.bundle_of(world, principal, plan, feature)
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
                     enforced=plan.credits.enforce == "hard")  # fmt: skip
     terms = quote(plan, route, ask, world.outputs)
+    if bundle.downgrades and await limiting.is_used_up(world, bundle, plan, route, ask, terms.hold_milli):
+        route = policy.route(world.settings, limiting.cheaper(plan), ask, judging, _hint(inbound), uncarried)
+        terms = quote(plan, route, ask, world.outputs)
     case = Case(
-        world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound)
-    )
+        world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
+        bundle, feature,
+    )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask.fields, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
 
@@ -166,16 +172,22 @@ def _wants_cost(principal: Principal, inbound: Inbound) -> bool:
 
 
 async def admit(world: World, case: Case) -> None:
-    """Put the charge aside and note the hold, which goes on file with the first call.
+    """Pass the limits, put the charge aside and note the hold, which goes on file with the first call.
 
     Raises:
-        OutOfCredit, Unavailable: nothing was held.
+        OverLimit, OverBudget, OutOfCredit, Malformed, Unavailable: nothing was held.
     """
     route, ticket, now = case.route, case.ticket, world.now
     if world.is_closing:
         raise Unavailable("The server is shutting down.")
+    right = await limiting.admit(world, case)
     if case.plan.credits.enforce == "hard":
-        await put_aside(world.wallets, ticket.customer, case.quote.hold_milli, now, case.quote.refusal)
+        try:
+            await put_aside(world.wallets, ticket.customer, case.quote.hold_milli, now, case.quote.refusal)
+        except BaseException:  # cancelled, too: what was refused never counted
+            right.undo()
+            raise
+    ticket.right = right
     t = now()
     limits = route.deployments[0].provider.timeouts
     ticket.hold(
@@ -184,7 +196,7 @@ async def admit(world: World, case: Case) -> None:
             plan_version=case.plan.version, charge_tier=route.charge_tier, served_tier=route.served_tier,
             credits_milli=case.quote.hold_milli, deadline_t=t + int(limits.total_s * ATTEMPTS_MAX + 60) * NS,
             metered=case.quote.meter is not None,
-            claim=ticket.claim,
+            claim=ticket.claim, feature=case.feature,
         )
     )  # fmt: skip
 
@@ -195,6 +207,7 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
     Raises:
         Refused: the provider says the request itself is wrong; no other is asked.
         Malformed: it cannot be said in the wire format of any of them; nobody was asked.
+        OverLimit, OverBudget: none of them has room.
         UpstreamFailed: none answered.
     """
     failure: ProxyError | None = None
@@ -208,6 +221,11 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
             continue
         if n == ATTEMPTS_MAX:
             break
+        try:
+            await limiting.call(world, case, n + 1, deployment)
+        except Rejected as error:  # this model's limit, or a budget that does not cover a further call
+            failure = failure or error
+            continue
         n += 1
         before = time.perf_counter()
         try:
@@ -325,6 +343,8 @@ def _headers(world: World, case: Case, call: Call) -> Headers:
     charged = case.quote.hold_milli if case.quote.meter is None else case.ticket.charged_milli
     if charged is not None:  # of a metered stream nobody knows it yet
         found.append((b"x-penstock-credits-charged", headers.decimal(charged)))
+    if case.bundle.requests or case.bundle.tokens:
+        found += refusing.headers(case.bundle, world.limits.guard.clock())
     left = world.wallets.left_milli(case.ticket.customer)
     # With one worker its lease is the whole balance; of several none knows it, and none says a wrong figure.
     if left is not None and case.plan.credits.enforce == "hard" and case.settings.server.workers == 1:

@@ -11,6 +11,7 @@ from margin.usage import Usage
 from proxy import metering
 from proxy.admission import Ticket
 from proxy.identity import Principal
+from proxy.limits.bundles import Bundle
 from proxy.quote import Quote
 from proxy.routing import policy
 from proxy.routing.judging import Judging
@@ -37,6 +38,10 @@ class Case(NamedTuple):
     ticket: Ticket
     started: float
     wants_cost: bool
+    bundle: Bundle
+    """The limits it meets."""
+    feature: str | None
+    """The feature it is for, if that has limits."""
 
 
 class Call(NamedTuple):

@@ -17,6 +17,8 @@ from margin.sellbook import Plan
 from proxy.admission import Wallets
 from proxy.idempotency import Registry
 from proxy.identity import Identity
+from proxy.limits.bundles import Bundles
+from proxy.limits.crowd import Crowd
 from proxy.outputs import Outputs
 from proxy.settings import Settings
 from proxy.upstream.client import Upstream
@@ -95,6 +97,8 @@ class World:
     keeper: Keeper
     tasks: Tasks = field(default_factory=Tasks)
     outputs: Outputs = field(default_factory=Outputs)
+    limits: Bundles = field(default_factory=Bundles)
+    crowd: Crowd = field(default_factory=Crowd)
     incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
     relays: set[Stoppable] = field(default_factory=set)
     """Streams on their way, so that a shutdown, or the end of their key, can end them with an error event."""

@@ -19,7 +19,8 @@ FILE_BYTES_MAX = 32 * 1024 * 1024
 KEY_CHARS_MIN, KEY_CHARS_MAX = 20, 1024
 """A shorter one could be found from its digest, and guessed; longer ones are no keys."""
 LISTS = ("scopes", "models", "tiers", "surfaces", "ips")
-KNOWN = {"customer", "key", "digest", "expires", "metadata", *LISTS}
+NUMBERS = ("rpm", "tpm", "rpd", "tpd", "concurrency")
+KNOWN = {"customer", "key", "digest", "expires", "metadata", "budget", *LISTS, *NUMBERS}
 NOTE = "metadata."
 
 
@@ -77,6 +78,8 @@ def _of_cells(cells: dict[str, str]) -> Row:
     row: Row = {name: value for name, value in cells.items() if not name.startswith(NOTE)}
     notes = {name.removeprefix(NOTE): value for name, value in cells.items() if name.startswith(NOTE)}
     row |= {name: row[name].split() for name in LISTS if name in row}
+    row |= {name: int(row[name]) for name in NUMBERS if name in row and row[name].isdecimal()}
+    row |= {"budget": row["budget"].split()} if "budget" in row else {}
     return row | ({"metadata": notes} if notes else {})
 
 

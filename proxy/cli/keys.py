@@ -16,6 +16,11 @@ ANY = "any"
 """Takes a bound away; `never` does for an expiry."""
 TABLE_COLUMNS = 132
 
+RATES = {
+    "tpd": "Tokens within any 24 hours.", "rpd": "Requests within any 24 hours.",
+    "tpm": "Tokens within any minute.", "rpm": "Requests within any minute.",
+}  # fmt: skip
+
 Command = Callable[..., Any]
 
 
@@ -23,6 +28,9 @@ def _terms(command: Command) -> Command:
     """Give a command the options that say what a key allows; each may be given more than once, or with commas."""
     for option in (
         click.option("--metadata", "metadata", multiple=True, metavar="NAME=VALUE", help="A note for operators."),
+        click.option("--budget", "budget", multiple=True, help="US dollars of cost, as 5/day, 100/month or 20/7d."),
+        click.option("--concurrency", help="Requests open at once."),
+        *(click.option(f"--{name}", help=text) for name, text in RATES.items()),
         click.option("--ips", "ips", multiple=True, metavar="NETWORK", help="Where requests may come from."),
         click.option("--surfaces", "surfaces", multiple=True, help="chat, models, usage, admin; all without it."),
         click.option("--tiers", "tiers", multiple=True, help="Tiers that may serve; all without it."),
@@ -86,6 +94,30 @@ def change(id_: str, config: Path, as_json: bool, **stated: Any) -> None:
 
 @keys.command()
 @click.argument("id_", metavar="ID")
+@shared_options
+def pause(id_: str, config: Path, as_json: bool) -> None:
+    """Have a key serve nothing until it is resumed: its next request gets 403."""
+    _switch(id_, config, as_json=as_json, paused=True)
+
+
+@keys.command()
+@click.argument("id_", metavar="ID")
+@shared_options
+def resume(id_: str, config: Path, as_json: bool) -> None:
+    """Let a paused key serve again."""
+    _switch(id_, config, as_json=as_json, paused=None)
+
+
+def _switch(id_: str, config: Path, *, as_json: bool, paused: bool | None) -> None:
+    made = keeper(config, "keys.change", {"id": id_, "paused": paused})
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(f"key {id_} {'is paused' if paused else 'serves again'}")
+
+
+@keys.command()
+@click.argument("id_", metavar="ID")
 @click.option("--overlap", default="1h", show_default=True, help="How long the old key still works.")
 @click.option("--expires", help="When the new key ends; without it, when the old one would have.")
 @shared_options
@@ -128,11 +160,22 @@ def _asked(stated: dict[str, Any]) -> dict[str, Any]:
         words = [word.strip() for each in stated[name] for word in each.split(",")]
         if words:
             asked[name] = None if words == [ANY] and name != "scopes" else words
+    for name in (*RATES, "concurrency"):
+        if stated[name] is not None:
+            asked[name] = None if stated[name] == ANY else _whole(name, stated[name])
+    if stated["budget"]:
+        asked["budget"] = None if stated["budget"] == (ANY,) else list(stated["budget"])
     if stated["expires"] is not None:
         asked["expires"] = None if stated["expires"] == "never" else stated["expires"]
     if stated["metadata"]:
         asked["metadata"] = dict(_pair(each) for each in stated["metadata"])
     return asked
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isdecimal():
+        fail(f"--{name} takes a whole number, not {text}", USAGE)
+    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str | None]:
@@ -158,4 +201,11 @@ def _summary(key: dict[str, Any]) -> str:
 
 def _bounds(key: dict[str, Any]) -> str:
     lists = [f"{name}: {', '.join(key[name])}" for name in ("models", "tiers", "surfaces", "ips") if key[name]]
+    lists += [f"{name}: {key[name]:,}" for name in (*RATES, "concurrency") if key[name] is not None]
+    lists += ["paused"] if key["paused"] else []
+    lists += [f"budget: {', '.join(_budget(each) for each in key['budget'])}"] if key["budget"] else []
     return "; ".join(lists + [f"{name}={value}" for name, value in key["metadata"].items()])
+
+
+def _budget(shown: str | dict[str, str]) -> str:
+    return shown if isinstance(shown, str) else f"{shown['limit']} of {shown['of']}, {shown['action']}"

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any, Literal, get_args
 
 from proxy.identity.addresses import Networks, client_of, is_within
-from proxy.settings import Tier
+from proxy.settings import Terms, Tier
 from proxy.wire.errors import Forbidden, Unauthenticated
 
 Surface = Literal["chat", "models", "usage", "admin"]
@@ -26,6 +26,8 @@ class KeyTerms:
         tiers: The tiers that may serve.
         surfaces: The endpoints that may be used.
         ips: The networks that requests may come from.
+        limits: What the key may use at most, where it says more than the defaults.
+        paused: Whether it serves nothing until it is resumed.
     """
 
     expires_t: int | None = None
@@ -33,12 +35,15 @@ class KeyTerms:
     tiers: frozenset[Tier] | None = None
     surfaces: frozenset[str] | None = None
     ips: Networks | None = None
+    limits: Terms | None = None
+    paused: bool = False
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> KeyTerms | None:
         """Return the terms that a key's records state; None when they state none."""
         found = {name: reader(written[name]) for name, reader in _READERS.items() if written.get(name) is not None}
-        return cls(**found) if found else None
+        limits = Terms.read(written)
+        return cls(**found, limits=limits) if found or limits is not None else None
 
     def check(
         self, surface: Surface, t: int, peer: str | None, headers: Mapping[bytes, bytes], trusted: Networks
@@ -47,10 +52,12 @@ class KeyTerms:
 
         Raises:
             Unauthenticated: the key has expired.
-            Forbidden: it may not be used here, or from there.
+            Forbidden: it is paused, or may not be used here, or from there.
         """
         if self.has_expired(t):
             raise Unauthenticated("The API key has expired.")
+        if self.paused:
+            raise Forbidden("This key is paused.", code="key_paused")
         if self.surfaces is not None and surface not in self.surfaces:
             allowed = ", ".join(sorted(self.surfaces))
             raise Forbidden(f"This key may not be used for {surface}; it may be used for: {allowed}.")
@@ -74,5 +81,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "tiers": frozenset,
     "surfaces": frozenset,
     "ips": _networks,
+    "paused": bool,
 }
 """How each term is read from a record, where it is plain JSON. A name that is not here is of a later version."""

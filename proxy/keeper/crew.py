@@ -17,11 +17,15 @@ from typing import Any
 from margin.ledger.store import LedgerBusy
 from proxy.keeper.administering import Administration
 from proxy.keeper.claims import Claims
+from proxy.keeper.counter import Counter
 from proxy.keeper.desk import Desk
 from proxy.keeper.frames import Message
+from proxy.keeper.loans import Loans
 from proxy.keeper.office import Office
+from proxy.keeper.spending import Ledgered
 from proxy.keeper.usage import usage_of
 from proxy.keeper.workers import Worker
+from proxy.limits.shares import Name
 
 log = logging.getLogger("penstock")
 
@@ -48,6 +52,8 @@ class Crew:
         self._office, self._argv, self._listener, self._start = office, argv, listener, start
         self._workers: set[Worker] = set()
         self._desk = Desk(office, self._workers)
+        self._loans = Loans()
+        self._counter = Counter(self._loans, self._workers, Ledgered(office))
         self.claims = Claims(office)
         self._administration = Administration(office)
         self._is_ending = False
@@ -101,6 +107,7 @@ class Crew:
             if worker.journal is not None:
                 await self._recover(worker.journal)
                 self.claims.bury(worker.journal)
+                self._loans.bury(worker.journal, time.monotonic_ns())
 
     async def _recover(self, journal: str) -> None:
         """Close what a dead worker left open, once its journal can be folded; at the end, the next start does it."""
@@ -184,6 +191,12 @@ class Crew:
         elif "returned" in message:
             self._desk.give_back(worker, message["customer"], message["milli"])
             worker.returned(message)
+        elif "share" in message:
+            self._counter.give_back(worker, Name.read(message["name"]), message["back"])
+            worker.share_returned(message)
+        elif "shares" in message:
+            for name, count in message["shares"]:
+                self._counter.give_back(worker, Name.read(name), count)
         elif "refused" in message:
             self.on_refused(message["refused"])
         elif "hello" in message:
@@ -211,6 +224,8 @@ class Crew:
         answer: Any = True
         if message["ask"] == "lease":
             answer = await self._desk.lend(worker, message)
+        elif message["ask"] == "share":
+            answer = await self._counter.lend(worker, message)
         elif message["ask"] == "claim":
             answer = self.claims.claim(worker.journal, message)
         elif message["ask"] == "answered":

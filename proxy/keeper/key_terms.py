@@ -10,19 +10,24 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from margin.ledger.grants import NEVER_T
+from margin.money import usd_to_nusd
 from proxy.identity import SCOPES, SURFACES, KeyTerms
 from proxy.keeper.office import NS
 from proxy.keeper.refusing import Refused
 from proxy.routing.policy import model_names
-from proxy.settings import TIERS, Settings, units
+from proxy.settings import RATES, TIERS, Budget, Settings, units
+from proxy.settings.limits import BudgetAction, BudgetOf
 
 LISTED_MAX = 100
 """Entries of one list: a hundred networks are looked through in some 20 µs."""
 OVERLAP_MAX_S = 366 * 86_400
 """Who wants two keys for longer makes two keys."""
+COUNT_MAX = 10**12
+"""As in the configuration: far above any traffic, and sums stay small integers."""
+BUDGETS_MAX = 8
 METADATA_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX = 16, 64, 512
 """Pairs, and characters of a name and of a value: OpenAI's limits for `metadata`."""
 
@@ -143,6 +148,46 @@ def _expires(_: Settings, asked: Any) -> int:
     return read_moment("expires", asked)
 
 
+def _paused(_: Settings, asked: Any) -> bool:
+    if asked is not True:
+        raise Refused("`paused` is true, or null to resume the key", "paused")
+    return True
+
+
+def _count(name: str) -> Callable[[Settings, Any], int]:
+    def read(_: Settings, asked: Any) -> int:
+        if isinstance(asked, bool) or not isinstance(asked, int) or not 0 < asked <= COUNT_MAX:
+            raise Refused(f"`{name}` must be a whole number from 1 to {COUNT_MAX:,}", name)
+        return asked
+
+    return read
+
+
+def _budgets(_: Settings, asked: Any) -> list[list[Any]]:
+    """Read budgets: each a text such as 5/day, or an object of `limit`, `of` and `action`."""
+    rows = asked if isinstance(asked, list) else [asked]
+    if not 0 < len(rows) <= BUDGETS_MAX:
+        raise Refused(f"`budget` may state 1 to {BUDGETS_MAX}", "budget")
+    found = [_budget(row) for row in rows]
+    if len({each.name for each in found}) < len(found):
+        raise Refused("`budget` states two of one kind for the same period", "budget")
+    return [[each.nusd, each.per, each.of, each.action] for each in found]
+
+
+def _budget(asked: Any) -> Budget:
+    row = {"limit": asked} if isinstance(asked, str) else asked
+    if not isinstance(row, dict) or not set(row) <= {"limit", "of", "action"}:
+        raise Refused("`budget` must be US dollars per period, such as 5/day, or limit, of and action", "budget")
+    of, action = row.get("of", "cost"), row.get("action", "hard")
+    if of not in get_args(BudgetOf) or action not in get_args(BudgetAction):
+        raise Refused("a budget is of cost or charge, and hard, soft or downgrade", "budget")
+    try:
+        amount, per = units.budget(row.get("limit"))
+    except units.UnitError as error:
+        raise Refused(f"`budget` {error}", "budget") from None
+    return Budget(usd_to_nusd(amount), per, of, action)
+
+
 def _listed(field: str, asked: Any, known: tuple[str, ...], noun: str) -> list[str]:
     """Return the known words that were asked for, each once, in the order in which they are known."""
     words = _texts(field, asked)
@@ -170,6 +215,9 @@ _FIELDS: dict[str, tuple[str, Callable[[Settings, Any], Any]]] = {
     "tiers": ("tiers", _tiers),
     "surfaces": ("surfaces", _surfaces),
     "ips": ("ips", _ips),
+    **{name: (name, _count(name)) for name in RATES},
+    "budget": ("budgets", _budgets),
+    "paused": ("paused", _paused),
 }
 """What may be asked for: its name in the key's records, and how it is read."""
 

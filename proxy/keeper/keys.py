@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from margin.ledger.state import Key
+from margin.money import NUSD_PER_USD
 from proxy.keeper import keyring
 from proxy.keeper.key_terms import (
     check_reach,
@@ -20,6 +23,7 @@ from proxy.keeper.keyring import Wish
 from proxy.keeper.office import Office
 from proxy.keeper.refusing import Args, Refused
 from proxy.keeper.words import check_name, iso
+from proxy.settings import RATES, units
 
 IMPORTED_MAX = 10_000
 """Keys in one import: some three megabytes in one record of the journal."""
@@ -123,12 +127,21 @@ def _with_secret(office: Office, key: Key, secret: str) -> Args:
     return {"key": secret, **{name: row[name] for name in row if name not in {"created", "revoked"}}}
 
 
+def _budget(written: Sequence[Any]) -> str | Args:
+    """Write a budget of a key as it may be asked for."""
+    nusd, per, of, action = written
+    limit = units.budget_text((Decimal(nusd) / NUSD_PER_USD, per))
+    return limit if (of, action) == ("cost", "hard") else {"limit": limit, "of": of, "action": action}
+
+
 def _row(office: Office, key: Key) -> Args:
     expires_t = key.terms.get("expires_t")
     return {
         "id": key.id, "customer": office.directory.name(key.customer), "scopes": list(key.scopes),
         "created": iso(key.created_t), "revoked": None if key.revoked_t is None else iso(key.revoked_t),
         "expires": None if expires_t is None else iso(expires_t),
-        **{name: key.terms.get(name) for name in ("models", "tiers", "surfaces", "ips")},
+        **{name: key.terms.get(name) for name in ("models", "tiers", "surfaces", "ips", *RATES)},
+        "budget": [_budget(each) for each in key.terms.get("budgets", ())] or None,
+        "paused": bool(key.terms.get("paused")),
         "metadata": office.directory.metadata(key.id),
     }  # fmt: skip

@@ -15,6 +15,8 @@ from proxy.admission import FILL_DEADLINE_S, KeeperAway, Lease, Wallets
 from proxy.idempotency import Claim
 from proxy.identity import Identity
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
+from proxy.limits.guard import Away, Guard, No, Question
+from proxy.limits.shares import Name
 
 COMMAND_DEADLINE_S = 15.0
 """A command is told to every worker before it is answered, and one that hangs is waited for five seconds."""
@@ -30,6 +32,7 @@ class KeeperLink:
         """Tells whether a disk error closed the journal."""
         self._frames, self._identity = frames, identity
         self.wallets = Wallets(self)
+        self.guard = Guard(self)
         self.why_unready: str | None = "the keeper has not said that all parts answer"
         """What the keeper said is wrong; None: all parts answer."""
         self.is_gone = False
@@ -64,6 +67,9 @@ class KeeperLink:
                 # Added here and now, also when the asker has given up: what the keeper lent must not be lost, and a
                 # recall in the next message must find it.
                 self.wallets.add(answer["customer"], Lease(answer["milli"], answer["expires"]))
+            elif isinstance(answer, dict) and "share" in answer:
+                name = Name.read(answer["share"])
+                self.give_back([(name, self.guard.add(name, answer["count"]))])
             waiting = self._answers.pop(message["id"], None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(answer)
@@ -72,6 +78,8 @@ class KeeperLink:
         elif "recall" in message:
             milli = self.wallets.surrender(message["customer"])
             self._frames.send({"returned": message["recall"], "customer": message["customer"], "milli": milli})
+        elif "recall_share" in message:
+            self._surrender_share(message)
         elif "changes" in message:
             self._learn(message)
         elif "reload" in message:
@@ -79,13 +87,28 @@ class KeeperLink:
         elif "unready" in message:
             self.why_unready = message["unready"]
 
+    def _surrender_share(self, message: Message) -> None:
+        name = Name.read(message["name"])
+        back, frees = self.guard.surrender(name, message["need"])
+        self._frames.send({"share": message["recall_share"], "name": message["name"], "back": back, "frees": frees})
+
+    def give_back(self, shares: list[tuple[Name, int]]) -> None:
+        """Tell the keeper of shares that are no longer used here."""
+        given = [(name.text, count) for name, count in shares if count]
+        if given:
+            self._frames.send({"shares": given})
+
     def _reload(self, message: Message) -> None:
         version = self.on_reload()
-        # A plan may enforce differently from here on: leases are asked for anew under its new terms.
+        # Limits and plans may be others from here on: shares and leases are asked for anew under the new terms.
+        self.give_back(self.guard.surrender_all())
         self._frames.send({"ack": message["number"], "version": version, "leases": self.wallets.surrender_all()})
 
     def _learn(self, message: Message) -> None:
         returned = [each for change in message["changes"] if (each := self._apply(change)) is not None]
+        if any("digest" in change or "name" in change for change in message["changes"]):
+            # A key or a plan may have other limits now: what is unused of any is asked for anew.
+            self.give_back(self.guard.surrender_all())
         self._frames.send({"ack": message["number"], "leases": returned})
 
     def _apply(self, change: Message) -> tuple[int, int] | None:
@@ -117,6 +140,24 @@ class KeeperLink:
         if answer == "unknown":
             raise KeeperAway
         return answer is not None
+
+    async def lend_share(self, question: Question) -> No | None:
+        """Ask for a share of a limit, which is added when this returns; or hear a no.
+
+        Raises:
+            Away: no answer in time.
+        """
+        asked = {"name": question.name.text, "limit": question.limit, "need": question.need, "wish": question.wish,
+                 "back": question.back, "frees": question.frees_ns}  # fmt: skip
+        try:
+            answer = await self._ask({"ask": "share"} | asked)
+        except KeeperAway:
+            raise Away from None
+        if answer == "unknown":
+            raise Away
+        if "no" in answer:
+            return No(answer["available"], answer["final"], answer["frees"])
+        return None
 
     async def open_customer(self, name: str) -> None:
         """See to it that a customer exists; the change is applied here before this returns.

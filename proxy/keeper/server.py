@@ -22,6 +22,7 @@ from margin.ledger.store import LedgerBusy
 from proxy import heap
 from proxy import settings as configuration
 from proxy.keeper.auditor import Auditor
+from proxy.keeper.budgets import Budgets
 from proxy.keeper.claims import VERDICTS
 from proxy.keeper.commands import perform
 from proxy.keeper.control import SOCKET_NAME, peer, socket_address
@@ -31,6 +32,7 @@ from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 from proxy.keeper.listener import MetricsListener
 from proxy.keeper.office import TICK_GRACE_NS, Office
 from proxy.keeper.reload import Watcher
+from proxy.keeper.runaway import Runaway
 from proxy.settings import Settings, SettingsError
 from proxy.telemetry.metrics import NUSD, Books, Metrics, Reconciled
 
@@ -78,8 +80,17 @@ class KeeperServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
         self._is_deferred = False
+        self._budgets, self._runaway = Budgets(office), Runaway(office)
         self.metrics = Metrics(
-            Books(self._totals, self._credits, self._gauges, self._baseline, self._reconciled, self._claims)
+            Books(
+                self._totals,
+                self._credits,
+                self._gauges,
+                self._baseline,
+                self._reconciled,
+                self._claims,
+                self._budgets_by_band,
+            )
         )
         office.on_record = self.metrics.settled
         office.foreign = {}  # from here on one that is laid into the folder ends no service
@@ -195,6 +206,8 @@ class KeeperServer:
             await asyncio.sleep(0 if is_behind else FOLD_S)
             with contextlib.suppress(LedgerBusy):  # the next turn tries again
                 self._tick_if_due()
+                if self._runaway.is_due:
+                    self._runaway.look()
 
     def _fold_some(self) -> int:
         with contextlib.suppress(LedgerBusy):
@@ -286,6 +299,9 @@ class KeeperServer:
     def _claims(self) -> dict[str, int]:
         return {verdict: self._crew.claims.verdicts[verdict] for verdict in VERDICTS}
 
+    def _budgets_by_band(self) -> dict[tuple[str, str, str], int]:
+        return self._budgets.spread().counts
+
     def _gauges(self) -> dict[str, float]:
         state = self.office.books.state
         return {
@@ -300,6 +316,8 @@ class KeeperServer:
             "penstock_idempotency_answer_bytes": self._crew.claims.bytes,
             "penstock_journals_broken": self._crew.broken + self.office.books.journal.is_broken,
             "penstock_journals_foreign": len(self.office.foreign or ()),
+            "penstock_budget_overshoot_usd": self._budgets.spread().overshot_nusd / NUSD,
+            "penstock_runaways": self._runaway.count,
             "penstock_workers": self._crew.answering,
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
         } | self._auditor.gauges()

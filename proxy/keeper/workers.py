@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any
 
 from proxy.keeper.frames import CHANGES_PER_MESSAGE, LINE_BYTES_MAX, Frames, Message
+from proxy.limits.shares import Name
 
 ACK_DEADLINE_S = 5.0
 RECALL_DEADLINE_S = 1.0
@@ -34,6 +35,7 @@ class Worker:
         """The configuration it serves, once it was told to read one."""
         self._acks: dict[int, asyncio.Future[None]] = {}
         self._returns: dict[int, asyncio.Future[None]] = {}
+        self._shares: dict[int, asyncio.Future[int | None]] = {}
         self._numbers = count(1)
 
     @classmethod
@@ -79,6 +81,19 @@ class Worker:
         self._returns.pop(number, None)
         return done.done()
 
+    async def recall_share(self, name: Name, need: int) -> int | None:
+        """Ask back what is unused of a share; it was noted when this returns.
+
+        Returns in how long `need` may leave its window; None when it cannot say, or did not answer in time.
+        """
+        number = next(self._numbers)
+        done: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._shares[number] = done
+        self.frames.send({"recall_share": number, "name": name.text, "need": need})
+        await asyncio.wait([done], timeout=RECALL_DEADLINE_S)
+        self._shares.pop(number, None)
+        return done.result() if done.done() else None
+
     def ping(self) -> None:
         """Ask for a sign of life."""
         self.frames.send({"ping": True})
@@ -101,11 +116,20 @@ class Worker:
         """A recalled lease came back."""
         _finish(self._returns.get(message["returned"]))
 
+    def share_returned(self, message: Message) -> None:
+        """What is unused of a share came back."""
+        waiting = self._shares.get(message["share"])
+        if waiting is not None and not waiting.done():
+            waiting.set_result(message["frees"])
+
     def lost(self) -> None:
         """The line is gone: nobody need wait for this worker."""
         self.is_up = False
         for waiting in [*self._acks.values(), *self._returns.values()]:
             _finish(waiting)
+        for share in self._shares.values():
+            if not share.done():
+                share.set_result(None)
 
     def terminate(self) -> None:
         """Ask the process to end."""

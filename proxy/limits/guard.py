@@ -97,6 +97,25 @@ class _Noted:
     until_ns: int
 
 
+class Alone:
+    """A lender to a worker that has no keeper: each limit is its own. There are no books to count a budget by."""
+
+    def __init__(self) -> None:
+        self.guard: Guard | None = None
+        self._lent: dict[Name, int] = {}
+
+    async def lend_share(self, question: Question) -> No | None:
+        """Lend all there is."""
+        assert self.guard is not None, "`Guard.alone` makes it"
+        name, limit = question.name, question.limit
+        lent = self._lent.get(name, 0) - question.back
+        self._lent[name] = limit
+        self.guard.add(name, limit - lent)
+        if limit - lent >= question.need:
+            return None
+        return No(limit - lent, is_final=False, frees_ns=question.frees_ns)
+
+
 class Guard:
     """The shares of one worker."""
 
@@ -106,6 +125,13 @@ class Guard:
         self._noted: dict[Name, _Noted] = {}
         self._fills: dict[Name, asyncio.Future[No | None]] = {}
         self._waiting: dict[Name, int] = {}
+
+    @classmethod
+    def alone(cls) -> Guard:
+        """Return a guard without a keeper."""
+        lender = Alone()
+        lender.guard = found = cls(lender)
+        return found
 
     def share(self, name: Name, limit: int) -> Share:
         """Return the share of a limit, an empty one at first use. A limit that changed is as high as said here."""

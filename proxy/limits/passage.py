@@ -18,6 +18,10 @@ class Passage:
     def __init__(self, taken: list[Taken], clock: Callable[[], int]) -> None:
         self._taken, self._clock = taken, clock
 
+    def join(self, other: Passage) -> None:
+        """Take over what another took."""
+        self._taken += other._taken
+
     def add(self, share: Share, count: int, t: int) -> None:
         """Take more of a share that is among those taken."""
         for index, (found, before, taken) in enumerate(self._taken):

@@ -51,6 +51,8 @@ class Books:
     baseline: Callable[[], str]
     reconciled: Callable[[], list[Reconciled]]
     claims: Callable[[], Mapping[str, int]]
+    budgets: Callable[[], Mapping[tuple[str, str, str], int]] = dict
+    """How many budgets of a kind and action are spent how far, by band."""
 
 
 _GAUGES = {
@@ -65,6 +67,8 @@ _GAUGES = {
     "penstock_idempotency_answer_bytes": "Their size.",
     "penstock_journals_broken": "Journals that a disk error closed, until fresh ones are open; should be 0.",
     "penstock_journals_foreign": "Journals of another data folder, left alone in this one; should be 0.",
+    "penstock_budget_overshoot_usd": "Cost beyond hard budgets in their present periods; should be 0.",
+    "penstock_runaways": "Customers that this process told of for costing far more a minute than they usually do.",
     "penstock_workers": "Worker processes that answer.",
     "penstock_ledger_refused_records": "Journal records without effect; should be 0.",
     "penstock_ledger_audit_ok": "1 when the last audit found the books sound, else 0.",
@@ -172,6 +176,13 @@ class _LedgerCollector(Collector):
         for verdict, count in self._books.claims().items():
             claims.add_metric((verdict,), count)
         yield claims
+        budgets = GaugeMetricFamily(
+            "penstock_budgets", "Budgets that something was spent of in their period, by how far they are spent.",
+            labels=("kind", "action", "band"),
+        )  # fmt: skip
+        for labels, count in self._books.budgets().items():
+            budgets.add_metric(labels, count)
+        yield budgets
         for name, value in self._books.gauges().items():
             yield GaugeMetricFamily(name, _GAUGES[name], value=value)
 

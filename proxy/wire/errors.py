@@ -7,6 +7,7 @@ The tree says whose doing it is::
     │  ├─ Malformed      400  not JSON, not the shape, beyond a limit of ours
     │  ├─ Unauthenticated 401 no key, unknown key, revoked key
     │  ├─ OutOfCredit    402  told not to retry
+    │  ├─ OverBudget     402  told not to retry, unless the budget is only held by requests under way
     │  ├─ Forbidden      403  a scope or a plan's gate
     │  ├─ UnknownModel   404
     │  ├─ UnknownName    404  no key, customer or plan of that name
@@ -15,6 +16,7 @@ The tree says whose doing it is::
     │  ├─ AnswerUnavailable 409 that request was charged, and its answer is gone: told not to retry
     │  ├─ TooLarge       413
     │  ├─ KeyReused      422  its idempotency key was another request's
+    │  ├─ OverLimit      429  a limit on requests, tokens or requests open at once: come back when it says
     │  ├─ TooOften       429  asked for more often than it changes
     │  ├─ HeadTooLarge   431
     │  └─ Refused        4xx  the provider refused the request itself, mapped field by field
@@ -31,7 +33,10 @@ secret and never reaches a caller.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class ProxyError(Exception):
@@ -49,6 +54,8 @@ class ProxyError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s: int | None = None
+        self.headers: Headers = ()
+        """What else its answer says."""
         self.exchange: str | None = None
         """The exchange it ended, once there was one: what a cost line of it can be found by."""
         if code is not None:
@@ -83,6 +90,34 @@ class OutOfCredit(Rejected):
     code = "insufficient_quota"
     should_retry = False
     reason = "out_of_credit"
+
+
+class OverBudget(Rejected):
+    """A budget does not cover the most that the request can cost. `retry_after_s`: when it may."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    reason = "over_budget"
+
+    def __init__(self, message: str, *, is_final: bool, retry_after_s: int | None) -> None:
+        super().__init__(message)
+        self.should_retry, self.retry_after_s = not is_final, retry_after_s
+
+
+class OverLimit(Rejected):
+    """A limit has no room for the request. `reason` says of what; `should_retry` is False where it never will."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    reason = "over_requests"
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: int | None, headers: Headers = ()) -> None:
+        super().__init__(message)
+        self.reason, self.retry_after_s, self.headers = reason, retry_after_s, tuple(headers)
+        if retry_after_s is None:
+            self.should_retry = False
 
 
 class Forbidden(Rejected):
@@ -245,7 +280,7 @@ def openai_body(error: ProxyError) -> dict[str, Any]:
 
 def headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
     """Return the headers that tell an SDK whether and when to retry."""
-    found = []
+    found = list(error.headers)
     if error.exchange is not None:
         found.append((b"x-penstock-request-id", error.exchange.encode()))
     if error.retry_after_s is not None:

@@ -1,0 +1,55 @@
+"""What is used and spent of limits, as the books have it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from margin.ledger import spending
+from proxy.keeper.office import Office
+from proxy.limits import periods
+from proxy.limits.shares import Name
+
+DAY_HOURS = 24
+HOUR_NS = spending.HOUR_NS
+
+
+class Ledgered:
+    """`Spending` for the counter, read from the ledger. It answers for what was journalled up to the question."""
+
+    def __init__(self, office: Office, now: Callable[[], int] = time.time_ns) -> None:
+        self._office, self._now = office, now
+
+    def spent_nusd(self, name: Name) -> int:
+        """Return what is spent of a budget in the period that is now; 0 of other limits.
+
+        Raises:
+            LedgerBusy: the ledger cannot be written now.
+        """
+        if name.measure not in {"cost", "charge"}:
+            return 0
+        self._office.fold_all()
+        found = self._since(name, periods.first_hour(_per(name), self._now()))
+        field = 2 if name.measure == "cost" else 3
+        return sum(sums[field] for sums in found.values())
+
+    def used(self, name: Name) -> list[tuple[int, int]]:
+        """Return what was used of a day's limit in the last 24 hours as (count, in how long it is forgotten)."""
+        self._office.fold_all()
+        now = self._now()
+        field = 0 if name.measure == "requests" else 1
+        found = self._since(name, now // HOUR_NS - DAY_HOURS)
+        return [(sums[field], (hour + 1 + DAY_HOURS) * HOUR_NS - now) for hour, sums in found.items() if sums[field]]
+
+    def resets_ns(self, name: Name) -> int | None:
+        """Return in how long a budget's period ends, or the oldest hour that it counts is forgotten."""
+        now = self._now()
+        return periods.ends_t(_per(name), now) - now
+
+    def _since(self, name: Name, hour: int) -> dict[int, spending.Sums]:
+        books = self._office.books
+        return spending.since(books.store.db, books.effects.spent, name.kind, name.id, hour)
+
+
+def _per(name: Name) -> str:
+    return name.per.split(" ")[0]

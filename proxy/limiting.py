@@ -1,0 +1,223 @@
+"""What an exchange must pass before anybody is called: the limits and budgets that it meets.
+
+Taken together or not at all, before the credits are; given back when the ticket closes, by what the exchange came to. A
+model's own limits are met by each call: a route goes on to the next model where one has no room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from margin.records import Record
+from margin.sellbook import Plan
+from proxy import refusing
+from proxy.ceilings import OUTPUT_ASSUMED_TOKENS, ceiling_nusd
+from proxy.identity import Principal, is_name
+from proxy.limits.bundles import Bundle, Who
+from proxy.limits.guard import Away, Reached
+from proxy.limits.passage import Passage
+from proxy.limits.shares import Amounts
+from proxy.routing.policy import Route
+from proxy.settings import Deployment, Limits
+from proxy.wire.chat import ChatRequest
+from proxy.wire.errors import Malformed, OverLimit, Unavailable
+
+if TYPE_CHECKING:
+    from proxy.settlement import Case
+    from proxy.world import World
+
+NS = 1_000_000_000
+FEATURE = "x-penstock-feature"
+UNKNOWN = "The limits cannot be checked right now."
+
+
+class Right:
+    """An exchange's right to go on, until its ticket closes. It closes what the exchange took of every limit."""
+
+    __slots__ = ("_customer", "_world", "bundle", "call", "nusd_per_credit", "passage")
+
+    def __init__(self, world: World, customer: int, bundle: Bundle, passage: Passage, nusd_per_credit: int) -> None:
+        self._world, self._customer = world, customer
+        self.bundle, self.passage, self.nusd_per_credit = bundle, passage, nusd_per_credit
+        self.call: Passage | None = None
+        """What the call that is under way took of its model's limits."""
+
+    def end(self, attempts: list[Record], credits_milli: int) -> None:
+        """The exchange is closed and journalled: it came to this."""
+        self._world.crowd.leave(self._customer)
+        cost, tokens = 0, 0
+        for line in attempts:
+            cost += 0 if line["cost"] is None else line["cost"]  # nothing is booked of what nobody knows
+            if self.bundle.tokens and line["u"] is not None:
+                tokens += sum(line["u"].values())
+        if self.bundle.tokens and attempts and attempts[-1]["u"] is not None:
+            self.bundle.learn(_output(attempts[-1]))
+        self.passage.end(Amounts(1, tokens, cost, credits_milli * self.nusd_per_credit // 1000))
+        self.end_call(attempts)
+
+    def end_call(self, attempts: list[Record]) -> None:
+        """A call is over: the last line is its own."""
+        if self.call is not None:
+            self.call.end(_of_line(attempts[-1]) if attempts else Amounts(1, 0, 0, 0))
+            self.call = None
+
+    def undo(self) -> None:
+        """The exchange was refused by something else: it never counted."""
+        self._world.crowd.leave(self._customer)
+        self.passage.undo()
+
+
+def _output(line: Record) -> int:
+    return int(line["u"].get("output", 0) + line["u"].get("reasoning", 0))
+
+
+def _of_line(line: Record) -> Amounts:
+    tokens = 0 if line["u"] is None else sum(line["u"].values())
+    return Amounts(1, tokens, 0 if line["cost"] is None else line["cost"], 0)
+
+
+def feature(found: Mapping[bytes, bytes], limits: Limits) -> str | None:
+    """Return the feature that a request names, if it has limits: what a caller makes up is nobody's to count.
+
+    Raises:
+        Malformed: it is empty, too long or not printable.
+    """
+    value = found.get(b"x-penstock-feature")
+    if value is None:
+        return None
+    name = value.decode("utf-8", "surrogateescape").strip()
+    if not is_name(name):
+        raise Malformed(f"`{FEATURE}` must be 1 to 128 printable characters.", param=FEATURE)
+    return name if name in limits.features else None
+
+
+def bundle_of(world: World, principal: Principal, plan: Plan, feature_name: str | None) -> Bundle:
+    """Return the limits that a request meets."""
+    own = None if principal.terms is None else principal.terms.limits
+    limits, customer = world.settings.limits, principal.customer
+    found = world.limits.found(principal.key, customer, feature_name)
+    if found is not None and found.is_of(plan.name, own, limits):
+        return found
+    who = Who(principal.key, own, customer, principal.name, plan.name, feature_name)
+    return world.limits.look_up(who, limits)
+
+
+async def admit(world: World, case: Case) -> Right:
+    """Take what an exchange needs of all its limits.
+
+    Raises:
+        OverLimit, OverBudget: one has no room.
+        Malformed: nothing bounds what it may cost, and it must stay within a budget.
+        Unavailable: nobody can tell.
+    """
+    customer, bundle = case.ticket.customer, case.bundle
+    if not world.crowd.enter(customer, world.exchanges_open, world.settings.server.exchanges_max):
+        raise OverLimit("Too many of this customer's requests are open.", reason="over_share", retry_after_s=1)
+    right = None
+    try:
+        amounts = _amounts(case, bundle, world.now() // NS)
+        passage = await world.limits.guard.admit(bundle.shares, amounts)
+        if bundle.downgrades:  # asked before the route was chosen; if short by now, the books count it all the same
+            also = world.limits.guard.take(bundle.downgrades, amounts)
+            if also is not None:
+                passage.join(also)
+        right = Right(world, customer, bundle, passage, nusd_per_credit(case.plan))
+    except Reached as reached:
+        raise refusing.refusal(reached, case.principal.scopes, world.limits.guard.clock()) from None
+    except Away:
+        raise Unavailable(UNKNOWN) from None
+    finally:
+        if right is None:
+            world.crowd.leave(customer)
+    return right
+
+
+def nusd_per_credit(plan: Plan) -> int:
+    """Return what budgets of charges count a credit as: what it costs beyond the balance, else what it is sold for."""
+    terms = plan.credits
+    for price in (terms.overage_nusd_per_credit, terms.price_nusd_per_credit):
+        if price is not None:
+            return price
+    return 0
+
+
+def _amounts(case: Case, bundle: Bundle, at_s: int) -> Amounts:
+    ask, route = case.ask, case.route
+    tokens = cost = charge = 0
+    if bundle.tokens:
+        out = bundle.output_tokens if ask.output_max is None else ask.output_max
+        tokens = route.input_estimate + out * ask.choices
+    if bundle.counts_cost:
+        cost = _ceiling(case, bundle, route.deployments[0], at_s)
+    if bundle.charges:
+        charge = -(-case.quote.hold_milli * nusd_per_credit(case.plan) // 1000)
+    return Amounts(1, tokens, cost, charge)
+
+
+def _ceiling(case: Case, bundle: Bundle, deployment: Deployment, at_s: int) -> int:
+    assumed = None if bundle.is_strict else OUTPUT_ASSUMED_TOKENS
+    found = ceiling_nusd(deployment, case.ask, at_s, assumed_out=assumed)
+    if found is not None:
+        return found
+    if not bundle.is_strict:
+        return 0
+    raise Malformed(
+        "`max_tokens` is needed: a budget covers this request, and nothing else bounds what it may cost.",
+        param="max_tokens",
+    )
+
+
+async def call(world: World, case: Case, n: int, deployment: Deployment) -> None:
+    """Take what the `n`th call of an exchange needs: of its model's limits, and of the budgets if it is a further one.
+
+    Raises:
+        OverLimit, OverBudget, Malformed, Unavailable: as `admit`; then this model is not called.
+    """
+    right = case.ticket.right
+    shares = world.limits.of_model(deployment.name, case.settings.limits)
+    if not isinstance(right, Right) or not (shares or (n > 1 and right.bundle.costs)):
+        return
+    right.end_call(case.ticket.attempts)
+    guard, at_s = world.limits.guard, world.now() // NS
+    cost = _ceiling(case, right.bundle, deployment, at_s)
+    taken: Passage | None = None
+    try:
+        if shares:
+            taken = await guard.admit(shares, _amounts_of_call(case, right.bundle, cost))
+        if n > 1:
+            for each in right.bundle.costs:
+                await guard.more(right.passage, each, cost)
+        right.call, taken = taken, None
+    except Reached as reached:
+        raise refusing.refusal(reached, case.principal.scopes, guard.clock()) from None
+    except Away:
+        raise Unavailable(UNKNOWN) from None
+    finally:
+        if taken is not None:
+            taken.undo()
+
+
+def _amounts_of_call(case: Case, bundle: Bundle, cost: int) -> Amounts:
+    out = bundle.output_tokens if case.ask.output_max is None else case.ask.output_max
+    return Amounts(1, case.route.input_estimate + out * case.ask.choices, cost, 0)
+
+
+async def is_used_up(world: World, bundle: Bundle, plan: Plan, route: Route, ask: ChatRequest, hold_milli: int) -> bool:
+    """Tell whether a budget that serves cheaper when it is used up does not cover a request."""
+    cost = ceiling_nusd(route.deployments[0], ask, world.now() // NS, assumed_out=OUTPUT_ASSUMED_TOKENS)
+    amounts = Amounts(1, 0, 0 if cost is None else cost, -(-hold_milli * nusd_per_credit(plan) // 1000))
+    try:
+        for each in bundle.downgrades:
+            (await world.limits.guard.admit((each,), amounts)).undo()
+    except Reached:
+        return True
+    except Away:
+        return False
+    return False
+
+
+def cheaper(plan: Plan) -> Plan:
+    """Return a plan as it serves while such a budget is used up: the simple tier, whatever is asked for."""
+    return replace(plan, max_tier="simple", gate_policy="down")

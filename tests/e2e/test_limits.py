@@ -1,0 +1,167 @@
+"""Limits and budgets of a real server: as many as were promised, on any number of workers, and honest refusals."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e import wire
+from tests.e2e.conftest import Launch
+from tests.e2e.server import Server, write_config
+
+NUSD = 10**9
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=lambda count: f"{count}-workers")
+def shop(request: pytest.FixtureRequest, launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server with so many workers and some limits."""
+    limits = {
+        "customers": {"few": {"rpm": 5}},
+        "features": {"search": {"rpm": 3}},
+        "models": {"gpt-6-astra": {"rpm": 4}},
+    }
+    config = write_config(
+        tmp_path_factory.mktemp("config"), server={"workers": request.param}, limits=limits,
+        plans={"slow": {"limits": {"concurrency": 2, "rpm": 500}}},
+    )  # fmt: skip
+    server = launch(config)
+    yield server
+    server.clear_away()
+
+
+def limited(server: Server, customer: str, plan: str = "open", **terms: Any) -> str:
+    """Return a key with limits of its own."""
+    server.ask("customers.create", customer=customer, plan=plan)
+    return server.ask("keys.create", customer=customer, scopes=["serve"], **terms)["key"]
+
+
+def rush(server: Server, key: str, count: int, prompt: str = "Say hello", **fields: Any) -> list[wire.Answer]:
+    """Ask so many times at once."""
+    return asyncio.run(wire.rush(server.port, wire.chat(key, prompt, **fields), count))
+
+
+def test_sixty_of_a_hundred_requests(shop: Server):
+    """`rpm: 60` on a fresh key: a hundred at once, sixty answers; the others are told when to come back."""
+    key = limited(shop, "sixty", rpm=60)
+
+    answers = rush(shop, key, 100)
+
+    statuses = [each.status for each in answers]
+    assert (statuses.count(200), statuses.count(429)) == (60, 40)
+    refused = next(each for each in answers if each.status == 429)
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+    assert 50 <= int(refused.headers["retry-after"]) <= 61
+    assert refused.headers["x-ratelimit-limit-requests"] == "60"
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+
+
+def test_a_caller_sees_what_is_left(shop: Server):
+    """The headers count down, in the words of OpenAI's own; a key without limits has none of them."""
+    key = limited(shop, "counting", rpm=10, tpm=100_000)
+
+    first, second = shop.chat("hi", key, max_tokens=10), shop.chat("hi", key, max_tokens=10)
+    free = shop.chat("hi", limited(shop, "unbound"))
+
+    left = [int(each.headers["x-ratelimit-remaining-requests"]) for each in (first, second)]
+    assert all(each.headers["x-ratelimit-limit-requests"] == "10" for each in (first, second))
+    assert left[1] < left[0] < 10
+    assert first.headers["x-ratelimit-limit-tokens"] == "100000"
+    assert int(first.headers["x-ratelimit-remaining-tokens"]) < 100_000
+    assert first.headers["x-ratelimit-reset-requests"] in {"1m0s", "1m1s", "60s"}
+    assert not any(name.startswith("x-ratelimit") for name in free.headers)
+
+
+def test_tokens_are_reserved_and_corrected(shop: Server):
+    """Two requests that may put out 600 each do not fit 1,000 at once; in turn they do, as they put out less."""
+    key = limited(shop, "tokens", tpm=1_000)
+
+    in_turn = [shop.chat("Say hello", key, max_tokens=600).status_code for _ in range(2)]
+    alone = shop.chat("Say hello", key, max_tokens=5_000)
+
+    assert in_turn == [200, 200]
+    assert alone.status_code == 429
+    assert alone.headers["x-should-retry"] == "false"
+    assert "A smaller `max_tokens` needs less." in alone.json()["error"]["message"]
+
+
+def test_limits_of_customer_feature_model_and_plan(shop: Server):
+    """Each binds by itself, for all keys together; a model over its limit gives way to the next one."""
+    keys = [limited(shop, "few"), shop.create_key("few")]
+    answers = [shop.chat("hi", keys[n % 2]).status_code for n in range(7)]
+    assert (answers.count(200), answers.count(429)) == (5, 2)
+
+    key = limited(shop, "seeker")
+    with shop.openai(key) as client:
+        ask = client.chat.completions.with_raw_response.create
+        message = [{"role": "user", "content": "hi"}]
+        found = [
+            _status(ask, model="auto:medium", messages=message, extra_headers={"x-penstock-feature": "search"})
+            for _ in range(5)
+        ]
+    assert (found.count(200), found.count(429)) == (3, 2)
+
+    key = limited(shop, "dear")
+    astra = [shop.chat("hi", key, model="gpt-6-astra").status_code for _ in range(6)]
+    assert (astra.count(200), astra.count(429)) == (4, 2)
+
+
+def _status(call: Any, **fields: Any) -> int:
+    import openai
+
+    try:
+        return int(call(**fields).status_code)
+    except openai.APIStatusError as error:
+        return error.status_code
+
+
+def test_open_requests_are_bounded(shop: Server):
+    """A plan with two at once: of ten slow ones at once two are served, and as many again when those are done."""
+    key = limited(shop, "patient", plan="slow")
+
+    for _ in range(2):
+        answers = [each.status for each in rush(shop, key, 10)]
+        assert answers.count(200) >= 2
+        assert set(answers) <= {200, 429}
+
+
+def test_a_budget_is_never_overshot(shop: Server):
+    """A thousandth of a cent: a hundred at once stay within it, and what was spent is what the books say."""
+    key = limited(shop, "poor", budget="0.0002/day")
+
+    first = shop.chat("Say hello", key, max_tokens=20)
+    answers = rush(shop, key, 60, max_tokens=20)
+
+    assert first.status_code == 200
+    statuses = [each.status for each in answers]
+    assert set(statuses) <= {200, 402}
+    assert 402 in statuses
+    (row,) = (each for each in shop.ask("report.margin")["customers"] if each["customer"] == "poor")
+    assert 0 < row["cost_nusd"] <= 200_000
+    again = shop.chat("Say hello", key, max_tokens=80_000)
+    assert (again.status_code, again.headers["x-should-retry"]) == (402, "false")
+    assert again.json()["error"]["code"] == "insufficient_quota"
+    assert "$" not in again.json()["error"]["message"]
+
+
+def test_a_budget_survives_a_restart(launch: Launch, tmp_path_factory: pytest.TempPathFactory):
+    """What was spent today is spent, whatever was killed meanwhile."""
+    server = launch(write_config(tmp_path_factory.mktemp("config"), server={"workers": 2}))
+    key = limited(server, "poor", budget="0.0002/day")
+    while server.chat("Say hello", key, max_tokens=20).status_code == 200:
+        pass
+
+    server.clear_away()
+    server.start()
+
+    assert server.chat("Say hello", key, max_tokens=20).status_code == 402
+    assert server.ask("ledger.verify")["ok"]
+
+
+def test_nothing_bounds_it_and_a_budget_must(shop: Server):
+    """Of a stated budget: what nothing bounds is asked for `max_tokens`, not guessed."""
+    key = limited(shop, "strict", budget="5/day")
+
+    bounded = shop.chat("hi", key, max_tokens=10)
+
+    assert bounded.status_code == 200
