@@ -13,7 +13,8 @@ from tests.keeper.offices import Worker, is_key, office
 from tests.margin.bookkeeping import CREDIT, USD, called, held, line, mark, settled, void
 
 KEY_TERMS = [
-    "expires", "models", "tiers", "surfaces", "ips", "rpm", "tpm", "rpd", "tpd", "concurrency", "budget", "paused", "metadata",
+    "expires", "models", "tiers", "surfaces", "ips", "rpm", "tpm", "rpd", "tpd", "concurrency", "budget", "paused",
+    "metadata",
 ]  # fmt: skip
 MARGIN_FIELDS = ["requests", "cost_nusd", "revenue_nusd", "margin_nusd", "margin", "savings_nusd"]
 

@@ -1,0 +1,224 @@
+"""Budgets as the keeper knows them: spent by the ledger, in the period that is now, whoever died meanwhile."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from margin import records
+from proxy.keeper.budgets import Budgets, band
+from proxy.keeper.counter import Counter
+from proxy.keeper.loans import Loans
+from proxy.keeper.runaway import Runaway
+from proxy.keeper.spending import Ledgered
+from proxy.limits.periods import HOUR_NS
+from proxy.limits.shares import Name
+from proxy.settings import Budget, Limits
+from proxy.settings import Runaway as Terms
+from tests.keeper.offices import office, sound
+from tests.margin import bookkeeping
+from tests.margin.bookkeeping import at, begun, line, settled
+
+NUSD = 10**9
+DAILY = Name("key", "k1", "cost", "day cost hard")
+MONTHLY = Name("customer", "1", "cost", "month cost hard")
+ROLLING = Name("all", "", "cost", "24h cost hard")
+REQUESTS = Name("key", "k1", "requests", "day")
+
+
+class Clock:
+    """The wall clock, as a test sets it."""
+
+    def __init__(self, text: str) -> None:
+        self.t = at(text)
+
+    def __call__(self) -> int:
+        return self.t
+
+
+class Alone:
+    """The only worker."""
+
+    def __init__(self, journal: str) -> None:
+        self.journal: str | None = journal
+
+    async def recall_share(self, name: Name, need: int) -> int | None:
+        """Nobody asks it."""
+        raise NotImplementedError
+
+
+@pytest.fixture
+def found(tmp_path):
+    """Return an office with customer 1."""
+    opened = office(tmp_path / "data")
+    opened.open_customer("acme")
+    yield opened
+    opened.close()
+
+
+def spend(found, worker, x: str, cost: int, t: int) -> None:
+    """Have a worker journal an exchange that was admitted at `t`."""
+    worker.write(begun(x, 0, t=t), settled(x, 0, line(cost), t=t + 10**9))
+
+
+@pytest.fixture
+def worker(found):
+    """Return a worker's journal."""
+    return bookkeeping.Worker(found.settings.server.data_dir)
+
+
+def test_what_is_spent_is_of_the_period_that_is_now(found, worker):
+    """A day, a month with a leap day, and rolling hours, each to the second."""
+    clock = Clock("2028-02-29T23:59:59")
+    books = Ledgered(found, clock)
+    spend(found, worker, "x1", 100, at("2028-02-01T00:00:00"))
+    spend(found, worker, "x2", 20, at("2028-02-29T12:00:00"))
+    spend(found, worker, "x3", 3, at("2028-02-29T23:59:59"))
+
+    assert [books.spent_nusd(each) for each in (DAILY, MONTHLY, ROLLING)] == [23, 123, 23]
+    assert books.resets_ns(DAILY) == books.resets_ns(MONTHLY) == 10**9
+    clock.t += 10**9
+    assert [books.spent_nusd(each) for each in (DAILY, MONTHLY, ROLLING)] == [0, 0, 23]
+    clock.t = at("2028-03-01T12:59:59")
+    assert books.spent_nusd(ROLLING) == 23
+    clock.t = at("2028-03-01T13:00:00")
+    assert books.spent_nusd(ROLLING) == 3
+
+
+def test_a_restart_and_a_dead_worker_lose_no_cent(found, worker, tmp_path):
+    """What a worker journalled counts for the next keeper, also what it never closed."""
+    t = at("2026-11-20T10:00:00")
+    spend(found, worker, "x1", 700, t)
+    worker.write(begun("x2", 0, t=t, cost=50))
+    found.recover({worker.path.name})
+
+    books = Ledgered(found, Clock("2026-11-20T10:30:00"))
+
+    assert books.spent_nusd(DAILY) == 750
+    assert books.used(REQUESTS) == [(2, int(24.5 * HOUR_NS))]
+    assert sound(found) == []
+
+
+def test_a_lease_of_one_period_goes_on_in_the_next(found, worker):
+    """1,000 a day: 600 spent, 400 lent. After midnight the 400 are still lent, and 600 more are, not 1,000."""
+    clock = Clock("2026-11-20T23:59:00")
+    loans = Loans()
+    holder = Alone(worker.path.name)
+    counter = Counter(loans, [holder], Ledgered(found, clock))
+    spend(found, worker, "x1", 600, clock.t)
+    asked = {"name": DAILY.text, "limit": 1_000, "need": 10, "wish": 10, "back": 0, "frees": None}
+
+    first = asyncio.run(counter.lend(holder, dict(asked)))
+    clock.t += 120 * 10**9
+    second = asyncio.run(counter.lend(holder, dict(asked)))
+    third = asyncio.run(counter.lend(holder, dict(asked)))
+
+    assert (first["count"], second["count"]) == (400, 600)
+    assert third == {"no": DAILY.text, "available": 1_000, "final": False, "frees": None}
+
+
+def test_no_is_final_when_it_is_spent(found, worker):
+    """It says when the period ends."""
+    clock = Clock("2026-11-20T23:00:00")
+    counter = Counter(Loans(), [holder := Alone(worker.path.name)], Ledgered(found, clock))
+    spend(found, worker, "x1", 995, clock.t)
+
+    said = asyncio.run(
+        counter.lend(holder, {"name": DAILY.text, "limit": 1_000, "need": 10, "wish": 10, "back": 0, "frees": None})
+    )
+
+    assert said == {"no": DAILY.text, "available": 5, "final": True, "frees": HOUR_NS}
+
+
+def limited(found, **limits) -> None:
+    """Put an office under other limits."""
+    from dataclasses import replace
+
+    found.settings = replace(found.settings, limits=Limits(**limits))
+
+
+def test_budgets_are_told_by_how_far_they_are_spent(found, worker):
+    """Every key's default, the customer's soft one, and a hard one that was overshot by what a provider billed."""
+    from proxy.settings import Terms as Limited
+
+    limited(
+        found,
+        key_defaults=Limited(budgets=(Budget(1_000, "day"),)),
+        customers={"acme": Limited(budgets=(Budget(800, "month", action="soft"),))},
+        all=Limited(budgets=(Budget(600, "24h"),)),
+    )
+    spend(found, worker, "x1", 700, at("2026-11-20T10:00:00"))
+    found.fold_all()
+
+    spread = Budgets(found, Clock("2026-11-20T11:00:00")).look()
+
+    said = {labels: count for labels, count in spread.counts.items() if count}
+    assert said == {
+        ("key", "hard", "50_to_80"): 1, ("customer", "soft", "80_to_100"): 1, ("all", "hard", "spent"): 1,
+    }  # fmt: skip
+    assert spread.overshot_nusd == 100
+
+
+@pytest.mark.parametrize(
+    ("spent", "word"), [(0, "below_50"), (499, "below_50"), (500, "50_to_80"), (800, "80_to_100"), (1_000, "spent")]
+)
+def test_bands(spent, word):
+    """Their edges belong to the band above."""
+    assert band(spent, 1_000) == word
+
+
+def test_who_spends_far_above_the_usual_is_told_of_and_paused(found, worker):
+    """Usually a dollar an hour; twenty-one dollars in a minute are told once, and the key that spent them stops."""
+    limited(found, runaway=Terms(Decimal(20), 5 * NUSD, "pause"))
+    clock = Clock("2026-11-20T09:00:00")
+    made = found_key(found)
+    for day in range(1, 6):
+        hour = at(f"2026-11-1{day}T10:00:00")
+        worker.write(of_key(begun(f"u{day}", 0, t=hour), made), settled(f"u{day}", 0, line(NUSD), t=hour))
+    found.fold_all()
+    guard = Runaway(found, clock)
+    assert round(guard.usual_nusd("1")) == round(NUSD / 60)
+
+    clock.t += 60 * 10**9
+    worker.write(of_key(begun("x1", 0, t=clock.t), made), settled("x1", 0, line(21 * NUSD), t=clock.t))
+    found.fold_all()
+    guard.look()
+    clock.t += 60 * 10**9
+    guard.look()
+
+    assert guard.count == 1
+    assert found.books.state.keys[made].terms == {"paused": True}
+    trail = [row[0] for row in found.books.store.db.execute("SELECT kind FROM trail ORDER BY id")]
+    assert trail[-2:] == ["runaway", "key_changed"]
+    assert sound(found) == []
+
+
+def test_who_spends_as_usual_is_left_alone(found, worker):
+    """Ten dollars a minute, as on all days, is above the floor and nobody's concern."""
+    limited(found, runaway=Terms(Decimal(2), 5 * NUSD, "pause"))
+    clock = Clock("2026-11-20T09:00:00")
+    for day in range(1, 6):
+        spend(found, worker, f"u{day}", 600 * NUSD, at(f"2026-11-1{day}T10:00:00"))
+    found.fold_all()
+    guard = Runaway(found, clock)
+
+    clock.t += 60 * 10**9
+    spend(found, worker, "x1", 10 * NUSD, clock.t)
+    found.fold_all()
+    guard.look()
+
+    assert guard.count == 0
+
+
+def found_key(found) -> str:
+    """Return the id of a new key of customer 1."""
+    from proxy.keeper import keyring
+    from proxy.keeper.keyring import Wish
+
+    made, _ = keyring.create(found, Wish("acme", ["serve"], {}, {}))
+    return made.id
+
+
+def of_key(record: records.Record, key: str) -> records.Record:
+    """Return a hold of another key."""
+    return record | {"key": key}

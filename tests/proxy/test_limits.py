@@ -1,0 +1,240 @@
+"""Limits at the exchange: what a request takes of them, what comes back, and what its caller is told."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+import pytest
+
+from proxy.identity import KeyTerms
+from proxy.limits.crowd import Crowd
+from proxy.limits.shares import Name
+from proxy.settings import Budget, Limits, Terms
+from proxy.wire.errors import Malformed, OutOfCredit, OverBudget, OverLimit, UpstreamFailed
+from tests.proxy.scene import Scene, scene
+
+NUSD = 10**9
+
+
+def in_loop(test: Callable[..., Any]) -> Callable[..., None]:
+    """Run a test in a loop of its own."""
+
+    @wraps(test)
+    def run(*words: Any, **named: Any) -> None:
+        asyncio.run(test(*words, **named))
+
+    return run
+
+
+def under(found: Scene, limits: Limits) -> Scene:
+    """Return a scene under other limits."""
+    found.world.settings = replace(found.world.settings, limits=limits)
+    return found
+
+
+def keyed(**terms) -> Limits:
+    """Return limits of a key, and of nothing else."""
+    return Limits(key_defaults=Terms(**terms))
+
+
+def share(found: Scene, kind: str, id_: str, measure: str, per: str = "") -> object:
+    """Return the worker's share of a limit."""
+    return found.world.limits.guard._shares[Name(kind, id_, measure, per)]
+
+
+@in_loop
+async def test_a_limit_counts_what_was_served_and_not_what_was_refused(tmp_path):
+    """Two a minute: two go through, the third is told to come back when the first has left the window."""
+    async with scene(tmp_path) as found:
+        under(found, keyed(rpm=2))
+        replies = [await found.ask() for _ in range(2)]
+        with pytest.raises(OverLimit) as refused:
+            await found.ask()
+
+        left = [dict(each.headers)[b"x-ratelimit-remaining-requests"] for each in replies]
+        assert left == [b"1", b"0"]
+        assert refused.value.reason == "over_requests"
+        assert refused.value.retry_after_s in {60, 61}
+        assert found.kinds() == ["held", "settled"] * 2
+
+
+@in_loop
+async def test_open_requests_are_given_back_however_they_end(tmp_path):
+    """One at once: after an answer, a stream, a failure and a refusal for lack of credit it is free."""
+    async with scene(tmp_path) as found:
+        under(found, keyed(concurrency=1))
+        await found.ask()
+        await found.stream()
+        await found.simulator_fails("status=500", times=3)
+        with pytest.raises(UpstreamFailed):
+            await found.ask()
+        found.keeper.credits_milli = 0
+        found.world.wallets.surrender(1)
+        with pytest.raises(OutOfCredit):
+            await found.ask()
+
+        assert share(found, "key", "key_1", "open").open == 0
+        assert not found.world.crowd._open
+
+
+@in_loop
+async def test_tokens_are_corrected_by_the_usage(tmp_path):
+    """A thousand reserved for the answer, and what the provider reports counts in the end."""
+    async with scene(tmp_path) as found:
+        under(found, keyed(tpm=10_000))
+        await found.ask(max_tokens=1_000)
+
+        (bill,) = found.billed()
+        used = sum(bill["usage"].values())
+        assert 0 < used < 1_000
+        assert share(found, "key", "key_1", "tokens", "minute").free(found.world.limits.guard.clock()) == 10_000 - used
+
+
+@in_loop
+async def test_a_budget_holds_the_ceiling_and_spends_the_cost(tmp_path):
+    """What the call cost leaves the purse, and all the rest comes back."""
+    async with scene(tmp_path) as found:
+        under(found, keyed(budgets=(Budget(NUSD, "day"),)))
+        await found.ask(max_tokens=100)
+
+        cost = found.end()["a"][0]["cost"]
+        purse = share(found, "key", "key_1", "cost", "day cost hard")
+        assert cost > 0
+        assert (purse.size, purse.held) == (NUSD - cost, 0)
+
+
+@pytest.mark.parametrize("scopes", ["serve", "serve see-cost"])
+@in_loop
+async def test_a_budget_that_is_too_small_says_what_is_needed(tmp_path, scopes):
+    """In dollars to who may see costs, in parts of the budget to everybody else."""
+    async with scene(tmp_path, scopes=scopes) as found:
+        under(found, keyed(budgets=(Budget(1_000, "day"),)))
+        with pytest.raises(OverBudget) as refused:
+            await found.ask(max_tokens=1_000)
+
+        assert ("$" in refused.value.message) == ("see-cost" in scopes)
+        assert found.kinds() == []
+        assert found.billed() == []
+
+
+@in_loop
+async def test_many_choices_and_images_are_in_the_ceiling(tmp_path):
+    """`n: 100` needs a hundred times the output; each image 50,000 tokens."""
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    async with scene(tmp_path) as found:
+        under(found, keyed(budgets=(Budget(300_000, "day"),)))  # 600 tokens out at $0.50 per million, or so
+        await found.ask(max_tokens=300)
+        with pytest.raises(OverBudget):
+            await found.ask(max_tokens=300, n=100)
+        messages = [{"role": "user", "content": [{"type": "text", "text": "hi"}, *[image] * 300]}]
+        with pytest.raises(OverBudget):
+            await found.ask(max_tokens=10, messages=messages)
+
+
+@in_loop
+async def test_what_nothing_bounds_must_say_its_bound(tmp_path):
+    """Under a stated budget a model of unknown output needs `max_tokens`; under every key's own it is assumed."""
+    async with scene(tmp_path) as found:
+        tiers = {
+            tier: tuple(replace(each, output_max=None, context_window=None) for each in deployments)
+            for tier, deployments in found.world.settings.tiers.items()
+        }
+        found.world.settings = replace(found.world.settings, tiers=tiers)
+        await found.ask()
+        found.principal = replace(found.principal, terms=KeyTerms(limits=Terms(budgets=(Budget(NUSD, "day"),))))
+        with pytest.raises(Malformed) as refused:
+            await found.ask()
+        await found.ask(max_tokens=10)
+
+        assert refused.value.param == "max_tokens"
+
+
+@in_loop
+async def test_a_model_over_its_limit_gives_way_to_the_next(tmp_path):
+    """Calls count: the tier's second model serves what the first may not; a named one is refused."""
+    async with scene(tmp_path) as found:
+        under(found, Limits(models={"gpt-6-luna": Terms(rpm=1)}))
+        served = [dict((await found.ask()).headers)[b"x-penstock-model"] for _ in range(2)]
+        with pytest.raises(OverLimit):
+            await found.ask(model="gpt-6-luna")
+
+        assert served == [b"gpt-6-luna", b"gpt-4o-mini"]
+        assert found.kinds() == ["held", "settled"] * 2
+
+
+@in_loop
+async def test_a_fallback_takes_a_ceiling_of_its_own(tmp_path):
+    """The first model fails, and the budget covers no further call: nobody else is asked."""
+    async with scene(tmp_path) as found:
+        under(found, keyed(budgets=(Budget(400_000, "day"),)))
+        await found.simulator_fails("status=500", times=1)
+        with pytest.raises(UpstreamFailed):
+            await found.ask(max_tokens=700)
+
+        assert len(found.records()[-1]["a"]) == 1
+
+
+@in_loop
+async def test_a_budget_that_is_used_up_serves_cheaper(tmp_path):
+    """`downgrade`: a request for the complex tier is served simple while the budget does not cover it."""
+    async with scene(tmp_path) as found:
+        under(found, keyed(budgets=(Budget(1_000_000, "day", action="downgrade"),)))
+        cheap = await found.ask(model="auto:complex", max_tokens=1_000)
+        found.world.settings = replace(
+            found.world.settings, limits=keyed(budgets=(Budget(NUSD, "day", action="downgrade"),))
+        )
+        dear = await found.ask(model="auto:complex", max_tokens=1_000)
+
+        assert dict(cheap.headers)[b"x-penstock-served-tier"] == b"simple"
+        assert dict(dear.headers)[b"x-penstock-served-tier"] == b"complex"
+
+
+@in_loop
+async def test_charges_have_budgets_of_their_own(tmp_path):
+    """A simple request is a credit at five cents: it fits six cents, and not four."""
+    async with scene(tmp_path) as found:
+        under(found, keyed(budgets=(Budget(60_000_000, "day", of="charge"),)))
+        await found.ask()
+        under(found, keyed(budgets=(Budget(40_000_000, "month", of="charge"),)))
+        with pytest.raises(OverBudget) as refused:
+            await found.ask()
+
+        assert "$0.05" in refused.value.message
+        assert share(found, "key", "key_1", "charge", "day charge hard").size == 10_000_000
+
+
+@in_loop
+async def test_a_key_keeps_the_defaults_it_says_nothing_of(tmp_path):
+    """Its own `rpm`, and the budget that every key has."""
+    async with scene(tmp_path) as found:
+        found.principal = replace(found.principal, terms=KeyTerms(limits=Terms(rpm=5)))
+        await found.ask()
+
+        names = {(name.measure, name.per) for name in found.world.limits.guard._shares}
+        assert names == {("requests", "minute"), ("open", ""), ("cost", "day cost hard")}
+
+
+def test_a_crowd_keeps_places_for_others():
+    """Sixteen places: one customer alone may hold fourteen, two hold seven each, and who comes last finds one."""
+    crowd, open_now = Crowd(), 0
+    entered = {1: 0, 2: 0, 3: 0}
+    for customer in (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3):
+        open_now += 1
+        if crowd.enter(customer, open_now, 16):
+            entered[customer] += 1
+        else:
+            open_now -= 1
+
+    assert entered == {1: 14, 2: 2, 3: 1}
+    for _ in range(14):
+        crowd.leave(1)
+    assert set(crowd._open) == {2, 3}
+
+
+def test_nobody_is_held_back_while_there_is_room():
+    """Below a half of the bound each takes what it wants."""
+    crowd = Crowd()
+
+    assert all(crowd.enter(1, open_now, 100) for open_now in range(1, 51))
