@@ -39,6 +39,8 @@ RESTART_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Waits before a worker that died is started again; the last repeats."""
 RECOVER_S = 0.5
 """Between two tries to close a dead worker's exchanges while the ledger is locked."""
+TIDY_S = 60.0
+"""How often limits that nobody uses are forgotten: it looks at each."""
 STEADY_S = 60.0
 """A worker that lived this long ends the row of failures."""
 
@@ -129,13 +131,16 @@ class Crew:
         await asyncio.sleep(RESTART_S[min(self._failures, len(RESTART_S)) - 1])
 
     async def _watch(self) -> None:
-        looked_s = time.monotonic()
+        looked_s = tidied_s = time.monotonic()
         while True:
             if time.monotonic() - looked_s > 3 * PING_S:
                 # It was this loop that stood still, with a long command: nobody could be heard.
                 for worker in self._workers:
                     worker.heard()
             looked_s = time.monotonic()
+            if looked_s - tidied_s > TIDY_S:
+                tidied_s = looked_s
+                self._loans.tidy(time.monotonic_ns())
             for worker in self._workers:
                 worker.ping()
                 if worker.is_up and worker.silent_s > KILL_S:
