@@ -197,7 +197,7 @@ def test_keys_of_another_gateway_go_on(house: Server, tmp_path: Path, kind: str)
         ("a.jsonl", '{"customer": "acme", "key": "short"}', ["line 1: `key` must have 20 to 1024 characters"]),
         ("b.jsonl", "nonsense\n[]", ["line 1: is not JSON", "line 2: must be a JSON object"]),
         ("c.jsonl", '{"customer": "acme"}', ["line 1: one of `key` and `digest` is needed"]),
-        ("d.jsonl", '{"customer": "acme", "kee": "x"}', ['line 1: "kee" is no field; fields are: customer']),
+        ("d.jsonl", '{"customer": "acme", "kee": "x"}', ['line 1: "kee" is no field; fields are: budget']),
         ("e.jsonl", '\n{"key": "sk-long-enough-for-this"}', ["line 2: `customer` is missing"]),
         ("f.jsonl", '{"customer": "a", "key": "sk-not a key that a header has"}', ["line 1: `key` must be printable"]),
         ("g.csv", "customer,key,tiers\nacme,sk-long-enough-for-this,huge", ['line 2: "huge" is no tier']),
