@@ -78,7 +78,9 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
                     enforced=plan.credits.enforce == "hard")  # fmt: skip
     terms = quote(plan, route, ask, world.outputs)
     if bundle.downgrades and await limiting.is_used_up(world, bundle, plan, route, ask, terms.hold_milli):
-        route = policy.route(world.settings, limiting.cheaper(plan), ask, judging, _hint(inbound), uncarried)
+        route = policy.route(
+            world.settings, limiting.cheaper(plan), ask, judging, _hint(inbound), uncarried, principal.terms
+        )
         terms = quote(plan, route, ask, world.outputs)
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
