@@ -91,10 +91,19 @@ def _stale(state: State) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print the verdict of the folder that is named on the command line; with `--nice`, when nobody else has work."""
+    """Print the verdict of the folder that is named on the command line.
+
+    With `--nice`, work when nobody else does; with `--progress`, say on stderr how far it is, one JSON array a line.
+    """
     if "--nice" in sys.argv:
         os.nice(19)
-    sys.stdout.buffer.write(orjson.dumps(asdict(audit(Path(sys.argv[1])))))
+    verdict = audit(Path(sys.argv[1]), _tell if "--progress" in sys.argv else silent)
+    sys.stdout.buffer.write(orjson.dumps(asdict(verdict)))
+
+
+def _tell(what: str, count: int) -> None:
+    sys.stderr.buffer.write(orjson.dumps([what, count]) + b"\n")
+    sys.stderr.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from proxy.cli.frame import (
     shared_options,
 )
 from proxy.cli.heads import unproved
+from proxy.cli.progress import shown
 
 
 @click.group()
@@ -88,7 +89,8 @@ def verify(exported: Path | None, whole: bool, config: Path, as_json: bool) -> N
     """Check the books against themselves and against the journals; exit 1 when anything is off."""
     if exported is not None and not exported.is_file():
         fail(f"there is no file {exported}", USAGE)
-    found = keeper(config, "ledger.verify", {})
+    with shown() as progress:
+        found = keeper(config, "ledger.verify", {"progress": sys.stderr.isatty()}, progress)
     more = [] if exported is None else unproved(config, exported)
     more += altered(config) if whole else []
     found |= {"ok": found["ok"] and not more, "violations": [*found["violations"], *more]}
@@ -136,14 +138,15 @@ def _rebuilt(data_dir: Path, into: Path | None, replaces: bool) -> dict[str, Any
         fail(f"there is no data folder {data_dir}", USAGE)
     os.umask(0o077)  # a ledger is for this account alone
     try:
-        if not replaces:
-            return asdict(rebuilding.rebuild(data_dir, into))
-        lock = Lock(data_dir)
-        try:
-            lock.acquire(0)
-            return asdict(rebuilding.replace(data_dir))
-        finally:
-            lock.release()
+        with shown() as progress:
+            if not replaces:
+                return asdict(rebuilding.rebuild(data_dir, into, progress))
+            lock = Lock(data_dir)
+            try:
+                lock.acquire(0)
+                return asdict(rebuilding.replace(data_dir, progress))
+            finally:
+                lock.release()
     except LockHeld:
         fail(
             "a server or another command keeps this data folder: the ledger is replaced only when none does",

@@ -52,7 +52,7 @@ def load(config: Path, *, simulator_url: str | None = None, quiet: bool = False)
     return found
 
 
-def keeper(config: Path, command: str, args: dict[str, Any]) -> Any:
+def keeper(config: Path, command: str, args: dict[str, Any], progress: Callable[[str, int], None] | None = None) -> Any:
     """Have the keeper perform a command: the running server's, or here under the lock."""
     from margin.journal import JournalBroken, JournalCorrupt
     from margin.ledger.store import LedgerBusy, LedgerFormat
@@ -60,7 +60,7 @@ def keeper(config: Path, command: str, args: dict[str, Any]) -> Any:
 
     found = load(config, quiet=True)
     try:
-        answer = ask(found, command, args)
+        answer = ask(found, command, args) if progress is None else ask(found, command, args, progress)
     except NotReachable as error:
         fail(str(error), NOT_REACHABLE)
     except LedgerBusy as error:

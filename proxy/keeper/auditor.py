@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from margin.ledger.refold import Progress, silent
+
 log = logging.getLogger("penstock")
 
 FIRST_S = 60.0
@@ -50,14 +52,14 @@ class Auditor:
         self._asked = asyncio.Semaphore(1)
         self.last: Audited | None = None
 
-    async def verify(self) -> Any:
-        """Return the verdict of now; who asks meanwhile waits for their turn.
+    async def verify(self, progress: Progress | None = None) -> Any:
+        """Return the verdict of now; who asks meanwhile waits for their turn. `progress` hears how far it is.
 
         Raises:
             AuditFailed: there is none.
         """
         async with self._asked:
-            return await self._audit()
+            return await (self._audit() if progress is None else self._audit("--progress", progress=progress))
 
     async def run(self) -> None:
         """Audit for ever."""
@@ -80,12 +82,15 @@ class Auditor:
             log.error("audit of the books: %s", violation)
         return took_s
 
-    async def _audit(self, *options: str) -> Any:
+    async def _audit(self, *options: str, progress: Progress = silent) -> Any:
         argv = [sys.executable, "-m", "margin.ledger.audit", str(self._data_dir.absolute()), *options]
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*argv, stdout=pipe, stderr=pipe)
         try:
-            verdict, said = await process.communicate()
+            assert process.stdout is not None, "it was asked for"
+            assert process.stderr is not None, "it was asked for"
+            verdict, said = await asyncio.gather(process.stdout.read(), _heard(process.stderr, progress))
+            await process.wait()
         finally:
             if process.returncode is None:
                 process.kill()
@@ -104,3 +109,14 @@ class Auditor:
             "penstock_ledger_audit_timestamp_seconds": self.last.at_s,
             "penstock_ledger_audit_duration_seconds": self.last.took_s,
         }
+
+
+async def _heard(lines: asyncio.StreamReader, progress: Progress) -> bytes:
+    """Pass on what is said of the progress; return everything else."""
+    said = b""
+    async for line in lines:
+        if line.startswith(b"["):
+            progress(*orjson.loads(line))
+        else:
+            said += line
+    return said

@@ -77,7 +77,7 @@ def ledger_verify(office: Office, _: Args) -> Any:
     Where nobody serves, this process has the time; a server has another one do it (`proxy.keeper.auditor`).
     """
     office.tick()
-    return shown(audit.audit(office.settings.server.data_dir))
+    return shown(audit.audit(office.settings.server.data_dir, office.progress))
 
 
 def ledger_heads(office: Office, _: Args) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from margin.ledger.refold import Progress, silent
 from proxy.keeper.commands import perform
 from proxy.keeper.lock import Lock, LockHeld, dead_journals
 from proxy.keeper.office import Office
@@ -51,8 +52,8 @@ def peer(writer: asyncio.StreamWriter) -> str:
     return account(uid)
 
 
-def ask(settings: Settings, command: str, args: dict[str, Any]) -> dict[str, Any]:
-    """Have a command performed, by the running server or here.
+def ask(settings: Settings, command: str, args: dict[str, Any], progress: Progress = silent) -> dict[str, Any]:
+    """Have a command performed, by the running server or here. One that is asked for its progress tells `progress`.
 
     Raises:
         NotReachable: a server runs and does not answer.
@@ -60,11 +61,11 @@ def ask(settings: Settings, command: str, args: dict[str, Any]) -> dict[str, Any
     data_dir = settings.server.data_dir
     deadline = time.monotonic() + WAIT_S
     while True:
-        answer = _ask_server(data_dir, command, args)
+        answer = _ask_server(data_dir, command, args, progress)
         if answer is not None:
             return answer
         try:
-            return _ask_here(settings, command, args)
+            return _ask_here(settings, command, args, progress)
         except LockHeld:
             # A server that is starting or ending, or another command: one of the two ways opens soon.
             if time.monotonic() >= deadline:
@@ -72,7 +73,7 @@ def ask(settings: Settings, command: str, args: dict[str, Any]) -> dict[str, Any
             time.sleep(0.05)
 
 
-def _ask_server(data_dir: Path, command: str, args: dict[str, Any]) -> dict[str, Any] | None:
+def _ask_server(data_dir: Path, command: str, args: dict[str, Any], progress: Progress) -> dict[str, Any] | None:
     if not (data_dir / SOCKET_NAME).exists():
         return None
     address, folder = socket_address(data_dir)
@@ -84,14 +85,17 @@ def _ask_server(data_dir: Path, command: str, args: dict[str, Any]) -> dict[str,
             return None
         finally:
             os.close(folder)
-        return _converse(line, command, args)
+        return _converse(line, command, args, progress)
 
 
-def _converse(line: socket.socket, command: str, args: dict[str, Any]) -> dict[str, Any]:
+def _converse(line: socket.socket, command: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     try:
         line.sendall(orjson.dumps({"command": command, "args": args}) + b"\n")
         with line.makefile("rb") as answers:
             answer = answers.readline()
+            while answer.startswith(b'{"progress"'):
+                progress(*orjson.loads(answer)["progress"])
+                answer = answers.readline()
     except OSError as error:
         raise NotReachable(f"the server did not answer: {error.strerror}") from error
     if not answer.endswith(b"\n"):
@@ -101,12 +105,13 @@ def _converse(line: socket.socket, command: str, args: dict[str, Any]) -> dict[s
     return found
 
 
-def _ask_here(settings: Settings, command: str, args: dict[str, Any]) -> dict[str, Any]:
+def _ask_here(settings: Settings, command: str, args: dict[str, Any], progress: Progress) -> dict[str, Any]:
     os.umask(0o077)  # journals, ledger and names are for this account alone
     lock = Lock(settings.server.data_dir)
     try:
         lock.acquire(0)
         office = Office(settings)
+        office.progress = progress
         try:
             office.recover(dead_journals(office.books.folder, wait_s=0))
             return perform(office, command, args, by=account(os.getuid()))

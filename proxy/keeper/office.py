@@ -21,6 +21,7 @@ from margin.ledger import journals, trail
 from margin.ledger.books import Books
 from margin.ledger.grants import PRIORITY
 from margin.ledger.journals import JournalForeign
+from margin.ledger.refold import Progress, silent
 from margin.ledger.state import Key
 from margin.ledger.store import LedgerBusy
 from margin.money import usd_to_nusd
@@ -63,6 +64,8 @@ class Office:
         self.directory = Directory(data_dir / "directory.sqlite")
         self.lending = Lending()
         self.noting = Noting(self.books)
+        self.progress: Progress = silent
+        """Hears how far a command is that takes long."""
         self.foreign: dict[str, str] | None = None
         """Journals of another folder that lie in this one, with why they are not folded; None: one is an error."""
         self.on_record: Callable[[dict[str, Any]], None] = lambda _: None

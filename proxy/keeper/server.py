@@ -253,16 +253,16 @@ class KeeperServer:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = Frames(reader, writer)
         async for message in frames.receive():
-            frames.send(await self._perform(message, peer(writer)))
+            frames.send(await self._perform(message, peer(writer), frames))
             break
         await frames.close()
 
-    async def _perform(self, message: Message, by: str) -> Message:
+    async def _perform(self, message: Message, by: str, frames: Frames) -> Message:
         try:
             if message["command"] == "ledger.verify":
                 with contextlib.suppress(LedgerBusy):  # what is proved is what is stored
                     self.office.tick()
-                return {"result": await self._auditor.verify()}
+                return {"result": await self._verify(message, frames)}
             answer = perform(self.office, message["command"], message["args"], by=by)
         except Exception:
             # A bug in one command must not take the keeper, or leave who asked without a word.
@@ -270,6 +270,11 @@ class KeeperServer:
             return {"failed": "the server failed at this command; its log says why"}
         await self._crew.announce()
         return answer
+
+    async def _verify(self, message: Message, frames: Frames) -> Any:
+        if not message["args"].get("progress"):
+            return await self._auditor.verify()
+        return await self._auditor.verify(lambda what, count: frames.send({"progress": [what, count]}))
 
     # ---- metrics ----------------------------------------------------------------------------------------------------
 
