@@ -262,15 +262,17 @@ class BooksMachine(RuleBasedStateMachine):
             rows = db.execute("SELECT name, balance FROM accounts WHERE customer = ? AND commodity = 'CREDIT'", (who,))
             found = dict(rows.fetchall())
             parts = sum(found.get(f"credits.{name}", 0) for name in COLUMNS)
-            included = db.execute(
-                "SELECT COALESCE(-SUM(amount), 0) FROM entries JOIN txns ON txns.id = txn JOIN accounts ON"
-                " accounts.id = account WHERE name = 'credits.issued' AND customer = ? AND key LIKE 'grant:incl%'",
-                (who,),
-            ).fetchone()[0]
-            assert parts == -found.get("credits.issued", 0) == self.given[who] + included
+            assert parts == -found.get("credits.issued", 0) == self.given[who] + self._included_milli(who)
             assert found.get("credits.available", 0) >= 0
             assert found.get("credits.overdraft", 0) <= 0
             assert found.get("credits.held", 0) >= 0
+
+    def _included_milli(self, who):
+        return self.books.store.db.execute(
+            "SELECT COALESCE(-SUM(amount), 0) FROM entries JOIN txns ON txns.id = txn JOIN accounts ON"
+            " accounts.id = account WHERE name = 'credits.issued' AND customer = ? AND key LIKE 'grant:incl%'",
+            (who,),
+        ).fetchone()[0]
 
     def teardown(self):
         """Everything folded, the books hold exactly what was journalled, and a rebuild is their twin."""
@@ -290,7 +292,10 @@ class BooksMachine(RuleBasedStateMachine):
         booked = db.execute("SELECT x, customer, credits_milli, cost_nusd FROM charges").fetchall()
         assert {x: (who, charge, cost) for x, who, charge, cost in booked} == self.charges
         assert questions.refused_records(db) == self.nonsense
-        assert list(journals.verify_journals(self.data, self.books.state.journals)) == []
+        assert self._journals() == []
+
+    def _journals(self):
+        return list(journals.verify_journals(self.data, self.books.state.journals))
 
     def _rebuilds(self):
         twin = refold.rebuild(self.data, self.folder / "twin.sqlite")
