@@ -100,8 +100,13 @@ def bundle_of(world: World, principal: Principal, plan: Plan, feature_name: str 
     found = world.limits.found(principal.key, customer, feature_name)
     if found is not None and found.is_of(plan.name, own, limits):
         return found
-    who = Who(principal.key, own, customer, principal.name, plan.name, feature_name)
-    return world.limits.look_up(who, limits)
+    return world.limits.look_up(who_of(principal, plan, feature_name), limits)
+
+
+def who_of(principal: Principal, plan: Plan, feature_name: str | None) -> Who:
+    """Return whose limits are meant."""
+    own = None if principal.terms is None else principal.terms.limits
+    return Who(principal.key, own, principal.customer, principal.name, plan.name, feature_name)
 
 
 async def admit(world: World, case: Case) -> Right:

@@ -15,11 +15,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from margin.sellbook import Plan
+from proxy import limiting
 from proxy.admission import KeeperAway
 from proxy.api.answers import authenticated, headers_of, json_answer
 from proxy.api.bodies import UsagePage, read_query
 from proxy.identity import Principal, customer_name
-from proxy.settings import Settings
+from proxy.limits.bundles import subjects_of
+from proxy.settings import RATES, Settings
 from proxy.wire.errors import TooOften, Unavailable, UnknownName
 from proxy.world import World
 
@@ -68,6 +70,8 @@ def _shown(world: World, principal: Principal, found: Answer) -> Answer:
         "as_of": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found["t_s"])),
         "plan": _plan(world.plan_of(principal.plan)),
         "credits": found["credits"],
+        "limits": _limits(world, principal),
+        "budgets": _budgets(principal, found["budgets"]),
         "requests": _by_day(world.settings, found["rows"]),
     }
 
@@ -83,6 +87,26 @@ def _plan(plan: Plan) -> Answer:
         "metered": terms.metered is not None,
         "max_tier": "complex" if plan.max_tier is None else plan.max_tier,
     }
+
+
+def _limits(world: World, principal: Principal) -> Answer:
+    """Return the limits of the key that asks and of its customer; what is not limited is left out."""
+    plan, limits = world.plan_of(principal.plan), world.settings.limits
+    subjects = subjects_of(limiting.who_of(principal, plan, None), limits)
+    return {
+        kind: {name: limit for name, limit in zip(RATES, terms.rates(), strict=True) if limit is not None}
+        for kind, _, terms in subjects
+        if kind in {"key", "customer"}
+    }
+
+
+def _budgets(principal: Principal, rows: list[Answer]) -> list[Answer]:
+    """Return how far the budgets of the key that asks and of its customer are spent, as parts of them."""
+    return [
+        {name: value for name, value in row.items() if name != "id"}
+        for row in rows
+        if row["kind"] == "customer" or row["id"] == principal.key
+    ]
 
 
 def _by_day(settings: Settings, rows: list[list[Any]]) -> list[Answer]:

@@ -6,10 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from margin.ledger import spending
 from margin.ledger.spending import Sums
 from proxy.keeper.office import Office
+from proxy.keeper.words import iso
 from proxy.limits import periods
 from proxy.settings import Budget, Terms
 
@@ -18,6 +20,8 @@ log = logging.getLogger("penstock")
 LOOK_S = 10.0
 """How old an answer may be: it costs a sum per kind and period over all that were used in it."""
 BANDS = ("below_50", "50_to_80", "80_to_100", "spent")
+KEYS_MAX = 100
+"""Keys of one customer that it is told of."""
 KINDS = ("key", "customer", "feature", "model", "all")
 ACTIONS = ("hard", "soft", "downgrade")
 
@@ -104,6 +108,24 @@ class Budgets:
         if kind == "all":
             return limits.all.budgets
         return (limits.features if kind == "feature" else limits.models).get(id_, Terms()).budgets
+
+    def of_customer(self, number: int) -> list[dict[str, Any]]:
+        """Return how far a customer's budgets and those of its keys are spent, as parts: no amount of cost."""
+        keys = [key.id for key in self._office.books.state.keys.values() if key.customer == number][:KEYS_MAX]
+        return [
+            row for kind, id_ in [("customer", str(number)), *(("key", id_) for id_ in keys)]
+            for row in self._rows(kind, id_)
+        ]  # fmt: skip
+
+    def _rows(self, kind: str, id_: str) -> Iterator[dict[str, Any]]:
+        now, books = self._now(), self._office.books
+        for each in self._budgets(kind, id_):
+            used = spending.since(books.store.db, {}, kind, id_, periods.first_hour(each.per, now))
+            nusd = sum(sums.cost_nusd if each.of == "cost" else sums.charge_nusd for sums in used.values())
+            yield {
+                "kind": kind, "id": id_, "per": each.per, "of": each.of, "action": each.action,
+                "spent": round(nusd / each.nusd, 4), "resets": iso(periods.ends_t(each.per, now)),
+            }  # fmt: skip
 
 
 def band(spent_nusd: int, limit_nusd: int) -> str:

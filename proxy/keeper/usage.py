@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from margin.ledger import questions
+from proxy.keeper.budgets import Budgets
 from proxy.keeper.office import Office
 from proxy.keeper.words import in_credits
 
 
 def usage_of(office: Office, number: int, days: int) -> dict[str, Any]:
-    """Return a customer's credits, and its requests of the last days, today included, in UTC.
+    """Return a customer's credits, its requests of the last days, today included, in UTC, and what budgets are spent.
 
     Args:
         office: Whose books.
@@ -24,7 +25,10 @@ def usage_of(office: Office, number: int, days: int) -> dict[str, Any]:
         days: How many days.
     """
     db = office.books.store.db
-    return {"credits": credits_of(office, number), "rows": questions.usage_by_day(db, number, _days(days))}
+    return {
+        "credits": credits_of(office, number), "rows": questions.usage_by_day(db, number, _days(days)),
+        "budgets": Budgets(office).of_customer(number),
+    }  # fmt: skip
 
 
 def credits_of(office: Office, number: int) -> dict[str, int | float]:

@@ -87,7 +87,7 @@ class Bundles:
         return found[1]
 
     def _bundle(self, who: Who, limits: Limits) -> Bundle:
-        subjects = _subjects(who, limits)
+        subjects = subjects_of(who, limits)
         shares = [each for kind, id_, terms in subjects for each in self._shares(kind, id_, terms, downgrades=False)]
         downs = [each for kind, id_, terms in subjects for each in self._shares(kind, id_, terms, downgrades=True)]
         return Bundle(shares, downs, who, limits)
@@ -105,7 +105,7 @@ class Bundles:
         return dropped
 
 
-def _subjects(who: Who, limits: Limits) -> list[tuple[str, str, Terms]]:
+def subjects_of(who: Who, limits: Limits) -> list[tuple[str, str, Terms]]:
     """Return the subjects of a request, the narrowest first, with its limits. What a plan allows is a customer's."""
     key = limits.key_defaults if who.terms is None else who.terms.or_else(limits.key_defaults)
     found = [("key", who.key, key)]

@@ -15,6 +15,7 @@ from proxy.limits.periods import HOUR_NS
 from proxy.limits.shares import Name
 from proxy.settings import Budget, Limits
 from proxy.settings import Runaway as Terms
+from proxy.settings import Terms as Limited
 from tests.keeper.offices import office, sound
 from tests.margin import bookkeeping
 from tests.margin.bookkeeping import at, begun, line, settled
@@ -139,8 +140,6 @@ def limited(found, **limits) -> None:
 
 def test_budgets_are_told_by_how_far_they_are_spent(found, worker):
     """Every key's default, the customer's soft one, and a hard one that was overshot by what a provider billed."""
-    from proxy.settings import Terms as Limited
-
     limited(
         found,
         key_defaults=Limited(budgets=(Budget(1_000, "day"),)),
@@ -157,6 +156,28 @@ def test_budgets_are_told_by_how_far_they_are_spent(found, worker):
         ("key", "hard", "50_to_80"): 1, ("customer", "soft", "80_to_100"): 1, ("all", "hard", "spent"): 1,
     }  # fmt: skip
     assert spread.overshot_nusd == 100
+
+
+def test_a_customer_hears_of_its_budgets_in_parts(found, worker):
+    """Which part is spent and when it begins anew, of itself and of its keys; no amount."""
+    made = found_key(found)
+    limited(found, customers={"acme": Limited(budgets=(Budget(8_000, "month", action="soft"),))})
+    t = at("2026-11-20T10:00:00")
+    worker.write(of_key(begun("x1", 0, t=t), made), settled("x1", 0, line(700), t=t))
+    found.fold_all()
+
+    rows = Budgets(found, Clock("2026-11-20T11:00:00")).of_customer(1)
+
+    assert rows == [
+        {
+            "kind": "customer", "id": "1", "per": "month", "of": "cost", "action": "soft", "spent": 0.0875,
+            "resets": "2026-12-01T00:00:00Z",
+        },
+        {
+            "kind": "key", "id": made, "per": "day", "of": "cost", "action": "hard", "spent": 0.0,
+            "resets": "2026-11-21T00:00:00Z",
+        },
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
