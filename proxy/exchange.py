@@ -347,6 +347,8 @@ def _headers(world: World, case: Case, call: Call) -> Headers:
         found.append((b"x-penstock-credits-charged", headers.decimal(charged)))
     if case.bundle.requests or case.bundle.tokens:
         found += refusing.headers(case.bundle, world.limits.guard.clock())
+    if case.bundle.tells_budgets and case.settings.server.workers == 1:
+        found += refusing.budget_headers(case.bundle, case.principal.scopes, world.limits.guard.clock())
     left = world.wallets.left_milli(case.ticket.customer)
     # With one worker its lease is the whole balance; of several none knows it, and none says a wrong figure.
     if left is not None and case.plan.credits.enforce == "hard" and case.settings.server.workers == 1:

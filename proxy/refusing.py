@@ -8,7 +8,7 @@ from proxy.limits.bundles import Bundle
 from proxy.limits.guard import Reached
 from proxy.limits.shares import Name, Share
 from proxy.wire.errors import OverBudget, OverLimit
-from proxy.wire.headers import Headers
+from proxy.wire.headers import Headers, usd
 
 NS = 1_000_000_000
 NUSD = 1_000_000_000
@@ -79,6 +79,30 @@ def headers(bundle: Bundle, t: int) -> Headers:
     """Return what a caller has left of requests and tokens, of the tightest limit each; of no limit, nothing."""
     found = list(limit_headers(bundle.requests, t))
     return found + limit_headers(bundle.tokens, t)
+
+
+def budget_headers(bundle: Bundle, scopes: Collection[str], t: int) -> Headers:
+    """Return what is left of the tightest budget, and in how long it begins anew.
+
+    In dollars of what the customer pays, or to who may see costs; else as a part of the budget. For a worker that is
+    alone: of several none knows it. Nothing while nobody has said what the period that is now has seen.
+    """
+    known = [
+        each for each in bundle.purses
+        if each.left is not None and each.resets_ns is not None and t < each.resets_ns
+    ]  # fmt: skip
+    if not known:
+        return []
+    least = min(known, key=lambda each: (each.left or 0) / each.limit)
+    assert least.left is not None
+    assert least.resets_ns is not None
+    left = max(least.left, 0)  # below zero after a bill beyond its ceiling: nothing is left
+    shows = least.name.measure == "charge" or "see-cost" in scopes
+    remaining = (
+        (b"x-penstock-budget-remaining-usd", usd(left)) if shows
+        else (b"x-penstock-budget-remaining", b"%.4f" % (left / least.limit))
+    )  # fmt: skip
+    return [remaining, (b"x-penstock-budget-reset", duration(least.resets_ns - t))]
 
 
 def limit_headers(shares: Collection[Share], t: int) -> Headers:

@@ -114,7 +114,12 @@ class Counter:
         assert worker.journal is not None
         self._loans.lend(worker.journal, name, count)
         line.lent_ns = self._clock()
-        return {"share": asked["name"], "count": count}
+        return {"share": asked["name"], "count": count, **self._told(name, asked["limit"])}
+
+    def _told(self, name: Name, limit: int) -> Message:
+        """Say of a budget what is not spent, and in how long it begins anew."""
+        resets = self._spending.resets_ns(name) if name.measure in {"cost", "charge"} else None
+        return {} if resets is None else {"left": limit - self._spending.spent_nusd(name), "resets": resets}
 
     def _free(self, name: Name) -> int:
         # Folded first, counted after: what a worker spent it had journalled before it said so.

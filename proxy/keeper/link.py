@@ -70,6 +70,8 @@ class KeeperLink:
             elif isinstance(answer, dict) and "share" in answer:
                 name = Name.read(answer["share"])
                 self.give_back([(name, self.guard.add(name, answer["count"]))])
+                if "left" in answer:
+                    self.guard.tell(name, answer["left"], answer["resets"])
             waiting = self._answers.pop(message["id"], None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(answer)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from proxy.limits.guard import Guard
-from proxy.limits.shares import Measure, Name, Share
+from proxy.limits.shares import Measure, Name, Purse, Share
 from proxy.settings import Limits, Terms
 
 BUNDLES_MAX = 16_384
@@ -33,18 +33,20 @@ class Bundle:
     """The shares that requests of one key, customer and feature take from."""
 
     __slots__ = ("charges", "costs", "counts_cost", "downgrades", "is_strict", "limits", "output_tokens", "plan",
-                 "requests", "shares", "terms", "tokens")  # fmt: skip
+                 "purses", "requests", "shares", "tells_budgets", "terms", "tokens")  # fmt: skip
 
     def __init__(self, shares: list[Share], downgrades: list[Share], who: Who, limits: Limits) -> None:
         self.shares, self.downgrades = tuple(shares), tuple(downgrades)
         self.requests = tuple(each for each in shares if each.name.measure == "requests")
         self.tokens = tuple(each for each in shares if each.name.measure == "tokens")
         self.costs = tuple(each for each in shares if each.name.measure == "cost")
+        self.purses = tuple(each for each in (*shares, *downgrades) if isinstance(each, Purse))
         self.charges = any(each.name.measure == "charge" for each in (*shares, *downgrades))
         self.counts_cost = any(each.name.measure == "cost" for each in (*shares, *downgrades))
         own = () if who.terms is None else who.terms.budgets
         self.is_strict = bool(own) or any(each.name.kind != "key" for each in self.costs)
         """Whether a budget that somebody stated binds, and not only the one that every key has."""
+        self.tells_budgets = bool(own) or any(each.name.kind != "key" for each in self.purses)
         self.terms, self.plan, self.limits = who.terms, who.plan, limits
         self.output_tokens = OUTPUT_FIRST_TOKENS
         """What answers were long so far, where a request does not say how long its own may be."""

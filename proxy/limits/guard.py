@@ -15,7 +15,7 @@ from functools import partial
 from typing import Protocol
 
 from proxy.limits.passage import Passage
-from proxy.limits.shares import Amounts, Name, Share, share
+from proxy.limits.shares import Amounts, Name, Purse, Share, share
 
 ROUNDS_MAX = 16
 """A fill brings what all who wait at its start need, if there is that much; more rounds than a few mean a stampede."""
@@ -262,6 +262,12 @@ class Guard:
             return count
         found.size += count
         return 0
+
+    def tell(self, name: Name, left: int, resets_ns: int) -> None:
+        """Note what the keeper says of a budget: what is not spent of it, and in how long it begins anew."""
+        found = self._shares.get(name)
+        if isinstance(found, Purse):
+            found.left, found.resets_ns = left, self.clock() + resets_ns
 
     def surrender(self, name: Name, need: int) -> tuple[int, int | None]:
         """Give up what a share does not use; return it, and in how long `need` may leave the window."""

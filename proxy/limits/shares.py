@@ -181,11 +181,15 @@ class Slots:
 class Purse:
     """A share of a budget in nano-dollars. What was spent leaves the share, as the ledger counts it from then on."""
 
-    __slots__ = ("_spent", "held", "limit", "name", "place", "size")
+    __slots__ = ("_spent", "held", "left", "limit", "name", "place", "resets_ns", "size")
 
     def __init__(self, name: Name, limit: int) -> None:
         self.name, self.place, self.limit = name, _PLACES[name.measure], limit
         self.size = self.held = self._spent = 0
+        self.left: int | None = None
+        """What of the budget is not spent, by the keeper's word less what was spent here since."""
+        self.resets_ns: int | None = None
+        """When that word no longer counts: the period ends. By the monotonic clock."""
         """Journalled since the keeper last heard of this share: it still counts as lent there."""
 
     def free(self, t: int) -> int:
@@ -210,6 +214,8 @@ class Purse:
         if actual is not None:
             self.size -= actual
             self._spent += actual
+            if self.left is not None:
+                self.left -= actual
 
     def surrender(self, t: int) -> int:
         """Give up what is not held, and tell what was spent: neither is lent any more."""

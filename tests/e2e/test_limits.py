@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e import wire
@@ -158,10 +159,18 @@ def test_a_budget_survives_a_restart(launch: Launch, tmp_path_factory: pytest.Te
     assert server.ask("ledger.verify")["ok"]
 
 
-def test_nothing_bounds_it_and_a_budget_must(shop: Server):
-    """Of a stated budget: what nothing bounds is asked for `max_tokens`, not guessed."""
-    key = limited(shop, "strict", budget="5/day")
+def test_what_is_left_of_a_budget(shop: Server):
+    """One worker says which part of a stated budget is left and when it begins anew; `/v1/usage` does in any case."""
+    key = limited(shop, "watchful", budget="0.01/day")
 
-    bounded = shop.chat("hi", key, max_tokens=10)
+    answers = [shop.chat("Say hello", key, max_tokens=10) for _ in range(3)]
 
-    assert bounded.status_code == 200
+    told = [float(each.headers["x-penstock-budget-remaining"]) for each in answers if len(shop.workers) == 1]
+    assert told == sorted(told, reverse=True)
+    assert all(0.9 < each < 1 for each in told)
+    assert ("x-penstock-budget-reset" in answers[0].headers) == (len(shop.workers) == 1)
+    found = httpx.get(f"{shop.origin}/v1/usage", headers={"authorization": f"Bearer {key}"}, timeout=20).json()
+    (budget,) = found["budgets"]
+    assert (budget["kind"], budget["per"], budget["action"]) == ("key", "day", "hard")
+    assert 0 <= budget["spent"] < 0.1
+    assert found["limits"] == {"key": {"concurrency": 2000}}
