@@ -106,6 +106,11 @@ def test_an_address_that_a_key_may_not_be_used_from(house: Server):
         with pytest.raises(openai.PermissionDeniedError) as refused:
             ask(house, key, x_forwarded_for=said)
         assert refused.value.code == "address_not_allowed"
+    for path in ("/v1/models", "/v1/usage"):
+        headers = {"authorization": f"Bearer {far['key']}"}
+        assert httpx.get(f"{house.origin}{path}", headers=headers).status_code == 403
+        headers["x-forwarded-for"] = BEHIND
+        assert httpx.get(f"{house.origin}{path}", headers=headers).status_code == 200
 
 
 def test_nobody_is_trusted_by_default(server: Server):
