@@ -177,7 +177,7 @@ def unpacked(data_dir: Path) -> Iterator[Path]:
         folder = journal_dir(whole)
         folder.mkdir()
         for path in journal_dir(data_dir).glob("*.journal"):
-            (folder / path.name).symlink_to(path.absolute())
+            folder.joinpath(path.name).symlink_to(path.absolute())
         for each in generations(data_dir):
             _unpack(each.path / JOURNALS, folder)
         yield whole

@@ -182,7 +182,7 @@ def _clear_away(data_dir: Path) -> None:
         shutil.rmtree(path)
     for each in found:
         for name in each.journals:
-            (journal_dir(data_dir) / name).unlink(missing_ok=True)
+            journal_dir(data_dir).joinpath(name).unlink(missing_ok=True)
     for each in found[:-1]:
         for name in (CHECKPOINT, ROWS, MADE):
             (each.path / name).unlink(missing_ok=True)
@@ -202,8 +202,8 @@ def renew(data_dir: Path, last: Generation) -> None:
     """Make checkpoint and rows of the newest archiving anew. The checkpoint comes last: its format says it is done."""
     with remade(data_dir) as made:
         for name in (ROWS, MADE, CHECKPOINT):
-            refold.sync_file(made / name)
-            (made / name).replace(last.path / name)
+            refold.sync_file(made.joinpath(name))
+            made.joinpath(name).replace(last.path / name)
         sync_folder(last.path)
 
 
@@ -218,7 +218,10 @@ def differences(data_dir: Path, progress: Progress = silent) -> Iterator[str]:
         return
     with remade(data_dir, progress) as made:
         for name in (CHECKPOINT, ROWS):
-            with closing(sqlite3.connect(last.path / name)) as one, closing(sqlite3.connect(made / name)) as other:
+            with (
+                closing(sqlite3.connect(last.path / name)) as one,
+                closing(sqlite3.connect(made.joinpath(name))) as other,
+            ):
                 for found in twin.compare(one, other, progress):
                     yield f"{last.path.name}/{name}: {found}"
 
@@ -229,7 +232,7 @@ def remade(data_dir: Path, progress: Progress = silent) -> Iterator[Path]:
     with archive.unpacked(data_dir) as whole:
         behind: Behind | None = None
         for each in archive.generations(data_dir):
-            place = whole / each.path.name
+            place = whole.joinpath(each.path.name)
             place.mkdir()
             refold.refold(journal_dir(whole), place / FULL, behind, until=each.reached, progress=progress).close()
             _divide(place, each, None if behind is None else behind.rows)
