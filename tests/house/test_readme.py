@@ -66,14 +66,18 @@ def local_url() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """Return a folder that looks like a clone after `make setup`, with the file that the price commands read."""
-    folder = tmp_path / "penstock"
+def clone(folder: Path) -> Path:
+    """Make a folder look like a clone after `make setup`, with the file that the price commands read."""
     shutil.copytree(ROOT / "configs", folder / "configs")
     shutil.copy(PRICES, folder / "model_prices_and_context_window.json")
     (folder / ".venv").symlink_to(sys.prefix)
     return folder
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a clone in which the sandbox is served."""
+    return clone(tmp_path_factory.mktemp("clone") / "penstock")
 
 
 def readme(language: str) -> list[Block]:
@@ -93,7 +97,7 @@ def bash(script: str, server: Server, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sandbox(checkout: Path) -> Iterator[Server]:
     """Yield what `make run` starts."""
     server = Server(checkout / "data", checkout / "configs" / "sandbox.yaml").start()
@@ -132,9 +136,10 @@ def test_the_python_block(sandbox: Server, checkout: Path):
     assert len(done.stdout) > 10
 
 
-def test_the_way_to_real_providers(checkout: Path, local_url: str):
+def test_the_way_to_real_providers(tmp_path: Path, local_url: str):
     """A first key, a first answer and its margin, with the shipped configuration and a server that answers."""
     (block,) = [each for each in readme("sh") if REAL in each.text]
+    checkout = clone(tmp_path / "penstock")
     server = Server(checkout / "books", checkout / "configs" / "penstock.yaml")
     server.environ["PENSTOCK_LOCAL_URL"] = local_url
     try:

@@ -307,7 +307,7 @@ class BooksMachine(RuleBasedStateMachine):
 
 
 QUICK = settings(
-    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )  # fmt: skip
 LONG = settings(QUICK, max_examples=1500, stateful_step_count=80)
 
