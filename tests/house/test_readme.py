@@ -91,7 +91,7 @@ def bash(script: str, server: Server, folder: Path) -> str:
     environ = clean_environ() | server.environ | {"PATH": os.environ["PATH"], "VIRTUAL_ENV": ""}
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail"], input=script, cwd=folder, env=environ, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=110, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     return done.stdout

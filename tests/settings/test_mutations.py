@@ -55,18 +55,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 QUICK = settings(
-    max_examples=150,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+LONG = settings(QUICK, max_examples=1_000)
 
 
 @QUICK
 @given(st.data())
 def test_mutated_text_loads_or_is_refused(folder: Path, data: st.DataObject) -> None:
     """Characters cut out and put in anywhere; and no refusal repeats the key."""
+    mutate_text(folder, data)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@LONG
+@given(st.data())
+def test_mutated_text_at_length(folder: Path, data: st.DataObject) -> None:
+    """The same, many more times."""
+    mutate_text(folder, data)
+
+
+def mutate_text(folder: Path, data: st.DataObject) -> None:
+    """Load files of which one was edited blindly."""
     name = data.draw(st.sampled_from(sorted(TEXTS)))
     text = TEXTS[name]
     for _ in range(data.draw(st.integers(1, 3))):
@@ -83,6 +98,20 @@ def test_mutated_text_loads_or_is_refused(folder: Path, data: st.DataObject) -> 
 @given(st.data())
 def test_mutated_values_load_or_are_refused(folder: Path, data: st.DataObject) -> None:
     """Any value anywhere replaced by any other."""
+    mutate_values(folder, data)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@LONG
+@given(st.data())
+def test_mutated_values_at_length(folder: Path, data: st.DataObject) -> None:
+    """The same, many more times."""
+    mutate_values(folder, data)
+
+
+def mutate_values(folder: Path, data: st.DataObject) -> None:
+    """Load files in one of which one value is another."""
     name = data.draw(st.sampled_from(sorted(TEXTS)))
     tree = yaml.safe_load(TEXTS[name].replace("${OPENAI_API_KEY}", KEY))
     node: Any = tree
