@@ -11,7 +11,7 @@ from dataclasses import replace
 from heapq import nsmallest
 from typing import Any
 
-from margin.ledger import ending, exchanges, pricebooks, reversing, trail
+from margin.ledger import ending, exchanges, pricebooks, reversing, spending, trail
 from margin.ledger.corrections import corrected, reconciled
 from margin.ledger.grants import NEVER_T, PRIORITY_INCLUDED, Grant
 from margin.ledger.overdrafts import cover
@@ -170,6 +170,9 @@ def _tick(state: State, record: Record, effects: Effects) -> None:
     _accrue_each(state, _furthest_behind(state, t), t, effects)
     _end_grants(state, t, effects)
     effects.claims_until_t = max(effects.claims_until_t, t - CLAIM_KEPT_NS)
+    forgotten = t // spending.HOUR_NS - spending.KEPT_HOURS
+    spending.forget(effects.spent, forgotten)
+    effects.spent_until_hour = max(effects.spent_until_hour, forgotten)
 
 
 def _furthest_behind(state: State, t: int) -> Iterable[int]:

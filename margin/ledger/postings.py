@@ -107,6 +107,8 @@ class Effects:
     rollup: dict[RollupKey, dict[str, int]] = field(default_factory=dict)
     spent: dict[Any, Any] = field(default_factory=dict)
     """What budgets go by; see `margin.ledger.spending.Spent`."""
+    spent_until_hour: int = 0
+    """What is stored of hours before this one is forgotten before this batch's is added."""
     names: set[str] = field(default_factory=set)
     """Keys of the transactions, and exchanges with a charge or a cost line, in here."""
     refused: list[tuple[str, str]] = field(default_factory=list)

@@ -78,6 +78,7 @@ CREATE TABLE IF NOT EXISTS margin_days (
 CREATE TABLE IF NOT EXISTS spending (
     kind TEXT NOT NULL, id TEXT NOT NULL, hour INTEGER NOT NULL, requests INTEGER NOT NULL, tokens INTEGER NOT NULL,
     cost_nusd INTEGER NOT NULL, charge_nusd INTEGER NOT NULL, PRIMARY KEY (kind, id, hour)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS spending_by_hour ON spending (hour);
 -- Balances of all customers together, by account.
 CREATE TABLE IF NOT EXISTS balances (
     account TEXT NOT NULL, commodity TEXT NOT NULL, balance INTEGER NOT NULL,

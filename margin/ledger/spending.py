@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from margin.ledger.state import Hold
 
 HOUR_NS = 3_600 * 1_000_000_000
+KEPT_HOURS = 62 * 24
+"""Twice the longest period of a budget: who asks about the past asks the rollups."""
 
 Record = dict[str, Any]
 
@@ -60,6 +62,12 @@ def note(spent: Spent, hold: Hold, lines: list[Record], charge_milli: int) -> No
 _NONE = (Sums(), 0)
 
 
+def forget(spent: Spent, until_hour: int) -> None:
+    """Drop what a batch has from before an hour, as what is stored is dropped: however records fall into batches."""
+    for place in [place for place in spent if place.hour < until_hour]:
+        del spent[place]
+
+
 def by_subject(spent: Spent) -> dict[tuple[str, str, int], Sums]:
     """Return the sums of each subject and hour."""
     found: dict[tuple[str, str, int], Sums] = {}
@@ -76,8 +84,10 @@ def _subjects(place: Place) -> list[tuple[str, str]]:
     return [*found, ("feature", place.feature)] if place.feature else found
 
 
-def write(db: sqlite3.Connection, spent: Spent) -> None:
-    """Add a batch's sums."""
+def write(db: sqlite3.Connection, spent: Spent, until_hour: int) -> None:
+    """Forget what is stored from before an hour (0 forgets none), then add a batch's sums."""
+    if until_hour:
+        db.execute("DELETE FROM spending WHERE hour < ?", (until_hour,))
     db.executemany(
         "INSERT INTO spending VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET requests = requests + "
         "excluded.requests, tokens = tokens + excluded.tokens, cost_nusd = cost_nusd + excluded.cost_nusd, "

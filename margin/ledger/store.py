@@ -247,7 +247,7 @@ class Store:
         self.db.executemany("INSERT OR IGNORE INTO costbooks VALUES (?, ?, ?, ?, ?)", effects.costbooks)
         self.db.executemany("INSERT INTO refused (subject, why) VALUES (?, ?)", effects.refused)
         rollups.write(self.db, effects.rollup)
-        spending.write(self.db, effects.spent)
+        spending.write(self.db, effects.spent, effects.spent_until_hour)
 
     def _write_claims(self, effects: Effects) -> None:
         # An exchange takes its key before it ends, in one batch or in two.

@@ -103,28 +103,29 @@ class Counter:
         need, frees = asked["need"], asked["frees"]
         if self._loans.set(name, asked["limit"]):
             self._remember(name)
-        free = self._free(name)
+        free, spent = self._free(name)
         if free < need:
             found = await self._call_in(worker, name, need, line)
             frees = min((each for each in (frees, *found) if each is not None), default=None)
-            free = self._free(name)
+            free, spent = self._free(name)
         if free < need:
-            return self._no(name, asked, free, frees)
+            return self._no(name, asked, free, spent, frees)
         count = self._share(free, need, asked["wish"])
         assert worker.journal is not None
         self._loans.lend(worker.journal, name, count)
         line.lent_ns = self._clock()
-        return {"share": asked["name"], "count": count, **self._told(name, asked["limit"])}
+        return {"share": asked["name"], "count": count, **self._told(name, asked["limit"] - spent)}
 
-    def _told(self, name: Name, limit: int) -> Message:
+    def _told(self, name: Name, left: int) -> Message:
         """Say of a budget what is not spent, and in how long it begins anew."""
         resets = self._spending.resets_ns(name) if name.measure in {"cost", "charge"} else None
-        return {} if resets is None else {"left": limit - self._spending.spent_nusd(name), "resets": resets}
+        return {} if resets is None else {"left": left, "resets": resets}
 
-    def _free(self, name: Name) -> int:
+    def _free(self, name: Name) -> tuple[int, int]:
+        """Return what can be lent of a limit, and what is spent of it."""
         # Folded first, counted after: what a worker spent it had journalled before it said so.
         spent = self._spending.spent_nusd(name)
-        return self._loans.free(name, self._clock(), spent)
+        return self._loans.free(name, self._clock(), spent), spent
 
     def _share(self, free: int, need: int, wish: int) -> int:
         """Return how much of what is free one worker gets: all if it is alone, else what its requests want."""
@@ -150,11 +151,11 @@ class Counter:
             *(each.recall_share(name, need) for each in self._workers if each.journal in holders)
         )
 
-    def _no(self, name: Name, asked: Message, free: int, frees: int | None) -> Message:
+    def _no(self, name: Name, asked: Message, free: int, spent: int, frees: int | None) -> Message:
         """Say no: how much there is, whether that is for good, and when there may be more."""
         need, limit = asked["need"], asked["limit"]
         if name.measure in {"cost", "charge"}:
-            unspent = limit - self._spending.spent_nusd(name)
+            unspent = limit - spent
             is_final = unspent < need
             frees = self._spending.resets_ns(name) if is_final else None
             return {"no": asked["name"], "available": unspent, "final": is_final, "frees": frees}

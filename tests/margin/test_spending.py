@@ -1,8 +1,22 @@
 """What budgets go by: sums by key, customer, feature and model, and by the hour of admission."""
 
+from margin import records
 from margin.ledger import spending
 from margin.ledger.spending import HOUR_NS, Sums
-from tests.margin.bookkeeping import CREDIT, T0, Ledger, begun, customer, grant, held, line, sellbook, settled, void
+from tests.margin.bookkeeping import (
+    CREDIT,
+    T0,
+    Ledger,
+    begun,
+    customer,
+    grant,
+    held,
+    line,
+    open_books,
+    sellbook,
+    settled,
+    void,
+)
 
 HOUR = T0 // HOUR_NS
 OPENING = [sellbook(), customer(plan="prepaid"), grant("g1", 1000 * CREDIT, paid=10**9)]
@@ -64,3 +78,36 @@ def test_stored_and_waiting_sums_are_one(opened):
     assert found == {HOUR: Sums(2, 240, 1_000, 0)}
     assert later == {}
     assert spending.subjects(opened.store.db, "key", HOUR) == {"k1": Sums(1, 120, 700, 0)}
+
+
+def test_a_tick_forgets_what_no_budget_reaches(opened):
+    """Hours of more than 62 days ago go; the last of those that stay is the first after them."""
+    days = 62 * 24 * HOUR_NS
+    for x, t in (("x1", T0), ("x2", T0 + HOUR_NS)):
+        opened.record(begun(x, 0, t=t))
+        opened.record(settled(x, 0, line(700), t=t))
+    opened.record(records.tick(t=T0 + HOUR_NS + days))
+    opened.commit()
+
+    assert set(spending.since(opened.store.db, {}, "key", "k1", 0)) == {HOUR + 1}
+
+
+def test_what_comes_late_stays_however_records_fall_into_batches(folder):
+    """A hold of long ago that ends after the tick is kept: in one batch, and with one for each record."""
+    old = begun("x2", 0, t=T0)
+    entries = [
+        *OPENING, begun("x1", 0), settled("x1", 0, line(700)), old, records.tick(t=T0 + 63 * 24 * HOUR_NS),
+        settled("x2", 0, line(300), t=T0 + 63 * 24 * HOUR_NS),
+    ]  # fmt: skip
+    found = []
+    for each in (True, False):
+        books = open_books(folder / str(each))
+        for entry in entries:
+            books.record(entry)
+            if each:
+                books.commit()
+        books.commit()
+        found.append(spending.since(books.store.db, {}, "key", "k1", 0))
+        books.close()
+
+    assert found == [{HOUR: Sums(1, 120, 300, 0)}] * 2
