@@ -174,3 +174,25 @@ def test_what_is_left_of_a_budget(shop: Server):
     assert (budget["kind"], budget["per"], budget["action"]) == ("key", "day", "hard")
     assert 0 <= budget["spent"] < 0.1
     assert found["limits"] == {"key": {"concurrency": 2000}}
+
+
+def test_a_full_house_keeps_a_place_for_others(launch: Launch, tmp_path_factory: pytest.TempPathFactory):
+    """Sixteen places and forty slow requests of one customer: it gets fourteen, another one is served meanwhile."""
+    server = launch(write_config(tmp_path_factory.mktemp("config"), server={"exchanges_max": 16}))
+    greedy, modest = limited(server, "greedy"), limited(server, "modest")
+
+    async def both() -> tuple[list[wire.Answer], wire.Answer]:
+        slow = wire.chat(greedy, "[[sim: tokens=100 slow=0.02]] hi")
+        crowd = [asyncio.ensure_future(wire.ask(server.port, slow)) for _ in range(40)]
+        while sum(each.done() for each in crowd) < 26:  # who is refused hears at once
+            await asyncio.sleep(0.01)
+        other = await wire.ask(server.port, wire.chat(modest, "Say hello"))
+        return await asyncio.gather(*crowd), other
+
+    answers, other = asyncio.run(both())
+
+    statuses = [each.status for each in answers]
+    assert other.status == 200
+    assert statuses.count(200) == 14
+    assert set(statuses) <= {200, 429, 503}
+    assert all("retry-after" in each.headers for each in answers if each.status != 200)
