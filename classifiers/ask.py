@@ -29,7 +29,7 @@ class Ask(NamedTuple):
 
     Attributes:
         text: The last human ask, without tool results and injected blocks; head and tail of at
-            most 1,600 characters. Of a bare "yes, go on" it is the ask that was meant.
+            most 1,200 characters. Of a bare "yes, go on" it is the ask that was meant.
         text_chars: Its length in characters before that bound.
         system_chars: Length of the system prompts. Never raises the tier by itself.
         history_turns: Human and assistant messages besides the ask. Never raises it either.

@@ -49,7 +49,7 @@ class Features(NamedTuple):
 
 
 def read_features(ask: Ask) -> Features:
-    """Read an ask. Total, and bounded: at most 1,600 characters are looked at."""
+    """Read an ask. Total, and bounded: at most 1,200 characters are looked at."""
     text = bounded(ask.text)
     words = read_words(text)
     wide = wide_share(words.lowered)

@@ -123,7 +123,7 @@ TASK_WORDS: Mapping[Task, str] = {
 
 
 def judge(ask: Ask) -> Judgement:
-    """Judge how hard an ask is. Total: never raises, reads at most 1,600 characters."""
+    """Judge how hard an ask is. Total: never raises, reads at most 1,200 characters."""
     features = read_features(ask)
     task, doubt = _task(features.evidence)
     parts = _difficulty(task, features.signs)

@@ -53,7 +53,8 @@ def is_chunked(head: Head | None) -> bool:
 
 def _head(status: int, headers: Headers, head: Head | None, *, is_kept: bool) -> bytes:
     lines = [_status_line(status), _date(int(time.time()))]
-    lines += [b"%b: %b\r\n" % each for each in headers]
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
     if not is_kept:
         lines.append(b"connection: close\r\n")
     elif not is_chunked(head):
