@@ -40,29 +40,33 @@ class Nothing(Body):
     """No field at all."""
 
 
-class NewKey(Body):
-    """A key that is to be."""
+class KeyFields(Body):
+    """What can be said of a key; null binds nothing. Budgets are read by the keeper, which names the field."""
 
-    customer: str
     scopes: list[str] = Field(default_factory=lambda: ["serve"])
     expires: str | None = None
     models: Texts = None
     tiers: Texts = None
     surfaces: Texts = None
     ips: Texts = None
+    rpm: int | None = None
+    tpm: int | None = None
+    rpd: int | None = None
+    tpd: int | None = None
+    concurrency: int | None = None
+    budget: Any = None
+    paused: bool | None = None
     metadata: Notes = None
 
 
-class KeyChange(Body):
-    """What is to change of a key; null takes a bound away."""
+class NewKey(KeyFields):
+    """A key that is to be."""
 
-    scopes: list[str] = Field(default_factory=list)
-    expires: str | None = None
-    models: Texts = None
-    tiers: Texts = None
-    surfaces: Texts = None
-    ips: Texts = None
-    metadata: Notes = None
+    customer: str
+
+
+class KeyChange(KeyFields):
+    """What is to change of a key; what is not stated stays."""
 
 
 class Rotation(Body):

@@ -47,6 +47,7 @@ def test_the_life_of_a_key(server: Server, admin: httpx.Client):
         changed = good(admin.patch(f"/keys/{made['id']}", json={"surfaces": ["chat"], "metadata": {"team": None}}))
         with pytest.raises(openai.PermissionDeniedError):
             client.models.list()
+    limited = good(admin.patch(f"/keys/{made['id']}", json={"rpm": 50, "budget": ["5/day", "100/month"]}))
     rotated = good(admin.post(f"/keys/{made['id']}/rotate", json={"overlap": "10m"}))
     assert server.chat("Say hello", rotated["key"]).status_code == 200
     assert server.chat("Say hello", made["key"]).status_code == 200
@@ -56,9 +57,12 @@ def test_the_life_of_a_key(server: Server, admin: httpx.Client):
     assert (made["customer"], made["scopes"], made["metadata"]) == ("live", ["serve"], {"team": "search"})
     assert (changed["surfaces"], changed["metadata"], changed["expires"]) == (["chat"], {}, made["expires"])
     assert "key" not in changed
+    assert (limited["rpm"], limited["budget"]) == (rotated["rpm"], rotated["budget"]) == (50, ["5/day", "100/month"])
     assert revoked == [{"id": rotated["id"], "revoked": True}] * 2
     mine = [each for each in server.ask("ledger.changes") if each["by"] == f"key {admin.headers['x-test-key-id']}"]
-    assert [each["kind"] for each in mine] == ["customer", "key", "key_changed", "key", "key_changed", "key_revoked"]
+    assert [each["kind"] for each in mine] == [
+        "customer", "key", "key_changed", "key_changed", "key", "key_changed", "key_revoked",
+    ]  # fmt: skip
 
 
 def test_customers_and_credits(server: Server, admin: httpx.Client):
@@ -123,6 +127,8 @@ def test_asked_twice_it_is_done_once(server: Server, admin: httpx.Client):
         ("POST", "/keys", {"customer": "a", "ips": ["10.0.0.1/8"]}, 400, "ips", "the network is 10.0.0.0/8"),
         ("POST", "/keys", {"customer": "a", "scopes": ["root"]}, 400, "scopes", '"root" is no scope'),
         ("POST", "/keys", {"customer": "a", "metadata": {"a": 5}}, 400, "metadata.a", "string"),
+        ("POST", "/keys", {"customer": "a", "rpm": 0}, 400, "rpm", "whole number from 1"),
+        ("POST", "/keys", {"customer": "a", "budget": "much"}, 400, "budget", "`budget` must be"),
         ("POST", "/keys", [], 400, None, "must be a JSON object"),
         ("POST", "/keys", {"customer": "a", "name": "0123456789ab"}, 400, "name", "There is no field `name`"),
         ("PATCH", "/keys/never", {"tiers": ["simple"]}, 404, None, 'There is no live key "never".'),

@@ -10,7 +10,9 @@ import pytest
 from proxy import identity
 from proxy.admission import KeeperAway
 from proxy.api import routes
+from proxy.api.bodies import KeyChange, NewKey
 from proxy.identity import Identity
+from proxy.keeper.key_terms import TERMS
 from proxy.settings import Server
 
 
@@ -78,6 +80,12 @@ def test_each_route_is_one_command_in_the_name_of_the_key() -> None:
     assert args["keys.rotate"] == {"id": "k1", "overlap": "1h", "expires": None}
     assert args["customers.move"] == {"customer": "a/b", "plan": "pro"}
     assert (args["credits.grant"]["credits_milli"], args["credits.grant"]["paid_nusd"]) == (100, 300_000_000)
+
+
+@pytest.mark.parametrize("shape", [NewKey, KeyChange])
+def test_what_a_command_can_say_of_a_key_a_body_can(shape: Any) -> None:
+    """And nothing else: whoever adds a term adds its field."""
+    assert set(shape.model_fields) - {"customer"} == {"scopes", "metadata", *TERMS}
 
 
 def test_an_idempotency_key_is_of_what_makes_something() -> None:
