@@ -91,7 +91,14 @@ def _value(name: str, value: Any) -> str:
         return "any" if name != "expires_t" else "never"
     if name == "expires_t":
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(value // 1_000_000_000))
+    if name == "budgets":
+        return " ".join(f"{format_usd(nusd)}/{per}" + _besides(of, action) for nusd, per, of, action in value)
     return " ".join(value) if isinstance(value, list) else _written(value)
+
+
+def _besides(of: str, action: str) -> str:
+    """Return what a budget is of, and how it acts, unless it is as most are."""
+    return "" if (of, action) == ("cost", "hard") else f" ({action}, of {of})"
 
 
 _SENTENCES: dict[str, Callable[[Content], str]] = {

@@ -66,7 +66,8 @@ def change(office: Office, args: Args) -> Any:
     after = read_terms(office.settings, args)
     if args.get("scopes") is not None:
         after["scopes"] = read_scopes(args["scopes"])
-    check_reach(office.settings, {**key.terms, **after})
+    merged = {**key.terms, **after}
+    check_reach(office.settings, {name: value for name, value in merged.items() if value is not None})
     metadata = merged_metadata(office.directory.metadata(key.id), args["metadata"]) if "metadata" in args else None
     return _row(office, keyring.change(office, key, after, metadata))
 

@@ -167,6 +167,16 @@ def test_a_change_holds_from_the_next_request_on(house: Server):
     assert "search" not in told
 
 
+def test_budgets_in_the_trail(house: Server):
+    """In dollars per period, before and after."""
+    made = create(house, "--budget", "5/day", "--budget", "100/month", "--rpm", "60")
+    house.cli("keys", "change", made["id"], "--budget", "any", "--rpm", "120")
+
+    told = house.cli("ledger", "changes").out
+    assert f"key {made['id']} for acme; scopes: serve; rpm 60; budgets $5.00/day $100.00/month\n" in told
+    assert f"key {made['id']} changes: rpm 60 → 120, budgets $5.00/day $100.00/month → any\n" in told
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_keys_of_another_gateway_go_on(house: Server, tmp_path: Path, kind: str):
     """Taken over as they are, or by their digests alone, they serve; the file's form does not matter."""

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from proxy.keeper.commands import perform
-from proxy.keeper.key_terms import check_reach
+from proxy.keeper.key_terms import TERMS, check_reach
 from proxy.keeper.refusing import Refused
 from tests.keeper.offices import again, office, sound
 from tests.proxy.test_policy import _settings
@@ -154,6 +154,15 @@ def test_a_change_touches_what_it_names(found):
         ["metadata", None, None],
     ]  # fmt: skip
     assert "search" not in str(last)
+
+
+def test_every_bound_can_be_taken_away(found):
+    """Null for each of them, one at a time."""
+    key = made(found, **BOUND, rpm=5, tpm=5, rpd=5, tpd=5, concurrency=5, budget="5/day", paused=True)
+
+    for name in TERMS:
+        row = asked(found, "keys.change", id=key["id"], **{name: None})
+        assert not row[name], name
 
 
 def test_a_change_that_changes_nothing_is_none(found):
