@@ -101,6 +101,12 @@ def _besides(of: str, action: str) -> str:
     return "" if (of, action) == ("cost", "hard") else f" ({action}, of {of})"
 
 
+def _ran_away(content: Content) -> str:
+    paused = "" if content["paused"] is None else f"; key {content['paused']} is paused"
+    cost, usual = format_usd(content["cost"]), format_usd(content["usual"])
+    return f"{content['customer']} costs {cost} a minute, usually {usual}{paused}"
+
+
 _SENTENCES: dict[str, Callable[[Content], str]] = {
     "sellbook": lambda content: f"plans {content['version']}: {', '.join(sorted(content['plans']))}",
     "customer": lambda content: f"{content['customer']} begins on the plan {content['plan']}",
@@ -110,5 +116,6 @@ _SENTENCES: dict[str, Callable[[Content], str]] = {
     "key_changed": _rebound,
     "key_revoked": lambda content: f"key {content['id']} is revoked",
     "grant": _granted,
+    "runaway": _ran_away,
     "reversed": lambda content: f"the charge {content['x']} of {content['customer']} is taken back: {content['why']}",
 }

@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 
 from margin import records
+from proxy.cli import changes
 from proxy.keeper.budgets import Budgets, band
+from proxy.keeper.commands import perform
 from proxy.keeper.counter import Counter
 from proxy.keeper.loans import Loans
 from proxy.keeper.runaway import Runaway
@@ -212,6 +214,14 @@ def test_who_spends_far_above_the_usual_is_told_of_and_paused(found, worker):
     assert found.books.state.keys[made].terms == {"paused": True}
     trail = [row[0] for row in found.books.store.db.execute("SELECT kind FROM trail ORDER BY id")]
     assert trail[-2:] == ["runaway", "key_changed"]
+    told = [
+        row
+        for row in perform(found, "ledger.changes", {"since": None}, by="test")["result"]
+        if row["kind"] == "runaway"
+    ]
+    assert list(changes._told("runaway", told[0]["content"])) == [
+        f"acme costs $21.00 a minute, usually $0.0167; key {made} is paused"
+    ]
     assert sound(found) == []
 
 
