@@ -51,7 +51,8 @@ def _over_budget(reached: Reached, scopes: Collection[str]) -> OverBudget:
         # What we pay is not for everybody's eyes: parts of the budget say as much as the caller must know.
         amounts = f"it needs up to {need / limit:.2%} of it and {left / limit:.2%} is left"
     whose = f"The budget of {WORDS[name.kind]} {period(name)} does not cover this request: {amounts}"
-    if no.is_final:
+    # A no that was said to a smaller request a moment ago may not be final for it, and be so for this one.
+    if no.is_final or need > no.available:
         when = None if reached.retry_ns is None else seconds(reached.retry_ns)
         return OverBudget(f"{whose}. A smaller `max_tokens` needs less.", is_final=True, retry_after_s=when)
     return OverBudget(
