@@ -58,6 +58,9 @@ class Wallets:
         self._loose_milli: dict[int, int] = {}
         """Put back after the lease was given up; goes to the keeper with the next word."""
         self._expires_t: dict[int, int | None] = {}
+        self._number: dict[int, int] = {}
+        self._leases = 0
+        """How many began here: the number of the last."""
         self._fills: dict[int, asyncio.Future[int | None]] = {}
         self._waiting_milli: dict[int, int] = {}
 
@@ -70,16 +73,26 @@ class Wallets:
         self._balance_milli[customer] = balance - milli
         return True
 
-    def put_back(self, customer: int, milli: int) -> None:
-        """Return what was taken too much; negative, take what was taken too little.
+    def lease(self, customer: int) -> int | None:
+        """Return the number of the customer's lease; None when there is none."""
+        return self._number.get(customer)
 
-        Without a lease to go to it waits for the keeper: its expiry is not known.
+    def put_back(self, customer: int, milli: int, *, lease: int | None) -> None:
+        """Return what was taken too much of a lease; negative, take what was taken too little.
+
+        Credits go back to the lease they are of and to no later one: the grants behind them may have ended, and then
+        nobody may spend them. Without that lease they wait for the keeper. What is missing is taken of any.
         """
-        kept = self._balance_milli if customer in self._balance_milli else self._loose_milli
+        current = self._number.get(customer)
+        is_kept = current is not None and (current == lease or milli < 0)
+        kept = self._balance_milli if is_kept else self._loose_milli
         kept[customer] = kept.get(customer, 0) + milli
 
     def add(self, customer: int, lease: Lease) -> None:
         """Add a lease to what is there; the earlier expiry counts for all of it."""
+        if customer not in self._number:
+            self._leases += 1
+            self._number[customer] = self._leases
         self._balance_milli[customer] = self._balance_milli.get(customer, 0) + lease.credits_milli
         ends = [each for each in (self._expires_t.get(customer), lease.expires_t) if each is not None]
         self._expires_t[customer] = min(ends, default=None)
@@ -87,6 +100,7 @@ class Wallets:
     def surrender(self, customer: int) -> int:
         """Give the whole lease up; return what was left of it."""
         self._expires_t.pop(customer, None)
+        self._number.pop(customer, None)
         return self._balance_milli.pop(customer, 0) + self._loose_milli.pop(customer, 0)
 
     def surrender_all(self) -> list[tuple[int, int]]:
@@ -172,6 +186,7 @@ class Ticket:
         "_enforced",
         "_hold",
         "_journal",
+        "_lease",
         "_wallets",
         "attempts",
         "charged_milli",
@@ -192,6 +207,8 @@ class Ticket:
         self.held_milli = 0
         self._hold: Record | None = None
         """The hold, while it is not written."""
+        self._lease: int | None = None
+        """Which lease it was taken of."""
         self.charged_milli: int | None = None
         """Known once it is settled."""
         self.last_call: Record | None = None
@@ -205,7 +222,7 @@ class Ticket:
 
     def hold(self, record: Record) -> None:
         """Note the hold; the credits have been taken. It is written down with the first call."""
-        self._hold, self.held_milli = record, record["cr"]
+        self._hold, self.held_milli, self._lease = record, record["cr"], self._wallets.lease(self.customer)
         self.stage = move(self.stage, Stage.HELD)
 
     def call(self, record: Record) -> None:
@@ -277,7 +294,7 @@ class Ticket:
 
     def _release(self, milli: int, charged_milli: int) -> None:
         if self._enforced and milli:
-            self._wallets.put_back(self.customer, milli)
+            self._wallets.put_back(self.customer, milli, lease=self._lease)
         if self.right is not None:
             self.right.end(self.attempts, charged_milli)
 

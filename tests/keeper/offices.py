@@ -98,7 +98,7 @@ class Worker:
         self.paper = bookkeeping.Worker(office.settings.server.data_dir, name)
         self.name = self.paper.path.name
         self.wallets = Wallets(NoLender())
-        self.open: dict[str, tuple[int, int, bool]] = {}
+        self.open: dict[str, tuple[int, int, bool, int | None]] = {}
 
     def lease(self, customer: int, need: int) -> bool:
         """Ask the keeper for a lease, as the server grants it to one of several workers."""
@@ -123,15 +123,15 @@ class Worker:
             return False
         record = held(x, milli, of=customer, plan=plan) | {"pv": terms.version}
         self.paper.write(*[record, called(x), mark(x)][: deep + 1])
-        self.open[x] = (customer, milli, enforced)
+        self.open[x] = (customer, milli, enforced, self.wallets.lease(customer))
         return True
 
     def end(self, x: str, charge: int | None) -> None:
         """Settle an exchange for `charge`, or void it; the rest goes back to the wallet."""
-        customer, milli, enforced = self.open.pop(x)
+        customer, milli, enforced, lease = self.open.pop(x)
         self.paper.write(void(x) if charge is None else settled(x, charge))
         if enforced:
-            self.wallets.put_back(customer, milli - (0 if charge is None else charge))
+            self.wallets.put_back(customer, milli - (0 if charge is None else charge), lease=lease)
 
     def left(self, customer: int) -> int:
         """Return what the worker would hand in now."""

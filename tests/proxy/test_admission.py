@@ -209,6 +209,35 @@ def test_the_earlier_end_counts_for_the_whole_lease() -> None:
     assert wallets.take(ACME, 5, 10**30)
 
 
+def test_what_comes_back_late_is_not_spent_from_a_later_lease() -> None:
+    """Credits of a lease that ended go to the keeper: in the next lease they would outlive their grant."""
+    wallets = FakeKeeper(0).wallets
+    wallets.add(ACME, Lease(100, 6))
+    assert wallets.take(ACME, 80, 5)
+    ended = wallets.lease(ACME)
+    assert wallets.surrender(ACME) == 100 - 80
+    wallets.add(ACME, Lease(30, None))
+
+    wallets.put_back(ACME, 70, lease=ended)
+
+    assert wallets.left_milli(ACME) == 30
+    assert not wallets.take(ACME, 31, 7)
+    assert wallets.surrender(ACME) == 30 + 70
+
+
+def test_what_was_taken_too_little_comes_out_of_any_lease() -> None:
+    """A metered charge above its hold is missing now, whichever lease is there."""
+    wallets = FakeKeeper(0).wallets
+    wallets.add(ACME, Lease(10, None))
+    ended = wallets.lease(ACME)
+    wallets.surrender(ACME)
+    wallets.add(ACME, Lease(30, None))
+
+    wallets.put_back(ACME, -5, lease=ended)
+
+    assert wallets.left_milli(ACME) == 30 - 5
+
+
 class WalletMachine(RuleBasedStateMachine):
     """Any order of what can happen to a wallet; the books of this machine are the three sums it keeps."""
 
@@ -217,7 +246,7 @@ class WalletMachine(RuleBasedStateMachine):
         self.keeper = FakeKeeper(50, chunk_milli=20)
         self.loop = asyncio.new_event_loop()
         self.taken = self.put_back_milli = self.surrendered = 0
-        self.out: list[int] = []
+        self.out: list[tuple[int, int | None]] = []
 
     @rule(milli=st.integers(0, 30))
     def take(self, milli: int) -> None:
@@ -227,15 +256,15 @@ class WalletMachine(RuleBasedStateMachine):
         assert took == ((0 if before is None else before) >= milli)
         if took:
             self.taken += milli
-            self.out.append(milli)
+            self.out.append((milli, self.keeper.wallets.lease(ACME)))
 
     @rule()
     def put_back(self) -> None:
         """A ticket comes back."""
         if self.out:
-            milli = self.out.pop()
+            milli, lease = self.out.pop()
             self.put_back_milli += milli
-            self.keeper.wallets.put_back(ACME, milli)
+            self.keeper.wallets.put_back(ACME, milli, lease=lease)
 
     @rule(milli=st.integers(1, 30))
     def fill(self, milli: int) -> None:
@@ -260,7 +289,7 @@ class WalletMachine(RuleBasedStateMachine):
         for need, outcome in zip(needs, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
             if outcome == "taken":
                 self.taken += need
-                self.out.append(need)
+                self.out.append((need, self.keeper.wallets.lease(ACME)))
             else:
                 assert outcome == "402" or isinstance(outcome, asyncio.CancelledError)
         # A fill that all its askers left still arrives.
