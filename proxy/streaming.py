@@ -20,7 +20,15 @@ from proxy.settlement import NS, Call, Case, settle
 from proxy.upstream.client import Answer, Lost
 from proxy.upstream.dialects import DIALECTS
 from proxy.wire import headers, sse
-from proxy.wire.errors import ProxyError, Unauthenticated, Unavailable, UpstreamBroke, UpstreamLate, openai_body
+from proxy.wire.errors import (
+    NotDurable,
+    ProxyError,
+    Unauthenticated,
+    Unavailable,
+    UpstreamBroke,
+    UpstreamLate,
+    openai_body,
+)
 from proxy.world import World
 
 MARK_NS = 1_000_000_000
@@ -138,8 +146,8 @@ class Relay:
         """With `sync: always`, wait for the disk; a disk that fails is an error of its own."""
         try:
             await self._world.durable()
-        except JournalBroken:
-            return Unavailable("The answer was charged, and the books cannot be made durable right now.")
+        except NotDurable as refused:
+            return refused
         return error
 
     async def _pump(self, outlet: Outlet) -> tuple[Outcome, ProxyError | None]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from margin.journal import Journal
+from margin.journal import Journal, JournalBroken
 from margin.sellbook import Plan
 from proxy.admission import Wallets
 from proxy.idempotency import Registry
@@ -22,6 +22,7 @@ from proxy.limits.crowd import Crowd
 from proxy.outputs import Outputs
 from proxy.settings import Settings
 from proxy.upstream.client import Upstream
+from proxy.wire.errors import NotDurable
 
 
 class Keeper(Registry, Protocol):
@@ -143,9 +144,16 @@ class World:
         return time.time_ns()
 
     async def durable(self) -> None:
-        """With `sync: always`, wait until what was journalled is on the disk; else return at once."""
+        """With `sync: always`, wait until what was journalled is on the disk; else return at once.
+
+        Raises:
+            NotDurable: the disk refused.
+        """
         if self.settings.server.sync == "always":
-            await asyncio.get_running_loop().run_in_executor(None, self.journal.sync)
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, self.journal.sync)
+            except JournalBroken:
+                raise NotDurable from None
 
     def refuse(self, reason: str) -> None:
         """Count a refusal."""

@@ -273,6 +273,18 @@ class Unavailable(ProxyError):
         self.retry_after_s = retry_after_s
 
 
+class NotDurable(ProxyError):
+    """The answer was made and charged, and the disk does not take what says so: to ask again is to pay again."""
+
+    status = 503
+    code = "not_durable"
+    should_retry = False
+    reason = "unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The answer was charged, and the books cannot be made durable right now.")
+
+
 def openai_body(error: ProxyError) -> dict[str, Any]:
     """Return OpenAI's error object."""
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}

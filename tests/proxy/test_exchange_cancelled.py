@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from margin.journal import JournalBroken
 from proxy import identity
 from proxy.api.hot import ChatTurn
 from proxy.server.turn import Head
@@ -256,6 +258,34 @@ def test_a_full_disk_shows_nothing(tmp_path: Path, written: int, stream: bool) -
     else:
         assert server.status == 503
         assert (b"retry-after", b"5") in server.headers
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_charged_and_is_not_durable_is_not_asked_again(tmp_path: Path, stream: bool) -> None:
+    """With `sync: always` a disk that fails after the settlement: the caller learns that it paid, and not to retry."""
+
+    def refuse() -> None:
+        raise JournalBroken("the disk failed")
+
+    async def main() -> tuple[Scene, Server]:
+        async with scene(tmp_path) as here:
+            settings = here.world.settings
+            here.world.adopt(replace(settings, server=replace(settings.server, sync="always")))
+            here.journal.sync = refuse  # type: ignore[method-assign]
+            server = Server(here, "hi [[sim: tokens=5]]", stream=stream)
+            await server.ask()
+            del here.journal.sync
+        return here, server
+
+    found, server = asyncio.run(main())
+
+    assert b"was charged" in server.body
+    assert b"[DONE]" not in server.body
+    assert found.end()["k"] == "settled"
+    if not stream:
+        assert server.status == 503
+        assert (b"x-should-retry", b"false") in server.headers
+        assert b"retry-after" not in dict(server.headers)
 
 
 def test_too_many_at_once_are_refused(tmp_path: Path) -> None:
