@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from margin.journal import JournalCorrupt
-from margin.ledger import amounts, archive, heads, journals, trail, twin, verify
+from margin.ledger import amounts, archive, aside, heads, journals, trail, twin, verify
 from margin.ledger.refold import Progress, silent
 from margin.ledger.state import State
 from margin.ledger.store import UNREADABLE, LedgerFormat, Store
@@ -69,6 +69,7 @@ def _audited(ledger: Store, data_dir: Path, progress: Progress) -> Verdict:
     progress("reading the journals", 0)
     found += archive.damage(data_dir, trail.archivings(ledger.db))
     found += _journals(data_dir, state)
+    found += aside.violations(data_dir)
     transactions = ledger.db.execute("SELECT COUNT(*) FROM txns").fetchone()[0]
     return Verdict(not found and imbalance == 0, transactions, imbalance, len(state.holds), tuple(found))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from margin import journal, records
 from margin.journal import Journal, JournalBroken, Position, has_room, sync_folder
-from margin.ledger import archive, archiving, fold
+from margin.ledger import archive, archiving, aside, fold
 from margin.ledger.journals import check_origin, folder_id, journal_dir, keeper_journals
 from margin.ledger.postings import Effects
 from margin.ledger.refold import LedgerAheadError, catch_up, sync_file
@@ -41,6 +41,9 @@ class Books:
         self.ledger_path = data_dir / "ledger.sqlite"
         self.effects = Effects()
         self.refolded_why: str | None = None
+        """Why this opening folded all journals anew; None if it did not."""
+        self.set_aside: Path | None = None
+        """Where the ledger is that knew more than the journals; None if it did not."""
         self.deferred_why: str | None = None
         """Why what is journalled and applied cannot be stored now; None while all of it is."""
         self._deferred_since_s: float = 0
@@ -64,12 +67,15 @@ class Books:
         archiving.settle(self.data_dir)
         try:
             self._fold_on()
-        except (LedgerAheadError, LedgerOutdated) as error:
-            # Of another format; or the machine died and took journal bytes with it that the ledger had folded. The
-            # journals are the record.
+        except LedgerOutdated as error:
             self.refolded_why = str(error)
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.ledger_path}{suffix}").unlink(missing_ok=True)
+            self._fold_on()
+        except LedgerAheadError as error:
+            # The machine died, or somebody cut a journal. The journals are the record; what they lack is kept.
+            self.refolded_why = str(error)
+            self.set_aside = aside.put(self.ledger_path)
             self._fold_on()
 
     def _fold_on(self) -> None:

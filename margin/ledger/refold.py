@@ -82,8 +82,10 @@ def _unfinished(folder: Path, reached: Reached) -> list[tuple[int, Path]]:
     known = dict(keeper_journals(folder))
     if reached.incarnation:
         last = known.get(reached.incarnation)
-        if last is None or last.stat().st_size < reached.offset:
-            raise LedgerAheadError(f"the keeper's journal {reached.incarnation} lacks bytes that were folded of it")
+        size = None if last is None else last.stat().st_size
+        if size is None or size < reached.offset:
+            found = "is missing" if size is None else f"has {size:,} bytes"
+            raise LedgerAheadError(f"keeper-{reached.incarnation:06d}.journal {found}; {reached.offset:,} were folded")
     return [(incarnation, path) for incarnation, path in known.items() if incarnation >= reached.incarnation]
 
 

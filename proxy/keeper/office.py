@@ -61,6 +61,9 @@ class Office:
         data_dir = settings.server.data_dir
         data_dir.mkdir(parents=True, exist_ok=True)
         self.books = Books(data_dir, version=proxy.__version__)
+        if self.books.set_aside is not None:
+            log.warning("the journals lost records that the ledger had folded (%s): the books go on without them, and "
+                        "what they were is in %s", self.books.refolded_why, self.books.set_aside)  # fmt: skip
         self.directory = Directory(data_dir / "directory.sqlite")
         self.lending = Lending()
         self.noting = Noting(self.books)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from margin.ledger import questions
+from margin.ledger import aside, questions
 from margin.ledger.books import BATCH_RECORDS_MAX
 from margin.ledger.store import LedgerBusy
 from proxy import heap
@@ -324,5 +324,6 @@ class KeeperServer:
             "penstock_budget_overshoot_usd": self._budgets.spread().overshot_nusd / NUSD,
             "penstock_runaways": self._runaway.count,
             "penstock_workers": self._crew.answering,
+            "penstock_ledger_refolded": len(aside.kept(self.office.settings.server.data_dir)),
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
         } | self._auditor.gauges()

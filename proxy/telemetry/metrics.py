@@ -70,6 +70,7 @@ _GAUGES = {
     "penstock_budget_overshoot_usd": "Cost beyond hard budgets in their present periods; should be 0.",
     "penstock_runaways": "Customers that this process told of for costing far more a minute than they usually do.",
     "penstock_workers": "Worker processes that answer.",
+    "penstock_ledger_refolded": "Ledgers set aside as the journals had lost records they knew; should be 0.",
     "penstock_ledger_refused_records": "Journal records without effect; should be 0.",
     "penstock_ledger_audit_ok": "1 when the last audit found the books sound, else 0.",
     "penstock_ledger_audit_violations": "What the last audit found wrong; should be 0.",

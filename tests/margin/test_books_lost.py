@@ -6,7 +6,7 @@ import pytest
 
 from margin import records
 from margin.journal import JournalCorrupt
-from margin.ledger import books, refold
+from margin.ledger import aside, audit, books, questions, refold
 from margin.ledger.store import LedgerFormat, Store
 from tests.margin.bookkeeping import (
     CREDIT,
@@ -139,6 +139,30 @@ def test_a_ledger_ahead_of_the_journals_is_folded_again(folder, loss):
     assert balance(found)["available"] == expected
     assert sound(found) == []
     found.close()
+
+
+def test_a_ledger_that_knew_more_is_kept_and_told_of_until_it_is_removed(folder):
+    """Money is missing from the books: the file that has it is set aside whole, and every audit says so."""
+    keeper, _ = lived(folder)
+    lines = keeper.read_bytes().splitlines(keepends=True)
+    keeper.write_bytes(b"".join(lines[:-1]))
+
+    found = open_books(folder)
+
+    assert found.refolded_why is not None
+    assert keeper.name in found.refolded_why
+    (kept,) = aside.kept(folder)
+    assert found.set_aside == kept
+    found.close()
+    old = Store(kept, read_only=True)
+    assert questions.credit_balance(old.db, 1)["available"] == 1003 * CREDIT  # 998 and the five of the lost grant
+    old.close()
+    assert any(each.startswith(kept.name) for each in audit.audit(folder).violations)
+    kept.unlink()
+    assert not any("ahead" in each for each in audit.audit(folder).violations)
+    again = open_books(folder)
+    assert again.set_aside is None
+    again.close()
 
 
 def test_an_earlier_format_is_folded_again_and_a_later_one_refused(folder):
