@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import closing
@@ -79,6 +80,7 @@ def remember(served: Penstock, past: Past, to: Spread) -> int:
     ledger.fold(history.exchanges(past, incarnation=f"{0:012x}", seed=1), BATCH * 10)
     ledger.close()
     copies.spread(path, past, to)
+    os.sync()  # gigabytes that are still on their way to the disk would be in the figures
     with closing(connect(path, read_only=True)) as db:
         return sum(db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
                    for table in ("entries", "charges", "cost_lines"))  # fmt: skip
