@@ -12,6 +12,7 @@ from heapq import nsmallest
 from typing import Any
 
 from margin.ledger import ending, exchanges, pricebooks, reversing, spending, trail
+from margin.ledger.capacity import SUM_MAX
 from margin.ledger.corrections import corrected, reconciled
 from margin.ledger.grants import NEVER_T, PRIORITY_INCLUDED, Grant
 from margin.ledger.overdrafts import cover
@@ -155,6 +156,10 @@ def _give(
     t: int,
     effects: Effects,
 ) -> None:
+    if max(state.issued_milli + milli, state.cash_nusd + paid_nusd) > SUM_MAX:
+        effects.refused.append((id_, "a grant of more than the books can count"))
+        return
+    state.issued_milli, state.cash_nusd = state.issued_milli + milli, state.cash_nusd + paid_nusd
     state.grant_seq += 1
     state.put_grant(
         Grant.fresh(id_, state.grant_seq, number, milli, paid_nusd, t, expires_t=expires_t, priority=priority)

@@ -36,8 +36,8 @@ _totals_key = itemgetter(*(RollupKey._fields.index(name) for name in TOTALS_KEY)
 
 
 def columns(names: Iterable[str]) -> str:
-    """Return the declaration of columns that add up."""
-    return ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in names)
+    """Return the declaration of columns that add up. A sum past 64 bits fails; SQLite would make it a rounded REAL."""
+    return ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0 CHECK (typeof({name}) = 'integer')" for name in names)
 
 
 def week(day: str) -> str:

@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WIT
 
 CREATE TABLE IF NOT EXISTS accounts (
     id INTEGER PRIMARY KEY, customer INTEGER NOT NULL, name TEXT NOT NULL, commodity TEXT NOT NULL,
-    balance INTEGER NOT NULL DEFAULT 0, UNIQUE (customer, name, commodity));
+    balance INTEGER NOT NULL DEFAULT 0 CHECK (typeof(balance) = 'integer'), UNIQUE (customer, name, commodity));
 CREATE TABLE IF NOT EXISTS txns (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, t INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS entries (
@@ -76,12 +76,12 @@ CREATE TABLE IF NOT EXISTS margin_days (
     day TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (day, customer)) WITHOUT ROWID;
 -- What budgets go by: sums by subject (key, customer, feature, model, all) and hour of admission since 1970.
 CREATE TABLE IF NOT EXISTS spending (
-    kind TEXT NOT NULL, id TEXT NOT NULL, hour INTEGER NOT NULL, requests INTEGER NOT NULL, tokens INTEGER NOT NULL,
-    cost_nusd INTEGER NOT NULL, charge_nusd INTEGER NOT NULL, PRIMARY KEY (kind, id, hour)) WITHOUT ROWID;
+    kind TEXT NOT NULL, id TEXT NOT NULL, hour INTEGER NOT NULL, {spending_sums}, PRIMARY KEY (kind, id, hour)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS spending_by_hour ON spending (hour);
 -- Balances of all customers together, by account.
 CREATE TABLE IF NOT EXISTS balances (
-    account TEXT NOT NULL, commodity TEXT NOT NULL, balance INTEGER NOT NULL,
+    account TEXT NOT NULL, commodity TEXT NOT NULL,
+    balance INTEGER NOT NULL CHECK (typeof(balance) = 'integer'),
     PRIMARY KEY (account, commodity)) WITHOUT ROWID;
 
 -- The fold's memory, rebuilt from the journals when in doubt.

@@ -140,6 +140,10 @@ class State:
     journals: dict[str, Position] = field(default_factory=dict)
     """How far each journal is folded, the keeper's own among them."""
     grant_seq: int = 0
+    issued_milli: int = 0
+    """Credits ever given, to all customers: one of the two sums that no grant may take past what the books count."""
+    cash_nusd: int = 0
+    """Dollars ever taken for them, the other."""
     periodic: set[int] = field(default_factory=set)
     ending: list[tuple[int, str]] = field(default_factory=list)
     """Heap of (expiry, grant), so that a tick looks only at grants that ended."""

@@ -23,7 +23,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 12
+FORMAT = 13
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
@@ -133,7 +133,11 @@ class Store:
 
     def _create(self) -> None:
         schema = (Path(__file__).with_name("schema.sql")).read_text()
-        for place, names in (("{rollup_sums}", ROLLUP_SUMS), ("{margin_sums}", rollups.MARGIN_SUMS)):
+        for place, names in (
+            ("{rollup_sums}", ROLLUP_SUMS),
+            ("{margin_sums}", rollups.MARGIN_SUMS),
+            ("{spending_sums}", spending.Sums._fields),
+        ):
             schema = schema.replace(place, rollups.columns(names))
         self.db.executescript(schema)
         self.db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
@@ -365,8 +369,9 @@ class Store:
             fields = orjson.loads(content)
             fields["parts"] = tuple((name, milli) for name, milli in fields["parts"])
             state.put_hold(Hold(**fields))
-        seq = self.db.execute("SELECT COALESCE(MAX(seq), 0) FROM grants").fetchone()[0]
-        state.grant_seq = int(seq)
+        state.grant_seq = int(self.db.execute("SELECT COALESCE(MAX(seq), 0) FROM grants").fetchone()[0])
+        balances = dict(self.db.execute("SELECT account, balance FROM balances"))
+        state.issued_milli, state.cash_nusd = -balances.get("credits.issued", 0), balances.get("cash", 0)
         state.changed.clear()
         return state
 

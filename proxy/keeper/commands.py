@@ -12,7 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from margin.ledger import audit, questions, trail
+from margin.ledger import audit, capacity, questions, trail
+from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import MarginRow
 from margin.ledger.store import LedgerBusy
@@ -33,14 +34,24 @@ def customers_create(office: Office, args: Args) -> Any:
     check_name(args["customer"])
     if office.is_customer(args["customer"]):
         raise Refused(f'the customer "{args["customer"]}" exists')
+    _check_included(office, args["plan"])
     number = office.open_customer(args["customer"], args["plan"])
     return {"customer": args["customer"], "plan": office.books.state.customers[number].plan}
 
 
 def customers_move(office: Office, args: Args) -> Any:
     """Put a customer on another plan."""
+    _check_included(office, args["plan"])
     office.move_customer(args["customer"], args["plan"])
     return {"customer": args["customer"], "plan": args["plan"]}
+
+
+def _check_included(office: Office, plan: str | None) -> None:
+    """Refuse a customer whose plan includes more credits than the books can count."""
+    book = office.settings.sellbook
+    terms = book.plans.get(book.default if plan is None else plan)
+    if terms is not None:
+        capacity.check_grant(office.books.store.db, terms.credits.included_milli, 0)
 
 
 def customers_list(office: Office, args: Args) -> Any:
@@ -148,6 +159,8 @@ def perform(office: Office, name: str, args: Args, *, by: str) -> dict[str, Any]
         return {"failed": f"the ledger cannot be written now ({error}); try again later"}
     except UnknownName as error:
         return {"refused": str(error), "param": None, "unknown": True}
+    except NoRoom as error:
+        return {"refused": str(error), "param": None, "unknown": False}
     except Refused as error:
         return {"refused": str(error), "param": error.param, "unknown": False}
     finally:

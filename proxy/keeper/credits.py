@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from margin import records
-from margin.ledger import questions
+from margin.ledger import capacity, questions
 from margin.ledger.grants import NEVER_T, PRIORITY, Grant
 from proxy.keeper.office import NS, Office, UnknownName
 from proxy.keeper.refusing import Args, Refused
@@ -15,7 +15,8 @@ from proxy.keeper.words import check_name, in_credits, iso
 
 GRANT_MILLI_MAX = 10**15
 GRANT_NUSD_MAX = 10**18
-"""Sums are signed 64-bit integers: a thousand of the largest grants fit a customer in credits, nine in dollars."""
+"""Sums are signed 64-bit integers over all customers (`margin.ledger.capacity`): nine of the largest grants fit in
+dollars, nine thousand in credits."""
 PRIORITY_MAX = 100
 """As at Stripe: enough steps to put a grant before or behind any other."""
 WHY_CHARS_MAX = 500
@@ -93,6 +94,7 @@ def reverse(office: Office, args: Args) -> Any:
     if found is None:
         raise UnknownName(f'there is no charge "{x}"')
     _check_reversible(found)
+    capacity.check_reversal(office.books.store.db, found["credits_milli"], found["revenue_nusd"])
     who, burnt, t = found["customer"], found["burnt"], time.time_ns()
     row = [found[name] for name in ("plan", "charge_tier", "served_tier", "provider", "model", "outcome")]
     record = records.reversed_charge(

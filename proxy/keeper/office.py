@@ -17,7 +17,7 @@ from typing import Any
 import proxy
 from margin import records
 from margin.journal import Position
-from margin.ledger import journals, trail
+from margin.ledger import capacity, journals, trail
 from margin.ledger.books import Books
 from margin.ledger.grants import PRIORITY
 from margin.ledger.journals import JournalForeign
@@ -228,20 +228,20 @@ class Office:
         self, customer: str, credits_milli: int, *, paid_nusd: int, expires_t: int | None, id_: str | None = None,
         priority: int = PRIORITY,
     ) -> str:  # fmt: skip
-        """Give credits; return the grant's id, a random one unless stated. A customer that is not known is opened."""
+        """Give credits; return the grant's id, a random one unless stated. A customer that is not known is opened.
+
+        Raises:
+            NoRoom: it is more than the books can count.
+        """
+        capacity.check_grant(self.books.store.db, credits_milli, paid_nusd)
         number = self.open_customer(customer)
         id_ = f"grant_{os.urandom(6).hex()}" if id_ is None else id_
         self.act(
             records.grant(
-                t=time.time_ns(),
-                id=id_,
-                customer=number,
-                credits_milli=credits_milli,
-                paid_nusd=paid_nusd,
-                expires_t=expires_t,
-                priority=priority,
+                t=time.time_ns(), id=id_, customer=number, credits_milli=credits_milli, paid_nusd=paid_nusd,
+                expires_t=expires_t, priority=priority,
             )
-        )
+        )  # fmt: skip
         self._changes.append({"granted": number})
         return id_
 

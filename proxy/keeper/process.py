@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from margin.journal import JournalCorrupt
+from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.journals import journal_dir
 from proxy import settings as configuration
@@ -184,7 +185,7 @@ def _readable() -> Iterator[None]:
         yield
     except JournalCorrupt as error:
         raise StartFailed(f"a journal was altered or damaged: {error}; nothing was changed") from None
-    except HeadsError as error:
+    except (HeadsError, NoRoom) as error:
         raise StartFailed(str(error)) from None
     except OSError as error:
         raise StartFailed(f"cannot use the data folder: {error.filename}: {error.strerror}") from None

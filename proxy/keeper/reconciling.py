@@ -19,7 +19,7 @@ from margin import records
 from margin.exports import anthropic, openai, simulator
 from margin.exports.account import Account
 from margin.exports.refusing import ExportRefused
-from margin.ledger import questions
+from margin.ledger import capacity, questions
 from margin.ledger.questions import CostLine
 from margin.ledger.terms import day
 from margin.money import round_half_even
@@ -87,8 +87,11 @@ def _by_call(office: Office, asked: _Asked, *, apply: bool) -> Any:
     billed = [each for each in simulator.read(asked.content) if _is_within(each.day, asked.since_t, asked.until_t)]
     lines = list(_lines(office, asked))
     better = _better(lines, billed)
-    applied = _apply(office, better, asked.source) if apply else 0
-    result = reconcile(map(_booked, _lines(office, asked) if applied else lines), billed)
+    result, applied = reconcile(map(_booked, lines), billed), 0
+    _check_amounts(result)
+    if apply and better:
+        applied = _apply(office, better, asked.source)
+        result = reconcile(map(_booked, _lines(office, asked)), billed)
     _note(office, asked, result, applied)
     return _shown(result) | {"basis": "dollars", "corrigible": 0 if applied else len(better), "corrected": applied}
 
@@ -103,6 +106,7 @@ def _by_day(office: Office, asked: _Asked, *, apply: bool) -> Any:
         costs=tuple(each for each in account.costs if each.day in days),
     )  # fmt: skip
     result = reconcile_days(map(_booked, _lines(office, asked)), account)
+    _check_amounts(result)
     _note(office, asked, result, 0)
     return _shown(result) | {"basis": result.basis, "corrigible": 0, "corrected": 0}
 
@@ -155,10 +159,10 @@ def _better(lines: list[CostLine], billed: list[Billed]) -> list[tuple[CostLine,
 
 
 def _apply(office: Office, better: list[tuple[CostLine, Billed]], source: str) -> int:
+    moved = sum(capacity.moved_nusd(line.cost_nusd, _cost_nusd(bill)) for line, bill in better)
+    capacity.check_costs(office.books.store.db, moved)
     for line, bill in better:
-        exact = bill.amount_usd * NUSD_PER_USD
-        usage = line.usage if bill.usage is None else dict(bill.usage)
-        cost = round_half_even(exact.numerator, exact.denominator)
+        usage, cost = line.usage if bill.usage is None else dict(bill.usage), _cost_nusd(bill)
         before = attempt(line, line.kind, line.usage, line.cost_nusd)
         # No card made this amount: the bill is the price, and re-rating leaves it alone.
         after = attempt(line, "model", usage, cost) | {"card": None}
@@ -173,12 +177,23 @@ def _apply(office: Office, better: list[tuple[CostLine, Billed]], source: str) -
     return len(better)
 
 
+def _cost_nusd(bill: Billed) -> int:
+    exact = bill.amount_usd * NUSD_PER_USD
+    return round_half_even(exact.numerator, exact.denominator)
+
+
 def attempt(line: CostLine, kind: Any, usage: dict[str, int] | None, cost_nusd: int | None) -> records.Record:
     """Return a booked cost line as the journal has one, with these amounts."""
     return records.attempt(
         n=line.n, provider=line.provider, deployment=line.deployment, model=line.model, card=line.card, kind=kind,
         usage=usage, cost_nusd=cost_nusd, call_id=line.call_id, status=line.status,
     )  # fmt: skip
+
+
+def _check_amounts(result: Reconciliation | DayReconciliation) -> None:
+    off = result.difference_nusd
+    if off is not None and abs(off) > capacity.SUM_MAX:
+        raise Refused("the account differs by more than the books can count; are its amounts in US dollars?")
 
 
 def _note(office: Office, asked: _Asked, result: Reconciliation | DayReconciliation, applied: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from margin import records
-from margin.ledger import questions
+from margin.ledger import capacity, questions
 from margin.ledger.books import BATCH_RECORDS_MAX
 from margin.records import Record
 from margin.rerating import VERDICTS, Rated, rerate
@@ -71,6 +71,8 @@ def _shown(office: Office, groups: dict[tuple[int, str], _Sums]) -> Iterator[dic
 
 def _post(office: Office, changed: list[Rated], version: str) -> None:
     """Post the differences, some at a time; their cards first, so that these amounts too can be computed again."""
+    moved = sum(capacity.moved_nusd(each.line.cost_nusd, each.cost_nusd) for each in changed)
+    capacity.check_costs(office.books.store.db, moved)
     pricing.keep_cards(office.books, (each.card for each in changed if each.card is not None))
     for start in range(0, len(changed), BATCH_RECORDS_MAX):
         office.correct(_correction(each, version) for each in changed[start : start + BATCH_RECORDS_MAX])
