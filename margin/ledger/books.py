@@ -19,7 +19,7 @@ from margin.journal import Journal, JournalBroken, Position, has_room, sync_fold
 from margin.ledger import archive, archiving, aside, fold
 from margin.ledger.journals import check_origin, folder_id, journal_dir, keeper_journals
 from margin.ledger.postings import Effects
-from margin.ledger.refold import LedgerAheadError, catch_up, sync_file
+from margin.ledger.refold import LedgerAheadError, catch_up, check_lengths, sync_file
 from margin.ledger.store import Claim, LedgerBusy, LedgerOutdated, Reached, Store
 
 BATCH_RECORDS_MAX = 2_000
@@ -81,6 +81,7 @@ class Books:
     def _fold_on(self) -> None:
         self.store = Store(self.ledger_path, archived=archive.behind(self.data_dir))
         try:
+            check_lengths(self.folder, self.store, archive.archived(self.data_dir))
             self.state = catch_up(self.folder, self.store)
         except BaseException:  # whatever it was, the file must not stay open behind whoever folds anew
             self.store.close()

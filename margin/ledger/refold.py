@@ -6,7 +6,7 @@ Whoever opens the books does it, and whoever proves them: the same records in th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,23 @@ def catch_up(folder: Path, store: Store, until: Reached | None = None, progress:
                 effects, folded = Effects(), 0
     store.write(state, effects, reached)
     return state
+
+
+def check_lengths(folder: Path, store: Store, archived: Container[str]) -> None:
+    """Refuse journals that do not have any more what `store` has folded of them. Those in the archive need not be here.
+
+    Raises:
+        LedgerAheadError: the keeper's journal that was folded last does not.
+        JournalCorrupt: another does not: a worker's was on the disk before anything of it was folded, so it was cut.
+    """
+    _unfinished(folder, store.reached())
+    for name, end in store.db.execute("SELECT name, folded_bytes FROM journals ORDER BY name"):
+        path = folder / name
+        if not path.exists():
+            if end and name not in archived:
+                raise JournalCorrupt(path, 0, f"it is missing, and was folded up to byte {end}")
+        elif path.stat().st_size < end:
+            raise JournalCorrupt(path, path.stat().st_size, f"it ends here, and was folded up to byte {end}")
 
 
 def _unfinished(folder: Path, reached: Reached) -> list[tuple[int, Path]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server import Server
+from tests.margin.bookkeeping import Worker, customer, held, open_books, sellbook, settled
 
 
 def foreign_worker(data: Path) -> None:
@@ -59,6 +60,26 @@ def test_foreign_files_end_a_start_with_a_sentence(tmp_path: Path, spoil: Callab
     assert len(found.err.strip().splitlines()) == 1
     assert named in found.err
     assert before in [path.read_bytes() for path in data.rglob("*") if path.is_file()]
+
+
+def test_a_workers_journal_that_was_cut_ends_a_start_with_a_sentence(tmp_path: Path):
+    """The ledger has folded more of it than there is."""
+    data = tmp_path / "data"
+    data.mkdir()
+    books = open_books(data)
+    books.record(sellbook())
+    books.record(customer())
+    worker = Worker(data).write(held("x1", 0), settled("x1", 0))
+    books.fold_worker(worker.path)
+    books.close()
+    worker.close()
+    worker.path.write_bytes(worker.path.read_bytes()[:100])
+
+    found = Server(data).shell("serve")
+
+    assert found.code == 2
+    assert len(found.err.strip().splitlines()) == 1
+    assert "worker-1.journal" in found.err
 
 
 def test_a_folder_that_cannot_be_written_ends_a_start_with_a_sentence():

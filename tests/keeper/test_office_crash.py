@@ -176,7 +176,7 @@ def test_a_ledger_ahead_of_the_journals_is_folded_again(found):
 
     reopened = office(found.settings.server.data_dir)
 
-    assert "lacks bytes" in reopened.books.refolded_why
+    assert "bytes; " in reopened.books.refolded_why
     assert balance(reopened)["available"] == 0
     assert sound(reopened) == []
     reopened.close()

@@ -208,6 +208,25 @@ def test_a_workers_journal_that_lost_what_was_folded_is_refused(folder, loss):
         open_books(folder)
 
 
+@pytest.mark.parametrize("loss", ["the tail", "the file"])
+def test_a_workers_journal_that_is_shorter_than_folded_is_refused_at_the_opening(folder, loss):
+    """With the ledger that folded it at hand, too: what only that knows is not served on in silence."""
+    _, worker = lived(folder)
+    whole = worker.read_bytes()
+    if loss == "the file":
+        worker.unlink()
+    else:
+        worker.write_bytes(whole[: len(whole) // 2])
+
+    with pytest.raises(JournalCorrupt, match=rf"worker-1.journal.*folded up to byte {len(whole)}"):
+        open_books(folder)
+
+    worker.write_bytes(whole)
+    found = open_books(folder)
+    assert sound(found) == []
+    found.close()
+
+
 def test_a_damaged_journal_is_refused_before_anything_of_it_is_folded(opened, folder):
     """A flipped bit in a record that waits to be folded stops the fold; the books stay as they were."""
     worker = Worker(folder).write(*EXCHANGE)
