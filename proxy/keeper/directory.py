@@ -7,11 +7,18 @@ rebuild rebuilds.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from margin.ledger.store import LedgerBusy, is_passing
+from margin.ledger.store import LedgerBusy, LedgerFormat, is_passing
+
+NUMBERS_SHOWN = 5
+"""Of those without a name: enough to see which file it once was."""
+
+
+class DirectoryLost(LedgerFormat):
+    """The file lacks customers that the books know: it was lost, or is an old copy. The text says what to do."""
 
 
 class Directory:
@@ -25,6 +32,7 @@ class Directory:
             "CREATE TABLE IF NOT EXISTS key_metadata"
             " (key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, name)) WITHOUT ROWID"
         )
+        self._path = path
         rows = self._db.execute("SELECT number, name FROM customers").fetchall()
         self._name_of: dict[int, str] = dict(rows)
         self._number_of = {name: number for number, name in rows}
@@ -92,6 +100,22 @@ class Directory:
     def numbers(self) -> list[int]:
         """Return all numbers that have a name, ascending."""
         return sorted(self._name_of)
+
+    def check(self, customers: Iterable[int]) -> None:
+        """Refuse a file that lacks one of the books' customers: under their names others would be opened.
+
+        A name is stored before the books know the number, and an erased one is another name, such as `customer-7`.
+
+        Raises:
+            DirectoryLost: it does.
+        """
+        lost = sorted(set(customers) - self._name_of.keys())
+        if lost:
+            shown = ", ".join(str(number) for number in lost[:NUMBERS_SHOWN]) + (", …" if lost[NUMBERS_SHOWN:] else "")
+            raise DirectoryLost(
+                f"{self._path} lacks the names of {len(lost):,} customers that the books have ({shown}): "
+                "put it back from a backup (docs/deploying.md, Backup and restore)"
+            )
 
     def wait(self, lock_s: float) -> None:
         """Wait this long for a lock from here on."""

@@ -28,7 +28,7 @@ from margin.money import usd_to_nusd
 from margin.sellbook import SellBook
 from proxy import settings as configuration
 from proxy.keeper import forgetting, pricing, recovery, terms
-from proxy.keeper.directory import Directory
+from proxy.keeper.directory import Directory, DirectoryLost
 from proxy.keeper.leaps import Leaps
 from proxy.keeper.lending import Lending
 from proxy.keeper.noting import Noting
@@ -65,6 +65,7 @@ class Office:
             log.warning("the journals lost records that the ledger had folded (%s): the books go on without them, and "
                         "what they were is in %s", self.books.refolded_why, self.books.set_aside)  # fmt: skip
         self.directory = Directory(data_dir / "directory.sqlite")
+        self._check_directory()
         self.lending = Lending()
         self.noting = Noting(self.books)
         self.progress: Progress = silent
@@ -92,6 +93,13 @@ class Office:
             self._open_sandbox_customers()
         if serving:
             self.noting.note(settings)
+
+    def _check_directory(self) -> None:
+        try:
+            self.directory.check(self.books.state.customers)
+        except DirectoryLost:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Commit and close."""

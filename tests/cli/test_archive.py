@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from margin.ledger.books import Books
 from proxy.cli import main
+from proxy.keeper.directory import Directory
 from proxy.keeper.lock import Lock
 from tests.margin.bookkeeping import Worker, at, customer, held, sellbook, settled
 from tests.settings.writing import ENVIRON, changed
@@ -28,6 +29,9 @@ def data_dir(tmp_path, monkeypatch):
         found.fold_worker(worker.path)
         found.close()
         worker.close()
+        names = Directory(folder / "directory.sqlite")
+        names.add(1, "acme")
+        names.close()
     return folder
 
 

@@ -1,6 +1,11 @@
 """What an office does where files of its folder have lost what the others know: it says so, or does not open."""
 
+import shutil
+
+import pytest
+
 from margin.ledger import aside
+from proxy.keeper.directory import DirectoryLost
 from tests.keeper.offices import office
 from tests.keeper.test_commands import result
 
@@ -25,4 +30,27 @@ def test_a_keepers_journal_that_was_cut_is_told_in_the_log_and_by_verify(found, 
     verdict = result(again, "ledger.verify")
     assert verdict["ok"] is False
     assert any(kept.name in each for each in verdict["violations"])
+    again.close()
+
+
+@pytest.mark.parametrize("loss", ["the file", "an old copy"])
+def test_books_whose_customers_have_no_names_do_not_open(found, tmp_path, loss):
+    """Their names would be opened again under new numbers, with none of their credits. Put back, all is as it was."""
+    path = found.settings.server.data_dir / "directory.sqlite"
+    found.open_customer("acme")
+    found.close()
+    shutil.copy(path, tmp_path / "old.sqlite")
+    reopened = office(found.settings.server.data_dir)
+    reopened.open_customer("globex")
+    reopened.close()
+    path.rename(tmp_path / "whole.sqlite")
+    if loss == "an old copy":
+        shutil.copy(tmp_path / "old.sqlite", path)
+
+    with pytest.raises(DirectoryLost, match=r"directory.sqlite lacks the names of . customers .*2\): put it back"):
+        office(found.settings.server.data_dir)
+
+    (tmp_path / "whole.sqlite").replace(path)
+    again = office(found.settings.server.data_dir)
+    assert [again.number("acme"), again.number("globex")] == [1, 2]
     again.close()
