@@ -60,11 +60,14 @@ Differences = dict[tuple[str, str, str], Difference]
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The result. `explained_share` is the share of billed dollars that a matching cost line of ours explains."""
+    """The result. `explained_share` is the share of billed dollars that a matching cost line of ours explains.
+
+    None: nothing was billed, so nobody knows.
+    """
 
     booked_nusd: int
     billed_nusd: Fraction
-    explained_share: Fraction
+    explained_share: Fraction | None
     postings: int
     differences: tuple[Difference, ...]
 
@@ -112,7 +115,7 @@ def reconcile(booked: Iterable[Booked], billed: Iterable[Billed]) -> Reconciliat
     return Reconciliation(
         booked_nusd=booked_nusd,
         billed_nusd=total_usd * NUSD_PER_USD,
-        explained_share=_share(explained_usd, total_usd),
+        explained_share=share(explained_usd, total_usd),
         postings=postings,
         differences=tuple(sorted(found.values(), key=lambda each: (each.model, each.day, each.reason))),
     )
@@ -154,10 +157,10 @@ def different_tokens(booked: Mapping[str, int], billed: Mapping[str, int]) -> di
     return {bucket: counts for bucket, counts in sorted(both.items()) if counts[0] != counts[1]}
 
 
-def _share(part: Fraction, whole: Fraction) -> Fraction:
-    """Return the exact share; of nothing, all is explained."""
+def share(part: Fraction, whole: Fraction) -> Fraction | None:
+    """Return the exact share; of nothing there is none."""
     if whole == 0:
-        return Fraction(1)
+        return None
     return Fraction(part.numerator * whole.denominator, part.denominator * whole.numerator)
 
 

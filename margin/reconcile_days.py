@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Literal
 
 from margin.exports.account import Account, Buckets, bare
-from margin.reconcile import NUSD_PER_USD, Booked, Difference, different_tokens
+from margin.reconcile import NUSD_PER_USD, Booked, Difference, different_tokens, share
 
 EVERY_MODEL = "*"
 """The model of dollars that are stated by day only."""
@@ -57,7 +57,7 @@ class DayReconciliation:
     basis: Literal["dollars", "tokens"]
     booked_nusd: int
     billed_nusd: Fraction | None
-    explained_share: Fraction
+    explained_share: Fraction | None
     rounding_bound_nusd: Fraction
     postings: int
     differences: tuple[Difference, ...]
@@ -178,8 +178,8 @@ def _is_within(found: Iterable[Place], place: Place) -> bool:
 def _share(
     tokens: dict[Place, _Tokens], dollars: dict[Place, _Dollars], explained: set[Place], wrong: set[Place],
     account: Account,
-) -> Fraction:  # fmt: skip
-    """Return the explained share of what was billed; of nothing, all is explained."""
+) -> Fraction | None:  # fmt: skip
+    """Return the explained share of what was billed; None of nothing."""
     if account.costs:
         part = sum((dollars[place].billed_nusd for place in explained), Fraction(0))
         whole = sum((each.billed_nusd for each in dollars.values()), Fraction(0))
@@ -187,6 +187,4 @@ def _share(
         right = [each for place, each in tokens.items() if place not in wrong]
         part = Fraction(sum(sum(each.billed.values()) for each in right))
         whole = Fraction(sum(sum(each.billed.values()) for each in tokens.values()))
-    if whole == 0:
-        return Fraction(1)
-    return Fraction(part.numerator * whole.denominator, part.denominator * whole.numerator)
+    return share(part, whole)

@@ -237,14 +237,14 @@ def corrected(
 
 
 def reconciled(
-    *, t: int, account: str, source: str, explained_ppb: int, difference_nusd: int | None, differences: int,
+    *, t: int, account: str, source: str, explained_ppb: int | None, difference_nusd: int | None, differences: int,
     corrected: int,
 ) -> Record:  # fmt: skip
     """The books were compared with a provider's account.
 
-    `account` is the kind of export, `source` its digest. `explained_ppb`: the explained share in billionths.
-    `difference_nusd`: booked minus billed, None when the account states no dollars. `differences` counts what does not
-    match, `corrected` the cost lines that were corrected by it.
+    `account` is the kind of export, `source` its digest. `explained_ppb`: the explained share in billionths, None
+    when nothing was billed. `difference_nusd`: booked minus billed, None when the account states no dollars.
+    `differences` counts what does not match, `corrected` the cost lines that were corrected by it.
     """
     return {"k": "reconciled", "t": t, "acct": account, "src": source, "ppb": explained_ppb, "diff": difference_nusd,
             "n": differences, "fixed": corrected}  # fmt: skip

@@ -134,11 +134,11 @@ def credit_totals(db: sqlite3.Connection) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class LastReconciled:
-    """The latest comparison with one kind of account. The share is in billionths, an unknown difference None."""
+    """The latest comparison with one kind of account. The share is in billionths; what is unknown is None."""
 
     account: str
     t: int
-    explained_ppb: int
+    explained_ppb: int | None
     difference_nusd: int | None
     differences: int
 

@@ -40,10 +40,10 @@ CREATE VIEW IF NOT EXISTS current_cost_lines AS
     FROM cost_lines AS l LEFT JOIN corrections AS c ON c.x = l.x AND c.n = l.n AND c.revision =
         (SELECT MAX(revision) FROM corrections AS latest WHERE latest.x = l.x AND latest.n = l.n);
 
--- Each comparison with a provider's account; the share in billionths.
+-- Each comparison with the whole of a provider's account; the share in billionths, NULL of nothing.
 CREATE TABLE IF NOT EXISTS reconciliations (
     id INTEGER PRIMARY KEY, t INTEGER NOT NULL, account TEXT NOT NULL, source TEXT NOT NULL,
-    explained_ppb INTEGER NOT NULL, difference_nusd INTEGER, differences INTEGER NOT NULL, corrected INTEGER NOT NULL);
+    explained_ppb INTEGER, difference_nusd INTEGER, differences INTEGER NOT NULL, corrected INTEGER NOT NULL);
 
 -- Charges that were taken back, whole: the amounts are those of the charge.
 CREATE TABLE IF NOT EXISTS reversals (

@@ -53,7 +53,12 @@ def _print(found: dict[str, Any]) -> None:
             f"booked {booked}, billed {billed}: they differ by {found['difference_nusd']:,.1f} nano-dollars; rounding"
         )
         click.echo(f"explains up to {found['rounding_bound_nusd']:,.1f} over {found['postings']:,} postings.")
-    click.echo(f"{found['explained_share']:.4%} of the billed {found['basis']} are explained.")
+    if found["explained_share"] is None:
+        click.echo("The account bills nothing, so no share of it can be explained.")
+    else:
+        click.echo(f"{found['explained_share']:.4%} of the billed {found['basis']} are explained.")
+    if not found["whole"]:
+        click.echo("Only some days were compared; the metrics keep the last comparison of a whole account.")
     for line in found["lines"][:LINES_SHOWN]:
         when = "" if line["day"] is None else f" on {line['day']}"
         click.echo(f"- {line['model']}{when}: {line['reason']}, {line['calls']} calls")

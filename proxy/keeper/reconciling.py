@@ -1,7 +1,8 @@
 """`penstock reconcile`: our cost lines against a provider's account, and the corrections that follow from it.
 
-A comparison is journalled, so that the metrics show the last one also after a restart. Corrections are posted only when
-they are asked for: an estimate whose call the account names is taken out of suspense and the bill put in its place.
+A comparison with the whole account is journalled, so that the metrics show the last one also after a restart.
+Corrections are posted only when they are asked for: an estimate whose call the account names is taken out of suspense
+and the bill put in its place.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ class _Asked:
     until_t: int
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all days of the account are compared: only that says what share of it the books explain."""
+        return (self.since_t, self.until_t) == (0, FOREVER_T)
+
+    @property
     def source(self) -> str:
         return f"{self.account}:{hashlib.sha256(self.content).hexdigest()[:16]}"
 
@@ -93,7 +99,11 @@ def _by_call(office: Office, asked: _Asked, *, apply: bool) -> Any:
         applied = _apply(office, better, asked.source)
         result = reconcile(map(_booked, _lines(office, asked)), billed)
     _note(office, asked, result, applied)
-    return _shown(result) | {"basis": "dollars", "corrigible": 0 if applied else len(better), "corrected": applied}
+    return _shown(asked, result) | {
+        "basis": "dollars",
+        "corrigible": 0 if applied else len(better),
+        "corrected": applied,
+    }
 
 
 def _by_day(office: Office, asked: _Asked, *, apply: bool) -> Any:
@@ -108,7 +118,7 @@ def _by_day(office: Office, asked: _Asked, *, apply: bool) -> Any:
     result = reconcile_days(map(_booked, _lines(office, asked)), account)
     _check_amounts(result)
     _note(office, asked, result, 0)
-    return _shown(result) | {"basis": result.basis, "corrigible": 0, "corrected": 0}
+    return _shown(asked, result) | {"basis": result.basis, "corrigible": 0, "corrected": 0}
 
 
 def _content(path: Path) -> bytes:
@@ -197,11 +207,14 @@ def _check_amounts(result: Reconciliation | DayReconciliation) -> None:
 
 
 def _note(office: Office, asked: _Asked, result: Reconciliation | DayReconciliation, applied: int) -> None:
+    """Journal the comparison, and with it what the metrics show, unless it is of some days only."""
+    if not asked.is_whole:
+        return
     share, off = result.explained_share, result.difference_nusd
     office.books.record(
         records.reconciled(
             t=time.time_ns(), account=asked.account, source=asked.source,
-            explained_ppb=round_half_even(share.numerator * 1_000_000_000, share.denominator),
+            explained_ppb=None if share is None else round_half_even(share.numerator * 10**9, share.denominator),
             difference_nusd=None if off is None else round_half_even(off.numerator, off.denominator),
             differences=sum(each.calls for each in result.differences), corrected=applied,
         )
@@ -209,10 +222,11 @@ def _note(office: Office, asked: _Asked, result: Reconciliation | DayReconciliat
     office.books.commit()
 
 
-def _shown(result: Reconciliation | DayReconciliation) -> dict[str, Any]:
+def _shown(asked: _Asked, result: Reconciliation | DayReconciliation) -> dict[str, Any]:
     return {
         "ok": result.agrees,
-        "explained_share": float(result.explained_share),
+        "whole": asked.is_whole,
+        "explained_share": _number(result.explained_share),
         "difference_nusd": _number(result.difference_nusd),
         "rounding_bound_nusd": _number(result.rounding_bound_nusd),
         "booked_nusd": result.booked_nusd,

@@ -295,7 +295,7 @@ class KeeperServer:
     def _reconciled(self) -> list[Reconciled]:
         return [
             Reconciled(
-                each.account, each.t / 1e9, each.explained_ppb / 1e9,
+                each.account, each.t / 1e9, None if each.explained_ppb is None else each.explained_ppb / 1e9,
                 None if each.difference_nusd is None else each.difference_nusd / NUSD, each.differences,
             )
             for each in questions.last_reconciled(self.office.books.store.db)

@@ -32,11 +32,11 @@ TOKEN_BUCKETS = ("input", "cache_read", "cache_write", "output")
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """The latest comparison with one kind of provider's account. An unknown difference is None."""
+    """The latest comparison with one kind of provider's account. What is unknown is None."""
 
     account: str
     t_s: float
-    explained_share: float
+    explained_share: float | None
     difference_usd: float | None
     differences: int
 

@@ -237,6 +237,34 @@ def test_reconcile(found, worker, tmp_path):
     assert answer["rounding_bound_nusd"] == 2 / 2
 
 
+def test_an_account_that_bills_nothing_explains_nothing(found, worker, tmp_path):
+    """An empty account against booked cost is no success: its share is unknown, its difference is all of the cost."""
+    found.open_customer("acme")
+    worker.write(held("x0", 0), settled("x0", 0, line(700, call_id="c0")))
+
+    answer = result(found, "ledger.reconcile", export=invoice(tmp_path))
+
+    assert (answer["ok"], answer["explained_share"], answer["difference_nusd"]) == (False, None, 700)
+    (last,) = questions.last_reconciled(found.books.store.db)
+    assert (last.explained_ppb, last.difference_nusd) == (None, 700)
+    assert result(found, "ledger.verify")["ok"]
+
+
+@pytest.mark.parametrize("days", [{"since": "2100-01-01"}, {"until": "2026-11-20"}])
+def test_some_days_are_not_the_last_comparison(found, worker, tmp_path, days):
+    """The metrics go by the whole account: of some days any share can be had."""
+    found.open_customer("acme")
+    worker.write(held("x0", 0), settled("x0", 0, line(700, call_id="c0")))
+    export = invoice(tmp_path, Fraction(700, 10**9), Fraction(700, 10**9))
+    whole = result(found, "ledger.reconcile", export=export)
+
+    some = result(found, "ledger.reconcile", export=export, **days)
+
+    assert (whole["whole"], some["whole"]) == (True, False)
+    (last,) = questions.last_reconciled(found.books.store.db)
+    assert last.explained_ppb == 500_000_000
+
+
 def test_reconcile_says_no(found, worker, tmp_path):
     """What is billed and not booked has a line of its own."""
     found.open_customer("acme")

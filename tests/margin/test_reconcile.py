@@ -64,7 +64,7 @@ def test_rounding_alone_never_disagrees(tokens, price_in, price_out):
     result = reconcile(lines(prices, tokens), bills(prices, tokens))
 
     assert result.agrees
-    assert result.explained_share == 1
+    assert result.explained_share == (1 if result.billed_nusd else None)
     assert abs(result.difference_nusd) <= result.rounding_bound_nusd
 
 
@@ -212,8 +212,8 @@ def test_differences_are_summed_by_model_and_reason():
 
 
 def test_nothing_billed_and_nothing_booked_agree():
-    """Of nothing, everything is explained."""
+    """Of nothing, no share is known; the books agree."""
     result = reconcile([], [])
 
     assert result.agrees
-    assert result.explained_share == 1
+    assert result.explained_share is None
