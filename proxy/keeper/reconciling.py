@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,15 @@ def _providers(office: Office, account: str, named: str | None) -> frozenset[str
 
 
 def _by_call(office: Office, asked: _Asked, *, apply: bool) -> Any:
-    billed = [each for each in simulator.read(asked.content) if _is_within(each.day, asked.since_t, asked.until_t)]
-    lines = list(_lines(office, asked))
+    account = simulator.read(asked.content)
+    lines, billed = _cut(asked, _lines(office, asked), account)
     better = _better(lines, billed)
     result, applied = reconcile(map(_booked, lines), billed), 0
     _check_amounts(result)
     if apply and better:
         applied = _apply(office, better, asked.source)
-        result = reconcile(map(_booked, _lines(office, asked)), billed)
+        lines, billed = _cut(asked, _lines(office, asked), account)
+        result = reconcile(map(_booked, lines), billed)
     _note(office, asked, result, applied)
     return _shown(asked, result) | {
         "basis": "dollars",
@@ -115,7 +117,7 @@ def _by_day(office: Office, asked: _Asked, *, apply: bool) -> Any:
         account, days=days, uses=tuple(each for each in account.uses if each.day in days),
         costs=tuple(each for each in account.costs if each.day in days),
     )  # fmt: skip
-    result = reconcile_days(map(_booked, _lines(office, asked)), account)
+    result = reconcile_days(map(_booked, _lines(office, asked, of_days=True)), account)
     _check_amounts(result)
     _note(office, asked, result, 0)
     return _shown(asked, result) | {"basis": result.basis, "corrigible": 0, "corrected": 0}
@@ -152,8 +154,31 @@ def _is_within(billed_day: str, since_t: int, until_t: int) -> bool:
     return since_t <= _day_t(billed_day) < until_t
 
 
-def _lines(office: Office, asked: _Asked) -> Iterable[CostLine]:
-    found = questions.cost_lines(office.books.store.db, since_t=asked.since_t, until_t=asked.until_t)
+def _cut(asked: _Asked, lines: Iterable[CostLine], billed: list[Billed]) -> tuple[list[CostLine], list[Billed]]:
+    """Keep what is of the days that are asked for. A call that both sides know is of the day of its bill.
+
+    A stream over midnight is booked on the day after, and what a crash left open days later.
+    """
+    bills: dict[str, Billed] = {}
+    for bill in billed:
+        bills.setdefault(bill.call_id, bill)
+    kept, days = list[CostLine](), dict[str, str]()
+    for line in lines:
+        found = bills.get(line.call_id) if line.call_id else None
+        its_day = day(line.t) if found is None or not found.day else found.day
+        if found is not None:
+            days.setdefault(found.call_id, its_day)
+        if _is_within(its_day, asked.since_t, asked.until_t):
+            kept.append(line)
+    of_day = (each.day or days.get(each.call_id, "") for each in billed)
+    within = [_is_within(each, asked.since_t, asked.until_t) for each in of_day]
+    return kept, list(compress(billed, within))
+
+
+def _lines(office: Office, asked: _Asked, *, of_days: bool = False) -> Iterable[CostLine]:
+    """Return all lines, or those of the days that are asked for by the moment they were booked."""
+    since_t, until_t = (asked.since_t, asked.until_t) if of_days else (0, FOREVER_T)
+    found = questions.cost_lines(office.books.store.db, since_t=since_t, until_t=until_t)
     return (line for line in found if asked.providers is None or line.provider in asked.providers)
 
 

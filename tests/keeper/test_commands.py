@@ -265,6 +265,23 @@ def test_some_days_are_not_the_last_comparison(found, worker, tmp_path, days):
     assert last.explained_ppb == 500_000_000
 
 
+@pytest.mark.parametrize(("days", "booked"), [
+    ({"since": "2026-11-20"}, 0), ({"until": "2026-11-19"}, 700), ({"since": "2026-11-19", "until": "2026-11-19"}, 700),
+])  # fmt: skip
+def test_a_stream_over_midnight_is_of_the_day_of_its_bill(found, worker, tmp_path, days, booked):
+    """Billed when it began, on the 19th, and booked when it ended, on the 20th: one call, on one day, in any span."""
+    found.open_customer("acme")
+    worker.write(held("x0", 0), settled("x0", 0, line(700, call_id="c0")))
+    path = tmp_path / "invoice.jsonl"
+    bill = {"call_id": "c0", "model": "m1", "amount_usd": "7e-7", "at": "2026-11-19T23:59:58Z"}
+    path.write_bytes(orjson.dumps(bill) + b"\n")
+
+    answer = result(found, "ledger.reconcile", export=str(path), **days)
+
+    assert (answer["ok"], answer["booked_nusd"], answer["billed_nusd"]) == (True, booked, booked)
+    assert answer["lines"] == []
+
+
 def test_reconcile_says_no(found, worker, tmp_path):
     """What is billed and not booked has a line of its own."""
     found.open_customer("acme")
