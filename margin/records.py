@@ -67,7 +67,9 @@ def called(
 
 def begun(hold: Record, call: Record) -> Record:
     """A hold and its first call as one record: both are on file before the first byte goes upstream."""
-    return {**hold, "call": {name: call[name] for name in call if name not in {"k", "x"}}}
+    first = call.copy()
+    del first["k"], first["x"]
+    return {**hold, "call": first}
 
 
 def mark(
