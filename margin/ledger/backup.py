@@ -16,6 +16,7 @@ from pathlib import Path
 
 from margin.journal import sync_folder
 from margin.ledger import archive, heads
+from margin.ledger.behind import address
 from margin.ledger.journals import journal_dir, keeper_journals, worker_journals
 
 
@@ -66,7 +67,7 @@ def _copy_all(data_dir: Path, into: Path, databases: tuple[str, ...]) -> None:
 def _copy_database(path: Path, into: Path) -> None:
     # One step: the copy is of one moment, and in WAL a reader keeps no writer waiting.
     with (
-        closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as source,
+        closing(sqlite3.connect(address(path), uri=True, timeout=10)) as source,
         closing(sqlite3.connect(into / path.name)) as copy,
     ):
         source.backup(copy)

@@ -35,18 +35,19 @@ def begin(db: sqlite3.Connection, checkpoint: Path) -> None:
     """Make a file that is empty the copy of a checkpoint; leave another one alone."""
     if db.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]:
         return
-    with closing(sqlite3.connect(_address(checkpoint), uri=True)) as source:
+    with closing(sqlite3.connect(f"{address(checkpoint)}&immutable=1", uri=True)) as source:
         source.backup(db)
 
 
 def attach(db: sqlite3.Connection, rows: Path) -> None:
     """Have questions of this connection read the old rows too."""
-    db.execute("ATTACH ? AS old", (_address(rows),))
+    db.execute("ATTACH ? AS old", (f"{address(rows)}&immutable=1",))
     for name in SHADOWED:
         db.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM old.{name} UNION ALL SELECT * FROM main.{name}")  # noqa: S608
     (view,) = db.execute("SELECT sql FROM main.sqlite_master WHERE name = 'current_cost_lines'").fetchone()
     db.execute(view.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
 
 
-def _address(path: Path) -> str:
-    return f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+def address(path: Path) -> str:
+    """Return the URI that reads a SQLite file. In a path as it is, `#`, `?` and `%` would mean something."""
+    return f"file:{quote(str(path.absolute()))}?mode=ro"

@@ -80,7 +80,8 @@ class Claim:
 def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
     """Open the file with the house's settings; waits up to 10 s for a lock. None is a file that goes when it closes."""
     if read_only:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10, isolation_level=None)
+        assert path is not None, "there is something to read"
+        connection = sqlite3.connect(behind.address(path), uri=True, timeout=10, isolation_level=None)
     else:
         connection = sqlite3.connect("" if path is None else path, timeout=10, isolation_level=None, uri=True)
         connection.execute("PRAGMA journal_mode = WAL")

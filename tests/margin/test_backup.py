@@ -91,3 +91,18 @@ def test_a_backup_that_fails_leaves_nothing(opened, tmp_path):
         backup.backup(tmp_path / "data", tmp_path / "copy", databases=("missing.sqlite",))
 
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_folder_may_have_any_name(tmp_path):
+    """What SQLite takes for a part of an address, too: it is read, proved and copied like another, into such a one."""
+    data_dir = tmp_path / "50% #1?mode=x"
+    data_dir.mkdir()
+    found = open_books(data_dir)
+    found.record(sellbook())
+    found.commit()
+
+    backup.backup(data_dir, tmp_path / "copy #2?%20")
+
+    assert audit.audit(data_dir).violations == ()
+    assert audit.audit(tmp_path / "copy #2?%20").violations == ()
+    found.close()
