@@ -2,22 +2,33 @@
 
 The order makes it consistent. Ledger and heads go first, then the journals that explain them: those are on disk
 before anything knows of them. Of these the keeper's go before the workers', since its *fold* records name bytes of
-theirs. What is appended meanwhile is more than the ledger has folded, as after a crash, and an opening folds it. The
-key that signs the heads is left out: it is no part of the books.
+theirs. What is appended meanwhile is more than the ledger has folded, as after a crash, and an opening folds it. No
+journal is packed away and no ledger replaced meanwhile, and the copy has its name only when it is whole. The key that
+signs the heads is left out: it is no part of the books.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from margin.journal import sync_folder
-from margin.ledger import archive, heads
+from margin.journal import JournalCorrupt, sync_folder
+from margin.ledger import archive, heads, refold, still, trail
 from margin.ledger.behind import address
 from margin.ledger.journals import journal_dir, keeper_journals, worker_journals
+from margin.ledger.refold import LedgerAheadError
+from margin.ledger.store import LedgerFormat, LedgerOutdated, Store
+
+
+class NotWhole(Exception):
+    """The copy lacks what its ledger says there is, and was removed; the text says what."""
 
 
 def backup(data_dir: Path, into: Path, *, databases: tuple[str, ...] = ()) -> None:
@@ -30,20 +41,72 @@ def backup(data_dir: Path, into: Path, *, databases: tuple[str, ...] = ()) -> No
 
     Raises:
         FileExistsError: `into` is there already.
+        BlockingIOError: the folder is being archived or rebuilt.
         OSError: a file cannot be read or written; what was copied is removed.
         sqlite3.Error: a database cannot be read.
+        NotWhole: the folder itself lacks something.
     """
     if into.exists():
-        raise FileExistsError(17, "is there already", str(into))
-    partial = into.with_name(f"{into.name}.partial")
-    partial.mkdir(mode=0o700)
-    try:
+        raise FileExistsError(errno.EEXIST, "is there already", str(into))
+    if into.resolve().is_relative_to(data_dir.resolve()):
+        raise OSError(errno.EINVAL, "lies in the folder that is to be copied", str(into))
+    with still.copied(data_dir), _partial(into) as partial:
         _copy_all(data_dir, partial, databases)
+        _check(partial)
         partial.rename(into)
+    sync_folder(into.parent)
+
+
+@contextmanager
+def _partial(into: Path) -> Iterator[Path]:
+    """Make a folder beside a backup that is locked while it is written; what killed ones left of theirs goes."""
+    beginning = f"{into.name}.partial-"
+    for path in into.parent.glob("*"):
+        if path.name.startswith(beginning) and (left := _lock(path)) is not None:
+            shutil.rmtree(path)
+            os.close(left)
+    partial = Path(tempfile.mkdtemp(prefix=beginning, dir=into.parent))
+    lock = _lock(partial)
+    try:
+        yield partial
     except BaseException:  # whatever it was, half a backup must not be taken for one
         shutil.rmtree(partial)
         raise
-    sync_folder(into.parent)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Return a descriptor that locks a folder; None while a living process has it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _check(copy: Path) -> None:
+    """Refuse a copy that does not have every byte its ledger has folded, or an archive that its ledger knows.
+
+    Raises:
+        NotWhole: it does not.
+    """
+    try:
+        with closing(Store(copy / "ledger.sqlite", read_only=True, archived=archive.behind(copy))) as ledger:
+            refold.check_lengths(journal_dir(copy), ledger, archive.archived(copy))
+            missing = trail.archivings(ledger.db).keys() - {each.before for each in archive.generations(copy)}
+    except LedgerOutdated:
+        return  # it is folded anew from the journals
+    except (LedgerFormat, LedgerAheadError, JournalCorrupt) as error:
+        raise NotWhole(f"the copy would not be whole: {error}") from error
+    finally:
+        for suffix in ("-wal", "-shm"):  # a reader makes them, and leaves them
+            copy.joinpath(f"ledger.sqlite{suffix}").unlink(missing_ok=True)
+    if missing:
+        raise NotWhole(f"the copy would not be whole: it lacks {archive.PREFIX}{min(missing)} of the archive")
 
 
 def _copy_all(data_dir: Path, into: Path, databases: tuple[str, ...]) -> None:

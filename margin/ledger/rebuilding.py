@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from margin.journal import sync_folder
-from margin.ledger import archive, refold, twin
+from margin.ledger import archive, refold, still, twin
 from margin.ledger.journals import journal_dir
 from margin.ledger.refold import Progress, silent
 from margin.ledger.store import UNREADABLE, LedgerFormat, Reached, Store
@@ -45,6 +45,7 @@ def replace(data_dir: Path, progress: Progress = silent) -> Rebuilt:
 
     Raises:
         JournalCorrupt: the journals do not fold; the live ledger is as it was.
+        BlockingIOError: a backup is being made; the live ledger is as it was.
     """
     new = data_dir / NEW_NAME
     _remove(new)
@@ -57,9 +58,10 @@ def replace(data_dir: Path, progress: Progress = silent) -> Rebuilt:
     # A write-ahead log is of one file: left beside another, it would be played into it. Without any ledger an opening
     # folds the journals, so a crash in between costs time and nothing else.
     live = data_dir / "ledger.sqlite"
-    _remove(live)
-    new.rename(live)
-    sync_folder(data_dir)
+    with still.rearranged(data_dir):
+        _remove(live)
+        new.rename(live)
+        sync_folder(data_dir)
     return Rebuilt(transactions, found, replaced=True)
 
 

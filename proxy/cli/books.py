@@ -172,7 +172,7 @@ def backup(folder: Path, config: Path, as_json: bool) -> None:
         copying.backup(data_dir, folder, databases=("directory.sqlite",))
     except OSError as error:
         fail(f"cannot back up {data_dir}: {error.filename} {error.strerror}", USAGE)
-    except UNREADABLE as error:
+    except (copying.NotWhole, *UNREADABLE) as error:
         fail(f"cannot back up {data_dir}: {error}", SAYS_NO)
     if as_json:
         print_json({"folder": str(folder)})

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from margin import records
-from margin.ledger import archiving
+from margin.ledger import archiving, still
 from margin.ledger.archiving import NotArchived
 from margin.ledger.journals import journal_dir, worker_journals
 from margin.ledger.refold import Progress
@@ -27,6 +27,7 @@ def archive(settings: Settings, before: str, progress: Progress) -> dict[str, An
     Raises:
         LockHeld: a server or another command keeps the folder.
         NotArchived: there is nothing to archive, or it may not be.
+        BlockingIOError: a backup is being made.
     """
     cut_t = _start_of(before)
     data_dir = settings.server.data_dir
@@ -34,8 +35,10 @@ def archive(settings: Settings, before: str, progress: Progress) -> dict[str, An
     lock = Lock(data_dir)
     try:
         lock.acquire(0)
-        made = _prepared(settings, before, cut_t, progress)
-        archiving.settle(data_dir)
+        Office(settings).close()  # brings to an end what an earlier one left
+        with still.rearranged(data_dir):
+            made = _prepared(settings, before, cut_t, progress)
+            archiving.settle(data_dir)
         Office(settings).close()  # folds on to the record of it
     finally:
         lock.release()

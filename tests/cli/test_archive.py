@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from margin.ledger import still
 from margin.ledger.books import Books
 from proxy.cli import main
 from proxy.keeper.directory import Directory
@@ -84,6 +85,16 @@ def test_a_folder_in_use_is_not_archived(ledger, data_dir):
     lock.release()
     assert found.exit_code == 3
     assert "keeps this data folder" in found.stderr
+    assert not (data_dir / "archive").exists()
+
+
+def test_a_folder_that_is_copied_is_not_archived(ledger, data_dir):
+    """A backup would lack the journals that are packed away; nothing was changed."""
+    with still.copied(data_dir):
+        found = ledger("archive", "--before", "2026-11")
+
+    assert found.exit_code == 2
+    assert "a backup of it is being made" in found.stderr
     assert not (data_dir / "archive").exists()
 
 

@@ -1,10 +1,12 @@
 """A backup of books in use opens, verifies and says the same; a failed one leaves nothing behind."""
 
+import fcntl
+import os
 import sqlite3
 
 import pytest
 
-from margin.ledger import audit, backup
+from margin.ledger import audit, backup, rebuilding, still
 from margin.ledger.backup import journal_dir
 from tests.margin.bookkeeping import (
     CREDIT,
@@ -106,3 +108,45 @@ def test_a_folder_may_have_any_name(tmp_path):
     assert audit.audit(data_dir).violations == ()
     assert audit.audit(tmp_path / "copy #2?%20").violations == ()
     found.close()
+
+
+def test_what_a_killed_backup_left_goes_with_the_next_and_what_another_writes_stays(opened, tmp_path):
+    """Neither refuses the name for good. Whose lock is held lives."""
+    dead, living = tmp_path / "copy.partial-dead", tmp_path / "copy.partial-living"
+    for path in (dead, living):
+        path.mkdir()
+        (path / "ledger.sqlite").write_bytes(b"half")
+    lock = os.open(living, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+    backup.backup(tmp_path / "data", tmp_path / "copy")
+
+    os.close(lock)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "copy.partial-living", "data"]
+
+
+def test_a_backup_does_not_lie_in_what_it_copies(opened, tmp_path):
+    """It would grow into itself, and be lost with it."""
+    with pytest.raises(OSError, match="lies in the folder that is to be copied"):
+        backup.backup(tmp_path / "data", tmp_path / "data" / "copy")
+
+
+def test_a_folder_that_is_rearranged_is_not_copied_and_one_that_is_copied_not_rearranged(opened, tmp_path):
+    """An archiving takes journals away that the ledger's copy, made before, does not know to be archived."""
+    with still.rearranged(tmp_path / "data"), pytest.raises(BlockingIOError, match="is being archived"):
+        backup.backup(tmp_path / "data", tmp_path / "copy")
+
+    with still.copied(tmp_path / "data"):
+        backup.backup(tmp_path / "data", tmp_path / "copy")  # two at once may
+        with pytest.raises(BlockingIOError, match="a backup of it is being made"):
+            rebuilding.replace(tmp_path / "data")
+
+
+def test_a_copy_that_is_not_whole_is_not_kept(opened, tmp_path, monkeypatch):
+    """Whatever took a journal away meanwhile: there is no backup, and it says why."""
+    monkeypatch.setattr(backup, "worker_journals", lambda _: [])
+
+    with pytest.raises(backup.NotWhole, match=r"worker-1\.journal at byte 0: it is missing"):
+        backup.backup(tmp_path / "data", tmp_path / "copy")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
