@@ -57,9 +57,12 @@ class Period:
 
     @classmethod
     def named(cls, name: str) -> Period:
-        """Return the month of a name; raises `ValueError`."""
+        """Return the month of a name; raises `ValueError`. A month has one name: as texts they are in order of time."""
         first = datetime.strptime(name, "%Y-%m").replace(tzinfo=UTC)
-        return cls.of(int(first.timestamp()) * NS)
+        found = cls.of(int(first.timestamp()) * NS)
+        if found.name != name:
+            raise ValueError(f"{name} is written {found.name}")
+        return found
 
     @property
     def name(self) -> str:

@@ -68,7 +68,12 @@ def test_a_closed_month_is_archived_once(ledger, data_dir):
 
 def test_words_that_are_no_closed_month_exit_2(ledger):
     """A text, and a month to come."""
-    for before, why in (("November", "is no month"), ("2026-11-01", "is no month"), ("2999-01", "has not begun")):
+    for before, why in (
+        ("November", "is no month"),
+        ("2026-11-01", "is no month"),
+        ("2026-9", "is no month"),
+        ("2999-01", "has not begun"),
+    ):
         found = ledger("archive", "--before", before)
 
         assert found.exit_code == 2
