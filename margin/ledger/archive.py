@@ -176,7 +176,10 @@ def unpacked(data_dir: Path) -> Iterator[Path]:
         whole = Path(name)
         folder = journal_dir(whole)
         folder.mkdir()
+        packed = archived(data_dir)
         for path in journal_dir(data_dir).glob("*.journal"):
+            if path.name in packed:
+                continue  # not cleared away yet
             folder.joinpath(path.name).symlink_to(path.absolute())
         for each in generations(data_dir):
             _unpack(each.path / JOURNALS, folder)
@@ -189,7 +192,7 @@ def _unpack(path: Path, into: Path) -> None:
             for member in tar:
                 content = tar.extractfile(member)
                 assert content is not None, "journals are plain files"
-                with (into / Path(member.name).name).open("wb") as file:
+                with (into / Path(member.name).name).open("xb") as file:  # never through a link, into a journal
                     shutil.copyfileobj(content, file)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise JournalCorrupt(path, 0, f"the archived journals cannot be read ({error})") from error

@@ -381,3 +381,19 @@ def test_a_process_that_is_killed_leaves_whole_books(folder, tmp_path, count):
         assert not list((copy / "archive").glob(".*")), number
 
     assert whole > 100
+
+
+def test_a_proof_writes_into_no_journal_that_lies_there_still(folder):
+    """A crash may leave a journal beside its archive, and an archive may name one that is not in it by right."""
+    archived(folder, "2026-11")
+    (name, *_) = archive.archived(folder)
+    live = journal_dir(folder) / name
+    live.write_bytes(b"longer than what was archived\n" * 10_000)
+    before = live.read_bytes()
+
+    with archive.unpacked(folder) as whole:
+        unpacked = journal_dir(whole) / name
+        assert not unpacked.is_symlink()
+        assert unpacked.read_bytes() != before
+
+    assert live.read_bytes() == before
