@@ -42,11 +42,6 @@ def check_grant(db: sqlite3.Connection, credits_milli: int, paid_nusd: int) -> N
         raise NoRoom(_sentence("dollars taken from all customers", f"{ROOM // 10**9:,} dollars", taken // 10**9))
 
 
-def moved_nusd(*amounts: int | None) -> int:
-    """Return what a correction moves: what it takes out and what it puts in."""
-    return sum(abs(amount) for amount in amounts if amount is not None)
-
-
 def check_costs(db: sqlite3.Connection, moved_nusd: int) -> None:
     """Refuse corrections that do not fit; `moved_nusd` is what they take out and put in, in absolute terms.
 

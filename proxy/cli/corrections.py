@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from margin.money import format_usd
 from proxy.cli.books import check_day
 from proxy.cli.frame import console, keeper, print_json, shared_options
+from proxy.cli.progress import shown
 
 
 @click.command()
@@ -45,10 +47,12 @@ def rerate(
     for each in (since, until):
         if each is not None:
             check_day(each)
-    found = keeper(config, "ledger.rerate", {
-        "since": since, "until": until, "customer": customer, "apply": apply,
+    asked = {
+        "since": since, "until": until, "customer": customer, "apply": apply, "progress": sys.stderr.isatty(),
         "prices": str(Path(prices).absolute()) if prices is not None and Path(prices).is_file() else prices,
-    })  # fmt: skip
+    }  # fmt: skip
+    with shown() as progress:
+        found = keeper(config, "ledger.rerate", asked, progress)
     if as_json:
         print_json(found)
         return

@@ -10,6 +10,7 @@ import click
 
 from margin.money import format_usd
 from proxy.cli.frame import SAYS_NO, keeper, load, print_json, shared_options
+from proxy.cli.progress import shown
 
 FORMATS = ("simulator", "openai", "anthropic")
 LINES_SHOWN = 20
@@ -34,8 +35,9 @@ def reconcile(
     """Compare what we booked as cost with what the provider says it billed; exit 1 when they differ beyond rounding."""
     path = load(config, quiet=True).server.data_dir / "simulator" / "invoice.jsonl" if export is None else export
     asked = {"export": str(path.absolute()), "format": format_, "provider": provider, "since": since, "until": until,
-             "apply": apply}  # fmt: skip
-    found = keeper(config, "ledger.reconcile", asked)
+             "apply": apply, "progress": sys.stderr.isatty()}  # fmt: skip
+    with shown() as progress:
+        found = keeper(config, "ledger.reconcile", asked, progress)
     if as_json:
         print_json(found)
     else:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from margin.ledger.refold import Progress, silent
+from proxy.keeper.aside import AsideFailed, outcome
 
 log = logging.getLogger("penstock")
 
@@ -27,11 +25,6 @@ REST_S = 3600.0
 REST_SHARE = 19
 """An audit is followed by at least this many times its own length of rest: a twentieth of one core, at lowest
 priority, however large the ledger."""
-STDERR_CHARS = 500
-
-
-class AuditFailed(Exception):
-    """The auditing process ended without a verdict; the text is the end of what it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +49,7 @@ class Auditor:
         """Return the verdict of now; who asks meanwhile waits for their turn. `progress` hears how far it is.
 
         Raises:
-            AuditFailed: there is none.
+            AsideFailed: there is none.
         """
         async with self._asked:
             return await (self._audit() if progress is None else self._audit("--progress", progress=progress))
@@ -73,7 +66,7 @@ class Auditor:
         start_s = time.monotonic()
         try:
             found = await self._audit("--nice")
-        except (AuditFailed, OSError):
+        except (AsideFailed, OSError):
             log.exception("the audit of the books did not finish")
             return time.monotonic() - start_s
         took_s = time.monotonic() - start_s
@@ -83,21 +76,7 @@ class Auditor:
         return took_s
 
     async def _audit(self, *options: str, progress: Progress = silent) -> Any:
-        argv = [sys.executable, "-m", "margin.ledger.audit", str(self._data_dir.absolute()), *options]
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*argv, stdout=pipe, stderr=pipe)
-        try:
-            assert process.stdout is not None, "it was asked for"
-            assert process.stderr is not None, "it was asked for"
-            verdict, said = await asyncio.gather(process.stdout.read(), _heard(process.stderr, progress))
-            await process.wait()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode != 0:
-            raise AuditFailed(said.decode(errors="replace")[-STDERR_CHARS:].strip())
-        return orjson.loads(verdict)
+        return await outcome("margin.ledger.audit", str(self._data_dir.absolute()), *options, progress=progress)
 
     def gauges(self) -> dict[str, float]:
         """Return the last verdict as metrics; nothing before the first."""
@@ -109,14 +88,3 @@ class Auditor:
             "penstock_ledger_audit_timestamp_seconds": self.last.at_s,
             "penstock_ledger_audit_duration_seconds": self.last.took_s,
         }
-
-
-async def _heard(lines: asyncio.StreamReader, progress: Progress) -> bytes:
-    """Pass on what is said of the progress; return everything else."""
-    said = b""
-    async for line in lines:
-        if line.startswith(b"["):
-            progress(*orjson.loads(line))
-        else:
-            said += line
-    return said

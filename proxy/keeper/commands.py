@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from margin.ledger import audit, capacity, questions, trail
@@ -17,13 +18,11 @@ from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import MarginRow
 from margin.ledger.store import LedgerBusy
-from proxy.keeper import credits, keys
+from proxy.keeper import credits, keys, studies
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
 from proxy.keeper.office import Office, UnknownName
-from proxy.keeper.reconciling import ledger_reconcile
 from proxy.keeper.refusing import Args, Refused
-from proxy.keeper.rerating import ledger_rerate
 from proxy.keeper.words import check_name, day, iso
 
 log = logging.getLogger("penstock")
@@ -121,14 +120,25 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     "credits.list": credits.listed,
     "credits.balance": credits.balance,
     "ledger.reverse": credits.reverse,
-    "ledger.rerate": ledger_rerate,
+    **{name: partial(studies.perform, name) for name in studies.STUDIES},
     "report.margin": report_margin,
     "ledger.changes": ledger_changes,
     "ledger.verify": ledger_verify,
     "ledger.heads": ledger_heads,
-    "ledger.reconcile": ledger_reconcile,
     "explain.charge": explain_charge,
 }
+
+
+NO = (LedgerBusy, UnknownName, NoRoom, Refused)
+"""What a command may raise that is an answer."""
+
+
+def no(error: BaseException) -> dict[str, Any]:
+    """Return how a command answers that could not, or would not."""
+    if isinstance(error, LedgerBusy):
+        return {"failed": f"the ledger cannot be written now ({error}); try again later"}
+    param = error.param if isinstance(error, Refused) else None
+    return {"refused": str(error), "param": param, "unknown": isinstance(error, UnknownName)}
 
 
 def performed(office: Office, name: str, args: Args, *, by: str) -> dict[str, Any]:
@@ -155,13 +165,7 @@ def perform(office: Office, name: str, args: Args, *, by: str) -> dict[str, Any]
     try:
         office.try_again()
         return {"result": command(office, args)}
-    except LedgerBusy as error:
-        return {"failed": f"the ledger cannot be written now ({error}); try again later"}
-    except UnknownName as error:
-        return {"refused": str(error), "param": None, "unknown": True}
-    except NoRoom as error:
-        return {"refused": str(error), "param": None, "unknown": False}
-    except Refused as error:
-        return {"refused": str(error), "param": error.param, "unknown": False}
+    except NO as error:
+        return no(error)
     finally:
         office.acting = trail.KEEPER

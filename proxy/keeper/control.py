@@ -16,15 +16,17 @@ from margin.ledger.refold import Progress, silent
 from proxy.keeper.commands import perform
 from proxy.keeper.lock import Lock, LockHeld, dead_journals
 from proxy.keeper.office import Office
+from proxy.keeper.studies import STUDIES
 from proxy.settings import Settings
 
 SOCKET_NAME = "control.sock"
 WAIT_S = 10.0
 """How long a command waits for another that holds the lock."""
 ANSWER_S = 120.0
-"""Comparing a large account is the longest but one."""
-VERIFY_S = 6 * 3600.0
-"""Proving a ledger reads and folds all of it, as long as a rebuild takes. Chosen, not measured."""
+"""Chosen, not measured."""
+LONG = {"ledger.verify", *STUDIES}
+LONG_S = 6 * 3600.0
+"""These read all of a ledger; proving it folds it too, as long as a rebuild takes. Chosen, not measured."""
 
 
 class NotReachable(Exception):
@@ -79,7 +81,7 @@ def _ask_server(data_dir: Path, command: str, args: dict[str, Any], progress: Pr
     address, folder = socket_address(data_dir)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         try:
-            line.settimeout(VERIFY_S if command == "ledger.verify" else ANSWER_S)
+            line.settimeout(LONG_S if command in LONG else ANSWER_S)
             line.connect(address)
         except OSError:
             return None

@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from margin import costbook, records
 from margin.card import Card
-from margin.costbook import CostBookError, NoPrice, PriceHistory
+from margin.costbook import CostBook, CostBookError, NoPrice, PricedModel, PriceHistory
 from margin.ledger import questions
 from margin.ledger.books import Books
 from margin.ledger.questions import CostLine
+from margin.ledger.store import Store
 from margin.rerating import Pricing, cards_of, read_card, read_history, stored, write_card, write_history
 from proxy.keeper.refusing import Refused
 from proxy.settings import Deployment, Settings
@@ -67,47 +69,72 @@ def _states_its_price(settings: Settings, deployment: Deployment) -> bool:
     return deployment.prices is not settings.costbook.find(deployment.model, deployment.provider.name)
 
 
-def named(books: Books, settings: Settings, name: str | None) -> tuple[str, Pricing]:
+def in_force(settings: Settings, *, with_book: bool) -> dict[str, Any]:
+    """Return, as plain JSON, the prices that the configuration goes by, for a process that does not have it.
+
+    Args:
+        settings: The configuration.
+        with_book: Whether the whole cost book is wanted, or only what the configuration states itself.
+    """
+    cards = list(_cards(settings))
+    own: dict[str, Any] = {name: None for name, each in settings.deployments.items() if each.free}
+    for name, each in settings.deployments.items():
+        if not each.free and each.prices is not None and _states_its_price(settings, each):
+            own[name] = write_history(each.prices)
+    book = []
+    for entry in settings.costbook.entries if with_book else ():
+        cards += cards_of(entry.history)
+        book.append([entry.provider, entry.model, list(entry.aliases), write_history(entry.history)])
+    version = settings.costbook.version
+    return {"own": own, "cards": {card.id: write_card(card) for card in cards}, "version": version, "book": book}
+
+
+def is_of_book(settings: Settings, name: str | None) -> bool:
+    """Tell whether a name means the cost book in use."""
+    return name is None or name == settings.costbook.version
+
+
+def named(ledger: Store, told: dict[str, Any], name: str | None) -> tuple[str, Pricing]:
     """Return the version of some prices, and how they price a line.
 
     Args:
-        books: Where earlier prices are kept.
-        settings: The configuration: a price that it states for a deployment itself counts under every cost book.
+        ledger: Where earlier prices are kept.
+        told: What `in_force` said: a price that the configuration states itself counts under every cost book.
         name: `stored`, a cost book's version, or a price file; None is the cost book in use.
 
     Raises:
         Refused: There are no such prices.
     """
-    cards = {card.id: card for card in _cards(settings)}
-    cards |= {id_: read_card(levels) for id_, levels in questions.cards(books.store.db).items()}
+    cards = {id_: read_card(levels) for id_, levels in (told["cards"] | questions.cards(ledger.db)).items()}
     if name == STORED:
         return STORED, stored(cards)
-    if name is None or name == settings.costbook.version:
-        return settings.costbook.version, _by(settings, settings.costbook.find)
+    own = {key: None if each is None else read_history(each, cards) for key, each in told["own"].items()}
+    if name is None or name == told["version"]:
+        entries = (
+            PricedModel(provider, model, tuple(aliases), read_history(history, cards))
+            for provider, model, aliases, history in told["book"]
+        )
+        return told["version"], _by(own, CostBook("in use", "", tuple(entries)).find)
     if Path(name).is_file():
         try:
             book = costbook.load(Path(name))
         except CostBookError as error:
             raise Refused(str(error)) from None
-        return book.version, _by(settings, book.find)
-    kept = questions.costbook(books.store.db, name)
+        return book.version, _by(own, book.find)
+    kept = questions.costbook(ledger.db, name)
     if not kept:
-        versions = ", ".join(questions.costbook_versions(books.store.db))
+        versions = ", ".join(questions.costbook_versions(ledger.db))
         raise Refused(f'there are no prices "{name}": name a price file, {STORED}, or a version: {versions}')
     histories = {key: read_history(content, cards) for key, content in kept.items()}
-    return name, _by(settings, lambda model, provider: histories.get((provider, model)))
+    return name, _by(own, lambda model, provider: histories.get((provider, model)))
 
 
-def _by(settings: Settings, find: Callable[[str, str], PriceHistory | None]) -> Pricing:
+def _by(own: dict[str, PriceHistory | None], find: Callable[[str, str], PriceHistory | None]) -> Pricing:
     def pricing(line: CostLine) -> Card | None:
-        deployment = settings.deployments.get(line.deployment)
-        if deployment is not None and deployment.free:
-            return None
-        if deployment is not None and _states_its_price(settings, deployment):
-            history = deployment.prices
-        else:
-            history = find(line.model, line.provider)
+        history = own[line.deployment] if line.deployment in own else find(line.model, line.provider)
         if history is None:
+            if line.deployment in own:
+                return None  # it is free
             raise NoPrice(f"no price for {line.model} of {line.provider}")
         # Dated as it was booked: by the moment of the settlement.
         return history.at(line.t // NS)

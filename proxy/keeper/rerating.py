@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from margin import records
-from margin.ledger import capacity, questions
-from margin.ledger.books import BATCH_RECORDS_MAX
-from margin.records import Record
+from margin.ledger import questions
 from margin.rerating import VERDICTS, Rated, rerate
 from proxy.keeper import pricing
+from proxy.keeper.correcting import correction
 from proxy.keeper.office import Office
-from proxy.keeper.reconciling import attempt, span
+from proxy.keeper.reading import Reading
 from proxy.keeper.refusing import Args
+from proxy.keeper.spans import Span
 
 WHY = "re-rated"
 
@@ -42,48 +40,53 @@ class _Sums:
                 "rerated_nusd": self.rerated_nusd, "difference_nusd": self.rerated_nusd - self.booked_nusd}  # fmt: skip
 
 
-def ledger_rerate(office: Office, args: Args) -> Any:
-    """Say what booked calls would cost by other prices; with `apply`, correct them."""
-    since_t, until_t = span(args["since"], args.get("until"))
-    who = None if args.get("customer") is None else office.number(args["customer"])
-    version, priced = pricing.named(office.books, office.settings, args.get("prices"))
-    office.fold_all()
-    lines = questions.cost_lines(office.books.store.db, since_t=since_t, until_t=until_t)
+def ask(office: Office, args: Args) -> Args:
+    """Complete what was asked: the customer by its number, and the prices that the configuration goes by."""
+    Span.of(args["since"], args.get("until"))
+    told = pricing.in_force(office.settings, with_book=pricing.is_of_book(office.settings, args.get("prices")))
+    number = None if args.get("customer") is None else office.number(args["customer"])
+    return args | {"number": number, "in_force": told}
+
+
+def read(reading: Reading, args: Args) -> dict[str, Any]:
+    """Price every line anew; with `apply`, write down what corrects those that differ."""
+    version, priced = pricing.named(reading.ledger, args["in_force"], args.get("prices"))
+    span, who = Span.of(args["since"], args.get("until")), args["number"]
+    lines = reading.told(questions.cost_lines(reading.ledger.db, since_t=span.since_t, until_t=span.until_t))
     groups: dict[tuple[int, str], _Sums] = {}
-    counts, changed, total = dict.fromkeys(VERDICTS, 0), list[Rated](), _Sums()
+    counts, total = dict.fromkeys(VERDICTS, 0), _Sums()
     for rated in rerate((line for line in lines if who is None or line.customer == who), priced):
         counts[rated.verdict] += 1
         total.add(rated)
         groups.setdefault((rated.line.customer, rated.line.model), _Sums()).add(rated)
         if rated.verdict == "changed":
-            changed.append(rated)
-    if args.get("apply"):
-        _post(office, changed, version)
-    return {"prices": version, "applied": bool(args.get("apply")), "counts": counts, "total": total.shown(),
-            "groups": list(_shown(office, groups))}  # fmt: skip
+            _change(reading, rated, version, is_posted=bool(args.get("apply")))
+    shown = [[number, model, sums.shown()] for (number, model), sums in groups.items()]
+    return reading.found(prices=version, counts=counts, total=total.shown(), groups=shown)
 
 
-def _shown(office: Office, groups: dict[tuple[int, str], _Sums]) -> Iterator[dict[str, Any]]:
-    names = {number: office.directory.name(number) for number, _ in groups}
-    for (number, model), sums in sorted(groups.items(), key=lambda item: (names[item[0][0]], item[0][1])):
-        yield {"customer": names[number], "model": model} | sums.shown()
-
-
-def _post(office: Office, changed: list[Rated], version: str) -> None:
-    """Post the differences, some at a time; their cards first, so that these amounts too can be computed again."""
-    moved = sum(capacity.moved_nusd(each.line.cost_nusd, each.cost_nusd) for each in changed)
-    capacity.check_costs(office.books.store.db, moved)
-    pricing.keep_cards(office.books, (each.card for each in changed if each.card is not None))
-    for start in range(0, len(changed), BATCH_RECORDS_MAX):
-        office.correct(_correction(each, version) for each in changed[start : start + BATCH_RECORDS_MAX])
-
-
-def _correction(rated: Rated, version: str) -> Record:
-    line = rated.line
-    before = attempt(line, line.kind, line.usage, line.cost_nusd)
-    after = before | {"card": None if rated.card is None else rated.card.id, "cost": rated.cost_nusd}
-    return records.corrected(
-        x=line.x, n=line.n, revision=line.revision + 1, t=time.time_ns(), customer=line.customer, plan=line.plan,
-        charge_tier=line.charge_tier, served_tier=line.served_tier, before=before,
-        after=after, why=WHY, source=version,
+def _change(reading: Reading, rated: Rated, version: str, *, is_posted: bool) -> None:
+    line, card = rated.line, rated.card
+    reading.move(line.cost_nusd, rated.cost_nusd)
+    if not is_posted:
+        return
+    if card is not None:
+        reading.cards[card.id] = card  # its card is kept, so that this amount too can be computed again
+    reading.correct(
+        correction(
+            line, kind=line.kind, usage=line.usage, cost_nusd=rated.cost_nusd, card=None if card is None else card.id,
+            why=WHY, source=version,
+        )
     )  # fmt: skip
+
+
+def tell(office: Office, args: Args, found: dict[str, Any]) -> Any:
+    """Answer what was found, customers by name."""
+    groups = sorted(_named(office, found["groups"]), key=lambda each: (each["customer"], each["model"]))
+    return {"prices": found["prices"], "applied": bool(args.get("apply")), "counts": found["counts"],
+            "total": found["total"], "groups": groups}  # fmt: skip
+
+
+def _named(office: Office, groups: list[list[Any]]) -> Iterator[dict[str, Any]]:
+    for number, model, sums in groups:
+        yield {"customer": office.directory.name(number), "model": model} | sums

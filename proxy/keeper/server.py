@@ -18,6 +18,7 @@ from typing import Any
 
 from margin.ledger import aside, questions
 from margin.ledger.books import BATCH_RECORDS_MAX
+from margin.ledger.refold import Progress
 from margin.ledger.store import LedgerBusy
 from proxy import heap
 from proxy import settings as configuration
@@ -33,6 +34,8 @@ from proxy.keeper.listener import MetricsListener
 from proxy.keeper.office import TICK_GRACE_NS, Office
 from proxy.keeper.reload import Watcher
 from proxy.keeper.runaway import Runaway
+from proxy.keeper.studies import STUDIES
+from proxy.keeper.studying import Studying
 from proxy.settings import Settings, SettingsError
 from proxy.telemetry.metrics import NUSD, Books, Metrics, Reconciled
 
@@ -76,6 +79,7 @@ class KeeperServer:
         self._watcher = Watcher(settings.path)
         self._crew = Crew(office, worker_argv, sockets.api, self._start)
         self._auditor = Auditor(settings.server.data_dir)
+        self._studying = Studying(office, stopping)
         self._stopping = stopping
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
@@ -263,6 +267,8 @@ class KeeperServer:
                 with contextlib.suppress(LedgerBusy):  # what is proved is what is stored
                     self.office.tick()
                 return {"result": await self._verify(message, frames)}
+            if message["command"] in STUDIES:
+                return await self._studying.perform(message["command"], message["args"], _heard(message, frames))
             answer = perform(self.office, message["command"], message["args"], by=by)
         except Exception:
             # A bug in one command must not take the keeper, or leave who asked without a word.
@@ -272,9 +278,7 @@ class KeeperServer:
         return answer
 
     async def _verify(self, message: Message, frames: Frames) -> Any:
-        if not message["args"].get("progress"):
-            return await self._auditor.verify()
-        return await self._auditor.verify(lambda what, count: frames.send({"progress": [what, count]}))
+        return await self._auditor.verify(_heard(message, frames))
 
     # ---- metrics ----------------------------------------------------------------------------------------------------
 
@@ -327,3 +331,10 @@ class KeeperServer:
             "penstock_ledger_refolded": len(aside.kept(self.office.settings.server.data_dir)),
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
         } | self._auditor.gauges()
+
+
+def _heard(message: Message, frames: Frames) -> Progress | None:
+    """Return what tells the progress to whoever asked for it."""
+    if not message["args"].get("progress"):
+        return None
+    return lambda what, count: frames.send({"progress": [what, count]})
