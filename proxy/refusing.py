@@ -18,6 +18,8 @@ RETRY_S = 1
 WORDS = {"key": "this key", "customer": "this customer", "feature": "this feature", "model": "this model",
          "all": "this proxy"}  # fmt: skip
 REASONS = {"requests": "over_requests", "tokens": "over_tokens", "open": "over_concurrency"}
+TOLD = ("key", "customer")
+"""Whose budgets a caller hears of in figures: what all others together spend is not for its eyes."""
 _UNITS = {"requests": "requests", "tokens": "tokens", "open": "requests open at once"}
 
 
@@ -37,20 +39,24 @@ def _over_limit(reached: Reached, t: int) -> OverLimit:
         return OverLimit(text, reason=REASONS[name.measure], retry_after_s=None)
     wait_s = RETRY_S if reached.retry_ns is None else seconds(reached.retry_ns)
     text = f"{whose}, and it is reached. Try again in {wait_s} s."
-    return OverLimit(
-        text, reason=REASONS[name.measure], retry_after_s=wait_s, headers=limit_headers([reached.share], t)
-    )
+    told = limit_headers([reached.share], t, wait_s * NS)
+    return OverLimit(text, reason=REASONS[name.measure], retry_after_s=wait_s, headers=told)
 
 
 def _over_budget(reached: Reached, scopes: Collection[str]) -> OverBudget:
     name, limit, no = reached.share.name, reached.share.limit, reached.no
     need, left = reached.need, max(no.available, 0)  # below zero: overdrawn, and nothing is left
-    if name.measure == "charge" or "see-cost" in scopes:
+    if name.kind not in TOLD:
+        amounts = "too little of it is left"
+    elif name.measure == "charge" or "see-cost" in scopes:
         amounts = f"it needs up to {_usd(need)} and {_usd(left)} is left"
     else:
         # What we pay is not for everybody's eyes: parts of the budget say as much as the caller must know.
         amounts = f"it needs up to {need / limit:.2%} of it and {left / limit:.2%} is left"
     whose = f"The budget of {WORDS[name.kind]} {period(name)} does not cover this request: {amounts}"
+    if need > limit:
+        return OverBudget(f"{whose}. No wait helps: it needs more than all of it. A smaller `max_tokens` needs less.",
+                          is_final=True, retry_after_s=None)  # fmt: skip
     # A no that was said to a smaller request a moment ago may not be final for it, and be so for this one.
     if no.is_final or need > no.available:
         when = None if reached.retry_ns is None else seconds(reached.retry_ns)
@@ -83,18 +89,20 @@ def headers(bundle: Bundle, t: int) -> Headers:
 
 
 def budget_headers(bundle: Bundle, scopes: Collection[str], t: int) -> Headers:
-    """Return what is left of the tightest budget, and in how long it begins anew.
+    """Return what is left of the budget of this key or customer that binds first, and in how long it begins anew.
 
     In dollars of what the customer pays, or to who may see costs; else as a part of the budget. For a worker that is
     alone: of several none knows it. Nothing while nobody has said what the period that is now has seen.
     """
     known = [
         each for each in bundle.purses
-        if each.left is not None and each.resets_ns is not None and t < each.resets_ns
+        if each.name.kind in TOLD and each.left is not None and each.resets_ns is not None and t < each.resets_ns
     ]  # fmt: skip
     if not known:
         return []
-    least = min(known, key=lambda each: (each.left or 0) / each.limit)
+    least = min(
+        known, key=lambda each: each.left or 0
+    )  # what binds: a tenth of a large one may be more than a small one
     assert least.left is not None
     assert least.resets_ns is not None
     left = max(least.left, 0)  # below zero after a bill beyond its ceiling: nothing is left
@@ -106,15 +114,21 @@ def budget_headers(bundle: Bundle, scopes: Collection[str], t: int) -> Headers:
     return [remaining, (b"x-penstock-budget-reset", duration(least.resets_ns - t))]
 
 
-def limit_headers(shares: Collection[Share], t: int) -> Headers:
-    """Return the headers of the limit with the least left, in the words of OpenAI's own."""
+def limit_headers(shares: Collection[Share], t: int, wait_ns: int = 0) -> Headers:
+    """Return the headers of the limit with the least left, in the words of OpenAI's own.
+
+    Args:
+        shares: Of which limits.
+        t: The moment.
+        wait_ns: In how long there is room by the keeper's word: others may use what this worker's window knows not of.
+    """
     counted = [each for each in shares if each.name.measure in {"requests", "tokens"}]
     if not counted:
         return []
     tightest = min(counted, key=lambda each: each.free(t))
     left = max(tightest.free(t), 0)  # below zero after answers longer than estimated: none is left
     what = tightest.name.measure.encode()
-    reset_ns = tightest.frees_ns(tightest.limit, t) or 0
+    reset_ns = max(tightest.frees_ns(tightest.limit, t) or 0, wait_ns)
     return [
         (b"x-ratelimit-limit-" + what, b"%d" % tightest.limit),
         (b"x-ratelimit-remaining-" + what, b"%d" % left),

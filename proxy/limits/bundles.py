@@ -46,7 +46,8 @@ class Bundle:
         own = () if who.terms is None else who.terms.budgets
         self.is_strict = bool(own) or any(each.name.kind != "key" for each in self.costs)
         """Whether a budget that somebody stated binds, and not only the one that every key has."""
-        self.tells_budgets = bool(own) or any(each.name.kind != "key" for each in self.purses)
+        self.tells_budgets = bool(own) or any(each.name.kind == "customer" for each in self.purses)
+        """Whether a budget was stated of this key or customer: of others a caller hears nothing."""
         self.terms, self.plan, self.limits = who.terms, who.plan, limits
         self.output_tokens = OUTPUT_FIRST_TOKENS
         """What answers were long so far, where a request does not say how long its own may be."""

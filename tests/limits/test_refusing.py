@@ -3,8 +3,10 @@
 import pytest
 
 from proxy import refusing
+from proxy.limits.bundles import Bundle, Who
 from proxy.limits.guard import No, Reached
-from proxy.limits.shares import Name, share
+from proxy.limits.shares import Name, Share, share
+from proxy.settings import Limits
 
 NS = 10**9
 DAILY = share(Name("key", "k", "cost", "day cost hard"), 1_000)
@@ -35,3 +37,53 @@ def test_a_budget_says_whether_waiting_helps(need, no, should_retry, after_s):
 def test_waits_are_written_as_openai_does(wait_ns, text):
     """Whole seconds, never too short."""
     assert refusing.duration(wait_ns) == text
+
+
+def purse(kind: str, limit: int, left: int, per: str = "day cost hard") -> Share:
+    """Return a budget of which the keeper said what is left."""
+    found = share(Name(kind, "", "cost", per), limit)
+    found.left, found.resets_ns = left, 60 * NS  # type: ignore[attr-defined]
+    return found
+
+
+def test_what_all_others_spend_is_nobodys_to_read():
+    """Of the budgets of the deployment, a feature and a model no header tells, and no refusal says a figure."""
+    others = [purse(kind, 10_000, 1) for kind in ("all", "feature", "model")]
+    who = Who("k", None, 1, "acme", "open", None)
+
+    assert not Bundle(others, others, who, Limits()).tells_budgets
+    assert refusing.budget_headers(Bundle(others, others, who, Limits()), {"see-cost"}, 0) == []
+    own = Bundle([*others, purse("customer", 10_000, 5_000)], [], who, Limits())
+    assert own.tells_budgets
+    assert refusing.budget_headers(own, {"serve"}, 0) == [
+        (b"x-penstock-budget-remaining", b"0.5000"), (b"x-penstock-budget-reset", b"1m0s"),
+    ]  # fmt: skip
+    for each in others:
+        said = refusing.refusal(Reached(each, 300, No(200, is_final=True, frees_ns=None), None), {"see-cost"}, 0)
+        assert not any(sign in said.message for sign in "$%0123456789")
+
+
+def test_the_budget_that_binds_is_told_of():
+    """A hundred left of a thousand stop a caller before five hundred left of a million do: dollars, not parts."""
+    own = Bundle([purse("key", 1_000, 100), purse("customer", 1_000_000, 500)], [],
+                 Who("k", None, 1, "acme", "open", None), Limits())  # fmt: skip
+
+    assert refusing.budget_headers(own, {"serve"}, 0)[0] == (b"x-penstock-budget-remaining", b"0.1000")
+
+
+def test_a_request_larger_than_its_budget_is_not_told_to_come_back():
+    """When the period ends it fits no better."""
+    error = refusing.refusal(Reached(DAILY, 1_001, No(0, is_final=True, frees_ns=90 * NS), 90 * NS), {"serve"}, 0)
+
+    assert (error.should_retry, error.retry_after_s) == (False, None)
+    assert "No wait helps" in error.message
+
+
+def test_the_reset_header_says_what_the_refusal_says():
+    """Others used the limit: this worker's own window is empty, and the keeper's wait stands in both places."""
+    daily = share(Name("key", "k", "requests", "day"), 1_000)
+
+    error = refusing.refusal(Reached(daily, 1, No(0, is_final=False, frees_ns=86_457 * NS), 86_457 * NS), {"serve"}, 0)
+
+    assert error.retry_after_s == 86_457
+    assert dict(error.headers)[b"x-ratelimit-reset-requests"] == refusing.duration(86_457 * NS)
