@@ -224,8 +224,8 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
         if n == ATTEMPTS_MAX:
             break
         try:
-            await limiting.call(world, case, n + 1, deployment)
-        except Rejected as error:  # this model's limit, or a budget that does not cover a further call
+            await limiting.call(world, case, deployment)
+        except Rejected as error:  # this model's limit, or a budget that does not cover it
             failure = failure or error
             continue
         n += 1

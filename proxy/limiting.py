@@ -16,7 +16,7 @@ from proxy import refusing
 from proxy.ceilings import OUTPUT_ASSUMED_TOKENS, ceiling_nusd
 from proxy.identity import Principal, is_name
 from proxy.limits.bundles import Bundle, Who
-from proxy.limits.guard import Away, Reached
+from proxy.limits.guard import Away, Guard, Reached
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts
 from proxy.routing.policy import Route
@@ -36,11 +36,16 @@ UNKNOWN = "The limits cannot be checked right now."
 class Right:
     """An exchange's right to go on, until its ticket closes. It closes what the exchange took of every limit."""
 
-    __slots__ = ("_customer", "_world", "bundle", "call", "nusd_per_credit", "passage")
+    __slots__ = ("_customer", "_world", "begun_nusd", "bundle", "call", "covers", "held_nusd", "nusd_per_credit",
+                 "passage")  # fmt: skip
 
-    def __init__(self, world: World, customer: int, bundle: Bundle, passage: Passage, nusd_per_credit: int) -> None:
-        self._world, self._customer = world, customer
-        self.bundle, self.passage, self.nusd_per_credit = bundle, passage, nusd_per_credit
+    def __init__(self, world: World, case: Case, passage: Passage, held_nusd: int) -> None:
+        self._world, self._customer = world, case.ticket.customer
+        self.bundle, self.passage, self.nusd_per_credit = case.bundle, passage, nusd_per_credit(case.plan)
+        self.covers: Deployment | None = case.route.deployments[0]
+        """Whose ceiling was held; None as soon as somebody is called."""
+        self.held_nusd, self.begun_nusd = held_nusd, 0
+        """What is held of the budgets, and the ceilings of the calls that were let through: never more."""
         self.call: Passage | None = None
         """What the call that is under way took of its model's limits."""
 
@@ -56,6 +61,10 @@ class Right:
             self.bundle.learn(_output(attempts[-1]))
         self.passage.end(Amounts(1, tokens, cost, credits_milli * self.nusd_per_credit // 1000))
         self.end_call(attempts)
+
+    def begin(self, nusd: int) -> None:
+        """Somebody is called: this much of what is held is for calls that were let through."""
+        self.begun_nusd, self.covers = nusd, None
 
     def end_call(self, attempts: list[Record]) -> None:
         """A call is over: the last line is its own."""
@@ -128,7 +137,7 @@ async def admit(world: World, case: Case) -> Right:
             also = world.limits.guard.take(bundle.downgrades, amounts)
             if also is not None:
                 passage.join(also)
-        right = Right(world, customer, bundle, passage, nusd_per_credit(case.plan))
+        right = Right(world, case, passage, amounts.cost_nusd or 0)
     except Reached as reached:
         raise refusing.refusal(reached, case.principal.scopes, world.limits.guard.clock()) from None
     except Away:
@@ -174,15 +183,21 @@ def _ceiling(case: Case, bundle: Bundle, deployment: Deployment, at_s: int) -> i
     )
 
 
-async def call(world: World, case: Case, n: int, deployment: Deployment) -> None:
-    """Take what the `n`th call of an exchange needs: of its model's limits, and of the budgets if it is a further one.
+async def call(world: World, case: Case, deployment: Deployment) -> None:
+    """Take what the next call of an exchange needs: of its model's limits, and of the budgets what is not held yet.
+
+    What is held is the ceiling of the route's first model. Where that was passed over, the next may be a dearer one.
 
     Raises:
         OverLimit, OverBudget, Malformed, Unavailable: as `admit`; then this model is not called.
     """
     right = case.ticket.right
+    if not isinstance(right, Right):
+        return
     shares = world.limits.of_model(deployment.name, case.settings.limits)
-    if not isinstance(right, Right) or not (shares or (n > 1 and right.bundle.costs)):
+    is_held = deployment is right.covers or not right.bundle.costs
+    if is_held and not shares:
+        right.begin(right.held_nusd)
         return
     right.end_call(case.ticket.attempts)
     guard, at_s = world.limits.guard, world.now() // NS
@@ -191,9 +206,9 @@ async def call(world: World, case: Case, n: int, deployment: Deployment) -> None
     try:
         if shares:
             taken = await guard.admit(shares, _amounts_of_call(case, right.bundle, cost))
-        if n > 1:
-            for each in right.bundle.costs:
-                await guard.more(right.passage, each, cost)
+        if not is_held:
+            await _hold_more(guard, right, cost)
+        right.begin(right.held_nusd if is_held else right.begun_nusd + cost)
         right.call, taken = taken, None
     except Reached as reached:
         raise refusing.refusal(reached, case.principal.scopes, guard.clock()) from None
@@ -202,6 +217,16 @@ async def call(world: World, case: Case, n: int, deployment: Deployment) -> None
     finally:
         if taken is not None:
             taken.undo()
+
+
+async def _hold_more(guard: Guard, right: Right, cost_nusd: int) -> None:
+    """Hold what the calls let through so far and this one may cost, beyond what is held."""
+    missing = right.begun_nusd + cost_nusd - right.held_nusd
+    if missing <= 0:
+        return
+    for each in right.bundle.costs:
+        await guard.more(right.passage, each, missing)
+    right.held_nusd += missing
 
 
 def _amounts_of_call(case: Case, bundle: Bundle, cost: int) -> Amounts:

@@ -6,12 +6,15 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any
 
+import orjson
 import pytest
 
+from proxy.ceilings import ceiling_nusd
 from proxy.identity import KeyTerms
 from proxy.limits.crowd import Crowd
 from proxy.limits.shares import Name
 from proxy.settings import Budget, Limits, Terms
+from proxy.wire import chat
 from proxy.wire.errors import Malformed, OutOfCredit, OverBudget, OverLimit, UpstreamFailed
 from tests.proxy.scene import Scene, scene
 
@@ -174,6 +177,34 @@ async def test_a_fallback_takes_a_ceiling_of_its_own(tmp_path):
             await found.ask(max_tokens=700)
 
         assert len(found.records()[-1]["a"]) == 1
+
+
+@in_loop
+async def test_a_dearer_model_in_place_of_the_first_needs_its_own_ceiling(tmp_path):
+    """The first model has no room, nobody was called: $0.006 covers its 300 tokens, and not those of the next."""
+    async with scene(tmp_path) as found:
+        under(found, replace(keyed(budgets=(Budget(6_000_000, "day"),)), models={"gpt-6.1-sol": Terms(rpm=1)}))
+        served = await found.ask(model="auto:medium", max_tokens=20)
+        with pytest.raises(OverLimit):
+            await found.ask(model="auto:medium", max_tokens=300)
+
+        assert dict(served.headers)[b"x-penstock-model"] == b"gpt-6.1-sol"
+        assert [line["model"] for line in found.billed()] == ["gpt-6.1-sol"]
+        assert share(found, "key", "key_1", "cost", "day cost hard").held == 0
+
+
+@in_loop
+async def test_in_place_of_the_first_only_the_difference_is_held(tmp_path):
+    """A budget of a little more than the dearer ceiling serves it: what is held for the first model counts."""
+    async with scene(tmp_path) as found:
+        astra, ask = found.world.settings.deployments["gpt-6-astra"], {"model": "auto:medium", "max_tokens": 300}
+        read = chat.read(orjson.dumps({**ask, "messages": [{"role": "user", "content": "hi"}]}))
+        ceiling = ceiling_nusd(astra, read, found.world.now() // NUSD)
+        assert ceiling is not None
+        under(found, replace(keyed(budgets=(Budget(ceiling, "day"),)), models={"gpt-6.1-sol": Terms(tpm=1)}))
+        served = await found.ask(**ask)
+
+        assert dict(served.headers)[b"x-penstock-model"] == b"gpt-6-astra"
 
 
 @in_loop
