@@ -50,14 +50,17 @@ class Right:
         """What the call that is under way took of its model's limits."""
 
     def end(self, attempts: list[Record], credits_milli: int) -> None:
-        """The exchange is closed and journalled: it came to this."""
+        """The exchange is closed and journalled: it came to this. Where nobody was called it never counted."""
+        if not attempts:
+            self.undo()
+            return
         self._world.crowd.leave(self._customer)
         cost, tokens = 0, 0
         for line in attempts:
             cost += 0 if line["cost"] is None else line["cost"]  # nothing is booked of what nobody knows
             if self.bundle.tokens and line["u"] is not None:
                 tokens += sum(line["u"].values())
-        if self.bundle.tokens and attempts and attempts[-1]["u"] is not None:
+        if self.bundle.tokens and attempts[-1]["u"] is not None:
             self.bundle.learn(_output(attempts[-1]))
         self.passage.end(Amounts(1, tokens, cost, credits_milli * self.nusd_per_credit // 1000))
         self.end_call(attempts)
@@ -69,13 +72,16 @@ class Right:
     def end_call(self, attempts: list[Record]) -> None:
         """A call is over: the last line is its own."""
         if self.call is not None:
-            self.call.end(_of_line(attempts[-1]) if attempts else Amounts(1, 0, 0, 0))
+            self.call.end(_of_line(attempts[-1]))
             self.call = None
 
     def undo(self) -> None:
-        """The exchange was refused by something else: it never counted."""
+        """Nobody was called, as something else refused: it never counted."""
         self._world.crowd.leave(self._customer)
         self.passage.undo()
+        if self.call is not None:
+            self.call.undo()
+            self.call = None
 
 
 def _output(line: Record) -> int:

@@ -64,6 +64,20 @@ async def test_a_limit_counts_what_was_served_and_not_what_was_refused(tmp_path)
 
 
 @in_loop
+async def test_what_a_model_refuses_does_not_count_for_its_caller(tmp_path):
+    """The model has no room twice; its caller may still use what is left of its own two a minute."""
+    async with scene(tmp_path) as found:
+        under(found, replace(keyed(rpm=2), models={"gpt-6-luna": Terms(rpm=1)}))
+        await found.ask(model="gpt-6-luna")
+        for _ in range(2):
+            with pytest.raises(OverLimit):
+                await found.ask(model="gpt-6-luna")
+        served = await found.ask(model="gpt-4o-mini")
+
+        assert dict(served.headers)[b"x-ratelimit-remaining-requests"] == b"0"
+
+
+@in_loop
 async def test_open_requests_are_given_back_however_they_end(tmp_path):
     """One at once: after an answer, a stream, a failure and a refusal for lack of credit it is free."""
     async with scene(tmp_path) as found:
