@@ -44,6 +44,8 @@ class Auditor:
         self._data_dir = data_dir
         self._asked = asyncio.Semaphore(1)
         self.last: Audited | None = None
+        self.failed = False
+        """Whether the newest audit ended without a verdict: what an older one found then says nothing of today."""
 
     async def verify(self, progress: Progress | None = None) -> Any:
         """Return the verdict of now; who asks meanwhile waits for their turn. `progress` hears how far it is.
@@ -67,9 +69,11 @@ class Auditor:
         try:
             found = await self._audit("--nice")
         except (AsideFailed, OSError):
+            self.failed = True
             log.exception("the audit of the books did not finish")
             return time.monotonic() - start_s
         took_s = time.monotonic() - start_s
+        self.failed = False
         self.last = Audited(time.time(), took_s, found["ok"], len(found["violations"]))
         for violation in found["violations"]:
             log.error("audit of the books: %s", violation)
@@ -79,11 +83,11 @@ class Auditor:
         return await outcome("margin.ledger.audit", str(self._data_dir.absolute()), *options, progress=progress)
 
     def gauges(self) -> dict[str, float]:
-        """Return the last verdict as metrics; nothing before the first."""
+        """Return the last verdict as metrics; nothing before the first. An audit that failed found nothing sound."""
         if self.last is None:
-            return {}
+            return {"penstock_ledger_audit_ok": 0.0} if self.failed else {}
         return {
-            "penstock_ledger_audit_ok": float(self.last.ok),
+            "penstock_ledger_audit_ok": float(self.last.ok and not self.failed),
             "penstock_ledger_audit_violations": self.last.violations,
             "penstock_ledger_audit_timestamp_seconds": self.last.at_s,
             "penstock_ledger_audit_duration_seconds": self.last.took_s,

@@ -72,7 +72,7 @@ _GAUGES = {
     "penstock_workers": "Worker processes that answer.",
     "penstock_ledger_refolded": "Ledgers set aside as the journals had lost records they knew; should be 0.",
     "penstock_ledger_refused_records": "Journal records without effect; should be 0.",
-    "penstock_ledger_audit_ok": "1 when the last audit found the books sound, else 0.",
+    "penstock_ledger_audit_ok": "1 when the last audit ended and found the books sound, else 0.",
     "penstock_ledger_audit_violations": "What the last audit found wrong; should be 0.",
     "penstock_ledger_audit_timestamp_seconds": "When the last audit ended, in seconds since 1970.",
     "penstock_ledger_audit_duration_seconds": "How long the last audit took.",
