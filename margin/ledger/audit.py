@@ -17,12 +17,39 @@ import orjson
 
 from margin.journal import JournalCorrupt
 from margin.ledger import amounts, archive, aside, heads, journals, trail, twin, verify
+from margin.ledger.leaps import Leap, stale
 from margin.ledger.refold import Progress, silent
 from margin.ledger.state import State
 from margin.ledger.store import UNREADABLE, LedgerFormat, Store
 
 STALE_AFTER_NS = 60_000_000_000
 """A hold this long past its deadline was not reaped: twice what the reaper waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an audit is told, as no file of the folder says it.
+
+    Args:
+        leaps: When the clock was set forward while the folder was served.
+        key: The file of the key that signs the heads; they are proved as far as it can be read.
+    """
+
+    leaps: tuple[Leap, ...] = ()
+    key: Path | None = None
+
+    def said(self) -> str:
+        """Return it as one word of a command line."""
+        return orjson.dumps([self.leaps, None if self.key is None else str(self.key.absolute())]).decode()
+
+    @classmethod
+    def heard(cls, said: str) -> Known:
+        """Return what was said so."""
+        leaps, key = orjson.loads(said)
+        return cls(tuple((at, ns) for at, ns in leaps), None if key is None else Path(key))
+
+
+NOTHING = Known()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +63,7 @@ class Verdict:
     violations: tuple[str, ...]
 
 
-def audit(data_dir: Path, progress: Progress = silent) -> Verdict:
+def audit(data_dir: Path, progress: Progress = silent, known: Known = NOTHING) -> Verdict:
     """Check the ledger of a folder against itself, the journals, and what the journals make of it.
 
     Raises:
@@ -47,14 +74,14 @@ def audit(data_dir: Path, progress: Progress = silent) -> Verdict:
     except UNREADABLE as error:
         raise LedgerFormat(f"{data_dir / 'ledger.sqlite'} cannot be read: {error}") from error
     try:
-        return _audited(ledger, data_dir, progress)
+        return _audited(ledger, data_dir, progress, known)
     except UNREADABLE as error:
         return Verdict(False, 0, 0, 0, (f"the ledger's file is damaged: {error}",))
     finally:
         ledger.close()
 
 
-def _audited(ledger: Store, data_dir: Path, progress: Progress) -> Verdict:
+def _audited(ledger: Store, data_dir: Path, progress: Progress, known: Known) -> Verdict:
     found = []
     try:
         found += list(twin.differences(ledger, data_dir, progress))
@@ -62,7 +89,7 @@ def _audited(ledger: Store, data_dir: Path, progress: Progress) -> Verdict:
         found.append(f"the journals do not fold any more: {error}")
     state = ledger.state()
     progress("checking the invariants", 0)
-    found = [*verify.violations(ledger.db, state), *_stale(state), *found]
+    found = [*verify.violations(ledger.db, state), *_stale(state, known), *found]
     progress("computing the amounts again", 0)
     found += amounts.violations(ledger.db)
     imbalance = verify.imbalance_nusd(ledger.db)
@@ -84,21 +111,20 @@ def _journals(data_dir: Path, state: State) -> Iterator[str]:
     yield from journals.verify_journals(data_dir, state.journals, noted, archive.archived(data_dir))
 
 
-def _stale(state: State) -> Iterator[str]:
-    now = time.time_ns()
-    for hold in state.holds.values():
-        if hold.deadline_t < now - STALE_AFTER_NS:
-            yield f"hold of {hold.x} is older than its deadline"
+def _stale(state: State, known: Known) -> Iterator[str]:
+    for x in stale(state.holds.values(), time.time_ns() - STALE_AFTER_NS, known.leaps):
+        yield f"hold of {x} is older than its deadline"
 
 
 def main() -> None:
-    """Print the verdict of the folder that is named on the command line.
+    """Print the verdict of the folder that is named on the command line; `--known` is followed by what `Known` said.
 
     With `--nice`, work when nobody else does; with `--progress`, say on stderr how far it is, one JSON array a line.
     """
     if "--nice" in sys.argv:
         os.nice(19)
-    verdict = audit(Path(sys.argv[1]), _tell if "--progress" in sys.argv else silent)
+    known = Known.heard(sys.argv[sys.argv.index("--known") + 1]) if "--known" in sys.argv else NOTHING
+    verdict = audit(Path(sys.argv[1]), _tell if "--progress" in sys.argv else silent, known)
     sys.stdout.buffer.write(orjson.dumps(asdict(verdict)))
 
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from margin.ledger.audit import Known
 from margin.ledger.refold import Progress, silent
 from proxy.keeper.aside import AsideFailed, outcome
+from proxy.keeper.noting import key_path
+
+if TYPE_CHECKING:
+    from proxy.keeper.office import Office
 
 log = logging.getLogger("penstock")
 
@@ -37,11 +43,16 @@ class Audited:
     violations: int
 
 
+def known(office: Office) -> Known:
+    """Return what an audit of an office's folder is told."""
+    return Known(tuple(office.leaps()), key_path(office.settings))
+
+
 class Auditor:
     """Runs audits of one data folder."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+    def __init__(self, data_dir: Path, known: Callable[[], Known]) -> None:
+        self._data_dir, self._known = data_dir, known
         self._asked = asyncio.Semaphore(1)
         self.last: Audited | None = None
         self.failed = False
@@ -80,7 +91,8 @@ class Auditor:
         return took_s
 
     async def _audit(self, *options: str, progress: Progress = silent) -> Any:
-        return await outcome("margin.ledger.audit", str(self._data_dir.absolute()), *options, progress=progress)
+        words = (str(self._data_dir.absolute()), "--known", self._known().said(), *options)
+        return await outcome("margin.ledger.audit", *words, progress=progress)
 
     def gauges(self) -> dict[str, float]:
         """Return the last verdict as metrics; nothing before the first. An audit that failed found nothing sound."""

@@ -19,6 +19,7 @@ from margin.ledger.heads import HeadsError
 from margin.ledger.questions import MarginRow
 from margin.ledger.store import LedgerBusy
 from proxy.keeper import credits, keys, studies
+from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
 from proxy.keeper.office import Office, UnknownName
@@ -87,7 +88,7 @@ def ledger_verify(office: Office, _: Args) -> Any:
     Where nobody serves, this process has the time; a server has another one do it (`proxy.keeper.auditor`).
     """
     office.tick()
-    return shown(audit.audit(office.settings.server.data_dir, office.progress))
+    return shown(audit.audit(office.settings.server.data_dir, office.progress, known(office)))
 
 
 def ledger_heads(office: Office, _: Args) -> Any:

@@ -21,6 +21,7 @@ from margin.ledger import capacity, journals, trail
 from margin.ledger.books import Books
 from margin.ledger.grants import PRIORITY
 from margin.ledger.journals import JournalForeign
+from margin.ledger.leaps import Leap, Leaps, stale
 from margin.ledger.refold import Progress, silent
 from margin.ledger.state import Key
 from margin.ledger.store import LedgerBusy
@@ -29,7 +30,6 @@ from margin.sellbook import SellBook
 from proxy import settings as configuration
 from proxy.keeper import forgetting, pricing, recovery, terms
 from proxy.keeper.directory import Directory, DirectoryLost
-from proxy.keeper.leaps import Leaps
 from proxy.keeper.lending import Lending
 from proxy.keeper.noting import Noting
 from proxy.settings import Changed, Settings
@@ -384,13 +384,13 @@ class Office:
         return max(time.time() - min(waiting) if waiting else 0, self.books.deferred_s)
 
     def stale_holds(self, t: int) -> list[str]:
-        """Return open holds past their deadline: a bug, or a worker that hangs.
+        """Return open holds past their deadline: a bug, or a worker that hangs."""
+        return stale(self.books.state.holds.values(), t, self.leaps())
 
-        A clock that was set forward meanwhile gave them no more time to end in: their deadline moves with it.
-        """
+    def leaps(self) -> list[Leap]:
+        """Return when the clock was set forward, and how far, since this office was opened."""
         self._leaps.note(time.time_ns(), time.monotonic_ns())
-        holds = self.books.state.holds.values()
-        return [hold.x for hold in holds if hold.deadline_t < t and hold.deadline_t + self._leaps.since_ns(hold.t) < t]
+        return self._leaps.seen
 
 
 def key_change(key: Key) -> Change:

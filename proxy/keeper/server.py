@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from margin.ledger import aside, questions
@@ -22,7 +23,7 @@ from margin.ledger.refold import Progress
 from margin.ledger.store import LedgerBusy
 from proxy import heap
 from proxy import settings as configuration
-from proxy.keeper.auditor import Auditor
+from proxy.keeper.auditor import Auditor, known
 from proxy.keeper.budgets import Budgets
 from proxy.keeper.claims import VERDICTS
 from proxy.keeper.commands import perform
@@ -78,7 +79,7 @@ class KeeperServer:
         self.settings = settings = office.settings
         self._watcher = Watcher(settings.path)
         self._crew = Crew(office, worker_argv, sockets.api, self._start)
-        self._auditor = Auditor(settings.server.data_dir)
+        self._auditor = Auditor(settings.server.data_dir, partial(known, office))
         self._studying = Studying(office, stopping)
         self._stopping = stopping
         self._tasks: set[asyncio.Task[None]] = set()

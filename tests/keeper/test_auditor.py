@@ -2,13 +2,14 @@
 
 import asyncio
 
+from margin.ledger.audit import Known
 from proxy.keeper.auditor import Auditor
 from tests.keeper.offices import office
 
 
 def test_an_audit_that_crashes_leaves_no_good_verdict_standing(tmp_path, caplog):
     """Before a first verdict and after a good one: nothing is known to be sound until one finishes again."""
-    auditor = Auditor(tmp_path / "data")
+    auditor = Auditor(tmp_path / "data", Known)
 
     asyncio.run(auditor._round())
     before_any = auditor.gauges()

@@ -5,7 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from margin.ledger import audit
+from margin.ledger.leaps import stale
 from proxy.keeper import office as module
+from proxy.keeper.auditor import known
 from tests.keeper.offices import Worker, balance, sound
 from tests.margin.bookkeeping import CREDIT, NS, held, line, settled
 
@@ -100,3 +103,32 @@ def test_a_clock_set_back_reaps_nobody_and_lags_by_nothing(found, clock, worker)
 
     assert balance(found)["spent"] == CREDIT
     assert sound(found) == []
+
+
+def test_a_clock_set_forward_makes_no_audit_cry_wolf(found, clock, worker):
+    """What the reaper does not call stale the audit does not either, in its own process; what hangs both do."""
+    found.fold_all()
+    clock.set_ns, clock.passed_ns = HOUR_NS, 2 * NS
+    told = audit.Known.heard(known(found).said())
+    holds, start_t = found.books.state.holds.values(), clock.time_ns()
+
+    assert found.stale_holds(start_t) == stale(holds, start_t, told.leaps) == []
+    hung_t = start_t + 2 * MINUTE_NS
+    assert found.stale_holds(hung_t) == stale(holds, hung_t, told.leaps) == ["x1"]
+
+
+def test_an_audit_that_knows_of_no_leap_names_what_is_past_its_deadline(found):
+    """And one that is told of it does not."""
+    opened = Worker(found, "worker-1")
+    found.open_customer("acme")
+    now = time.time_ns()
+    opened.paper.write(held("x1", CREDIT, t=now - 2 * HOUR_NS, deadline=now - HOUR_NS))
+    found.fold_all()
+    data_dir = found.settings.server.data_dir
+
+    alone = audit.audit(data_dir)
+    told = audit.audit(data_dir, known=audit.Known(leaps=((now - HOUR_NS, 2 * HOUR_NS),)))
+
+    opened.die()
+    assert alone.violations == ("hold of x1 is older than its deadline",)
+    assert told.violations == ()
