@@ -95,19 +95,22 @@ def _audited(ledger: Store, data_dir: Path, progress: Progress, known: Known) ->
     imbalance = verify.imbalance_nusd(ledger.db)
     progress("reading the journals", 0)
     found += archive.damage(data_dir, trail.archivings(ledger.db))
-    found += _journals(data_dir, state)
+    found += _journals(data_dir, state, known)
     found += aside.violations(data_dir)
     transactions = ledger.db.execute("SELECT COUNT(*) FROM txns").fetchone()[0]
     return Verdict(not found and imbalance == 0, transactions, imbalance, len(state.holds), tuple(found))
 
 
-def _journals(data_dir: Path, state: State) -> Iterator[str]:
+def _journals(data_dir: Path, state: State, known: Known) -> Iterator[str]:
     """Yield what is wrong with the journals: their chains, how far they are folded, their noted heads."""
     noted = {}
     try:
         noted = heads.positions(heads.read(data_dir / heads.FILE_NAME))
+        yield from heads.unproved_own(data_dir, known.key)
     except heads.HeadsError as error:
         yield str(error)
+    if known.key is not None:
+        yield from heads.lost(data_dir, known.key, state.journals)
     yield from journals.verify_journals(data_dir, state.journals, noted, archive.archived(data_dir))
 
 

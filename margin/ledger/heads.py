@@ -18,6 +18,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,6 +165,43 @@ def positions(notes: Iterable[Note]) -> dict[str, set[Position]]:
     return found
 
 
+def unproved_own(data_dir: Path, key: Path | None) -> Iterator[str]:
+    """Yield, in words, what of a folder's own heads does not follow from the one before, or is not what was signed.
+
+    Args:
+        data_dir: The folder.
+        key: The file of the key; signatures are proved of the notes it signed, if it can be read. The key may have
+            been another once, so others are only held to their order.
+
+    Raises:
+        HeadsError: the file is damaged.
+    """
+    notes = read(data_dir / FILE_NAME)
+    own = journals.folder_id(journals.journal_dir(data_dir))
+    found = None
+    if key is not None:
+        with suppress(OSError, HeadsError):
+            found = key_of(key, make=False)
+    for each, before in zip(notes, (FIRST, *(each.hmac for each in notes)), strict=False):
+        yield from _unlinked(each, before, own)
+        if found is not None and each.key == fingerprint(found):
+            yield from _forged(each, found)
+
+
+def lost(data_dir: Path, key: Path, folded: Iterable[str]) -> Iterator[str]:
+    """Yield, in words, that there is no note although the folder was served, which begins with one.
+
+    Args:
+        data_dir: The folder.
+        key: The file of the key, which is made with the first note. A backup has heads and no key.
+        folded: The names of the journals that were folded: workers' are there since a server ran.
+    """
+    is_served = any(name.startswith("worker-") for name in folded)
+    path = data_dir / FILE_NAME
+    if is_served and key.exists() and not (path.exists() and path.stat().st_size):
+        yield f"{FILE_NAME} is missing or empty, and this folder was served: earlier heads are lost"
+
+
 def unproved(data_dir: Path, exported: Path, key: bytes) -> Iterator[str]:
     """Yield, in words, what of an exported file of heads is not ours, or not in the folder's journals any more.
 
@@ -192,13 +230,25 @@ def _uncontained(data_dir: Path, heads: Mapping[str, set[Position]]) -> Iterator
 def _unsigned(notes: list[Note], own: str | None, key: bytes) -> Iterator[str]:
     before = notes[0].before if notes else FIRST  # an export may begin later than the file
     for each in notes:
-        which = f"the note of {day(each.t)} ({each.hmac[:8]})"
         if each.key != fingerprint(key):
-            yield f"{which} was signed with another key, {each.key}"
-        elif not hmac.compare_digest(each.hmac, _signed(key, each.payload)):
-            yield f"{which} is not what was signed"
-        if each.before != before:
-            yield f"{which} does not follow the note before it"
-        if each.folder != own:
-            yield f"{which} is of another data folder"
+            yield f"{_which(each)} was signed with another key, {each.key}"
+        else:
+            yield from _forged(each, key)
+        yield from _unlinked(each, before, own)
         before = each.hmac
+
+
+def _forged(note: Note, key: bytes) -> Iterator[str]:
+    if not hmac.compare_digest(note.hmac, _signed(key, note.payload)):
+        yield f"{_which(note)} is not what was signed"
+
+
+def _unlinked(note: Note, before: str, own: str | None) -> Iterator[str]:
+    if note.before != before:
+        yield f"{_which(note)} does not follow the note before it"
+    if note.folder != own:
+        yield f"{_which(note)} is of another data folder"
+
+
+def _which(note: Note) -> str:
+    return f"the note of {day(note.t)} ({note.hmac[:8]})"

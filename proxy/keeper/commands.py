@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from margin.ledger import audit, capacity, questions, trail
+from margin.ledger import audit, capacity, heads, questions, trail
 from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import MarginRow
@@ -22,6 +23,7 @@ from proxy.keeper import credits, keys, studies
 from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
+from proxy.keeper.noting import key_path
 from proxy.keeper.office import Office, UnknownName
 from proxy.keeper.refusing import Args, Refused
 from proxy.keeper.words import check_name, day, iso
@@ -87,8 +89,11 @@ def ledger_verify(office: Office, _: Args) -> Any:
 
     Where nobody serves, this process has the time; a server has another one do it (`proxy.keeper.auditor`).
     """
-    office.tick()
-    return shown(audit.audit(office.settings.server.data_dir, office.progress, known(office)))
+    told, data_dir = known(office), office.settings.server.data_dir
+    lost = list(heads.lost(data_dir, key_path(office.settings), office.books.state.journals))
+    office.tick()  # it may note heads, and there they are again
+    verdict = audit.audit(data_dir, office.progress, told)
+    return shown(replace(verdict, ok=verdict.ok and not lost, violations=(*verdict.violations, *lost)))
 
 
 def ledger_heads(office: Office, _: Args) -> Any:

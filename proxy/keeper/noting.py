@@ -41,6 +41,8 @@ class Noting:
             OSError: they cannot be read or written.
         """
         now = time.time_ns()
+        for lost in heads.lost(self._path.parent, key_path(settings), self._books.state.journals):
+            log.error("%s", lost)
         key = heads.key_of(key_path(settings), make=True)
         heads.note(self._path, key, t=now, folder=self._books.folder_id, positions=self._books.state.journals)
         self._day = day(now)

@@ -81,6 +81,25 @@ def test_heads_that_cannot_be_noted_end_no_service(found, caplog, monkeypatch):
     assert "line 1 is no note of heads" in refusal(found, "ledger.heads")
 
 
+def test_heads_that_were_lost_are_told_by_verify_and_in_the_log(found, caplog):
+    """Also where the command itself notes them anew before it proves them."""
+    Worker(found.settings.server.data_dir, "worker-own").write(held("x1", 0), settled("x1", 0)).close()
+    found.open_customer("acme")
+    found.fold_all()
+    found.close()
+    (found.settings.server.data_dir / heads.FILE_NAME).unlink()
+    command = Office(found.settings)
+
+    verdict = result(command, "ledger.verify")
+
+    command.close()
+    assert verdict["ok"] is False
+    assert verdict["violations"] == [
+        "heads.log is missing or empty, and this folder was served: earlier heads are lost"
+    ]
+    assert "earlier heads are lost" in caplog.text
+
+
 def foreign(tmp_path, name="worker-other.journal"):
     """Return a worker's journal of another folder, under some name."""
     other = office(tmp_path / "other" / "data")

@@ -224,3 +224,29 @@ def test_a_position_of_no_bytes_is_no_head(tmp_path):
     heads.note(path, KEY, t=T0, folder=None, positions={"worker-1.journal": Position()})
 
     assert [each.heads for each in heads.read(path)] == [{}]
+
+
+def test_an_audit_proves_the_folders_own_heads(folder, tmp_path):
+    """Their links always, what was signed where the key is at hand, and that they are there at all."""
+    key = tmp_path / "heads.key"
+    key.write_bytes(KEY)
+    path = folder / heads.FILE_NAME
+
+    def found(known):
+        return audit.audit(folder, known=audit.Known(key=known)).violations
+
+    first = path.read_bytes()
+    reopened = open_books(folder)
+    note(reopened, t=T0 + DAY)
+    reopened.close()
+    whole = path.read_bytes()
+    assert found(key) == found(None) == ()
+
+    path.write_bytes(whole.removeprefix(first))
+    assert [each.partition(") ")[2] for each in found(None)] == ["does not follow the note before it"]
+    path.write_bytes(whole.replace(b'"2026-11-21"', b'"2026-11-22"'))
+    assert found(None) == ()
+    assert [each.partition(") ")[2] for each in found(key)] == ["is not what was signed"]
+    path.write_bytes(b"")
+    assert found(None) == ()
+    assert found(key) == ("heads.log is missing or empty, and this folder was served: earlier heads are lost",)
