@@ -190,6 +190,14 @@ class Card:
             raise OverflowError(f"a cost of {cost} nano-dollars does not fit 64 bits")
         return cost
 
+    def residue(self, usage: Usage, cost_nusd: int) -> tuple[int, int]:
+        """Return a cost less what is exact, in nano-dollars, as (numerator, denominator): what rounding has added.
+
+        Raises:
+            UnpricedBucket: Output tokens on a card without an output rate.
+        """
+        return cost_nusd * self._denominator - self._cost_scaled(usage), self._denominator
+
     def cost_exact(self, usage: Usage) -> Fraction:
         """Return what the usage costs in dollars, not rounded: for re-rating and for tests.
 

@@ -46,14 +46,20 @@ class Meter:
 
     def charge_milli(self, usage: Usage) -> int:
         """Return what a call's usage is charged, rounded once."""
+        return round_half_even(self._total(usage), _SCALE)
+
+    def residue(self, usage: Usage, charge_milli: int) -> tuple[int, int]:
+        """Return a charge less what is exact, as (numerator, denominator): what rounding has added."""
+        return charge_milli * _SCALE - self._total(usage), _SCALE
+
+    def _total(self, usage: Usage) -> int:
         fresh, read, write, out = self._scaled
-        total = (
+        return (
             (usage.input + usage.audio_in + usage.image_in) * fresh
             + usage.cache_read * read
             + (usage.cache_write_5m + usage.cache_write_1h) * write
             + usage.output_total * out
         )
-        return round_half_even(total, _SCALE)
 
     def ceiling_milli(self, *, input_tokens_max: int, output_tokens_max: int) -> int:
         """Return the most that so many tokens can be charged, whatever the provider's cache does."""

@@ -1,4 +1,4 @@
-"""I13: amounts are computed again from what is stored beside them, and must come out the same, to the last digit.
+"""I13, I18: amounts are computed again from what is stored beside them, and must come out the same, to the last digit.
 
 A cost line's by its usage and the price card it was booked by, and a correction's likewise; a charge's by its plan's
 terms, as far as they are stored: the meter in its decision record, or the schedule of its plan's version in the trail.
@@ -12,13 +12,14 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from margin.card import Card, UnpricedBucket
 from margin.ledger import questions
 from margin.ledger.burning import revenue_nusd
+from margin.ledger.rounding import MILLI, NUSD, Rounding
 from margin.meter import Meter
 from margin.money import round_half_even
 from margin.rerating import read_card
@@ -36,14 +37,15 @@ ROUTED = frozenset({"auto", "auto:simple", "auto:medium", "auto:complex"})
 """What is asked for at the plan's own prices by tier; a named model may have one of its own."""
 
 
-def violations(db: sqlite3.Connection) -> Iterator[str]:
-    """Yield, in words, which amounts do not follow from what is stored."""
+def violations(db: sqlite3.Connection, rounding: Rounding) -> Iterator[str]:
+    """Yield, in words, which amounts do not follow from what is stored; `rounding` counts those that do."""
     cards = {id_: read_card(levels) for id_, levels in questions.cards(db).items()}
-    yield from islice(_costs(db, cards), NAMED_MAX)
-    yield from islice(_charges(db, _schedules(db)), NAMED_MAX)
+    yield from islice(_costs(db, cards, rounding), NAMED_MAX)
+    yield from islice(_charges(db, _schedules(db), rounding), NAMED_MAX)
+    yield from islice(rounding.violations(), NAMED_MAX)
 
 
-def _costs(db: sqlite3.Connection, cards: Mapping[str, Card]) -> Iterator[str]:
+def _costs(db: sqlite3.Connection, cards: Mapping[str, Card], rounding: Rounding) -> Iterator[str]:
     lines = """SELECT l.x, n, 0, usage, card, l.cost_nusd FROM cost_lines AS l LEFT JOIN charges ON charges.x = l.x
         WHERE kind <> 'estimated' OR outcome IS NOT 'recovered'"""
     corrections = "SELECT x, n, revision, usage, card, cost_nusd FROM corrections"
@@ -51,16 +53,26 @@ def _costs(db: sqlite3.Connection, cards: Mapping[str, Card]) -> Iterator[str]:
         for x, n, revision, usage, card, cost in db.execute(query):
             if usage is None or cost is None or card not in cards:
                 continue
-            expected = _cost_nusd(cards[card], orjson.loads(usage))
-            if cost != expected:
-                which = f"correction {revision} of call" if revision else "call"
-                yield f"I13: {which} {n} of {x} costs {cost} nUSD, its usage by {card} {expected}"
+            used = _usage(usage)
+            expected = None if used is None else _cost_nusd(cards[card], used)
+            which = f"correction {revision} of call {n} of {x}" if revision else f"call {n} of {x}"
+            if used is None or cost != expected:
+                yield f"I13: {which} costs {cost} nUSD, its usage by {card} {expected}"
+            elif not rounding.add(NUSD, card, cards[card].residue(used, cost)):
+                yield f"I18: {which} costs {cost} nUSD, which is not its exact cost by {card}, rounded"
 
 
-def _cost_nusd(card: Card, usage: dict[str, int]) -> int | None:
+def _usage(stored: str) -> Usage | None:
     try:
-        return card.cost_nusd(Usage.from_dict(usage))
-    except (UnpricedBucket, ValueError):
+        return Usage.from_dict(orjson.loads(stored))
+    except ValueError:
+        return None
+
+
+def _cost_nusd(card: Card, usage: Usage) -> int | None:
+    try:
+        return card.cost_nusd(usage)
+    except UnpricedBucket:
         return None
 
 
@@ -77,7 +89,9 @@ _CHARGES = """SELECT x, outcome, charge_tier, plan_version, credits_milli, reven
     FROM charges"""
 
 
-def _charges(db: sqlite3.Connection, schedules: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+def _charges(
+    db: sqlite3.Connection, schedules: Mapping[str, Mapping[str, int]], rounding: Rounding
+) -> Iterator[str]:  # fmt: skip
     for x, outcome, tier, version, milli, revenue, cost, baseline, saving, decision, burnt, usage, lines in db.execute(
         _CHARGES
     ):
@@ -89,12 +103,23 @@ def _charges(db: sqlite3.Connection, schedules: Mapping[str, Mapping[str, int]])
             "cost in nUSD": (cost, lines),
             "saving in nUSD": (saving, routing_saving_nusd(baseline, cost)),
         }
-        price = _price_milli(orjson.loads(decision), outcome, usage, schedules.get(version, {}).get(tier))
+        price = _price(orjson.loads(decision), outcome, usage, schedules.get(version, {}).get(tier))
         if price is not None:
-            asked["credits in thousandths"] = (milli, price)
+            asked["credits in thousandths"] = (milli, price.milli)
         for what, (stored, expected) in asked.items():
             if stored != expected:
                 yield f"I13: {what} of {x}: {stored} is stored, and {expected} follows"
+        if price is None or price.residue is None or price.milli != milli:
+            continue
+        if not rounding.add(MILLI, f"the meter of {version}", price.residue):
+            yield f"I18: credits in thousandths of {x}: {milli} is not its exact price, rounded"
+
+
+class _Price(NamedTuple):
+    """What a charge is by its terms; the residue of its rounding, where a meter made it."""
+
+    milli: int
+    residue: tuple[int, int] | None = None
 
 
 def _uncovered_nusd(parts: list[Any]) -> int:
@@ -102,17 +127,19 @@ def _uncovered_nusd(parts: list[Any]) -> int:
     return sum(round_half_even(rest[0] * milli, 1000) for grant, milli, _, *rest in parts if grant is None)
 
 
-def _price_milli(decision: dict[str, Any], outcome: str, usage: str | None, scheduled: int | None) -> int | None:
+def _price(decision: dict[str, Any], outcome: str, usage: str | None, scheduled: int | None) -> _Price | None:
     """Return what the terms charge; None where the books do not say."""
     if "usage_source" not in decision or decision.get("cache") != "bypass":
         return None
     if outcome in FREE:
-        return 0
+        return _Price(0)
     if outcome not in PAYING or usage is None:
         return None
     if "metered" not in decision:
-        return scheduled if decision.get("requested") in ROUTED else None
+        return None if scheduled is None or decision.get("requested") not in ROUTED else _Price(scheduled)
     if decision["usage_source"] != "reported":
         return None  # at most what was held, which the charge does not say
-    meter = {name: None if rate is None else Decimal(rate) for name, rate in decision["metered"].items()}
-    return Meter(**meter).charge_milli(Usage.from_dict(orjson.loads(usage)))  # type: ignore[arg-type]
+    rates = {name: None if rate is None else Decimal(rate) for name, rate in decision["metered"].items()}
+    meter, used = Meter(**rates), Usage.from_dict(orjson.loads(usage))  # type: ignore[arg-type]
+    price = meter.charge_milli(used)
+    return _Price(price, meter.residue(used, price))

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
@@ -19,6 +19,7 @@ from margin.journal import JournalCorrupt
 from margin.ledger import amounts, archive, aside, heads, journals, trail, twin, verify
 from margin.ledger.leaps import Leap, stale
 from margin.ledger.refold import Progress, silent
+from margin.ledger.rounding import Rounding
 from margin.ledger.state import State
 from margin.ledger.store import UNREADABLE, LedgerFormat, Store
 
@@ -54,13 +55,17 @@ NOTHING = Known()
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found. `imbalance_nusd` is what transactions fail to balance by."""
+    """What was found. `imbalance_nusd` is what transactions fail to balance by.
+
+    `rounding` is what rounding has added to costs, `{"lines", "residue_nusd"}`, over the lines that were priced again.
+    """
 
     ok: bool
     transactions: int
     imbalance_nusd: int
     open_holds: int
     violations: tuple[str, ...]
+    rounding: dict[str, int] = field(default_factory=dict)
 
 
 def audit(data_dir: Path, progress: Progress = silent, known: Known = NOTHING) -> Verdict:
@@ -91,14 +96,16 @@ def _audited(ledger: Store, data_dir: Path, progress: Progress, known: Known) ->
     progress("checking the invariants", 0)
     found = [*verify.violations(ledger.db, state), *_stale(state, known), *found]
     progress("computing the amounts again", 0)
-    found += amounts.violations(ledger.db)
+    rounding = Rounding()
+    found += amounts.violations(ledger.db, rounding)
     imbalance = verify.imbalance_nusd(ledger.db)
     progress("reading the journals", 0)
     found += archive.damage(data_dir, trail.archivings(ledger.db))
     found += _journals(data_dir, state, known)
     found += aside.violations(data_dir)
     transactions = ledger.db.execute("SELECT COUNT(*) FROM txns").fetchone()[0]
-    return Verdict(not found and imbalance == 0, transactions, imbalance, len(state.holds), tuple(found))
+    added = {"lines": rounding.lines, "residue_nusd": rounding.residue_nusd}
+    return Verdict(not found and imbalance == 0, transactions, imbalance, len(state.holds), tuple(found), added)
 
 
 def _journals(data_dir: Path, state: State, known: Known) -> Iterator[str]:

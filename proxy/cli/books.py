@@ -99,6 +99,11 @@ def verify(exported: Path | None, whole: bool, config: Path, as_json: bool) -> N
     else:
         state = "The books are sound" if found["ok"] else "The books are NOT sound"
         click.echo(f"{state}: {found['transactions']:,} transactions, {found['open_holds']} open holds.")
+        added = found["rounding"]
+        if added:
+            click.echo(
+                f"Rounding adds up to {added['residue_nusd']:,} nano-dollars over {added['lines']:,} cost lines."
+            )
         for violation in found["violations"]:
             click.echo(f"- {violation}")
     sys.exit(0 if found["ok"] else SAYS_NO)

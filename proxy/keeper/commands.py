@@ -109,7 +109,8 @@ def ledger_heads(office: Office, _: Args) -> Any:
 def shown(verdict: audit.Verdict) -> dict[str, Any]:
     """Return a verdict as commands answer it."""
     return {"ok": verdict.ok, "transactions": verdict.transactions, "imbalance_nusd": verdict.imbalance_nusd,
-            "open_holds": verdict.open_holds, "violations": list(verdict.violations)}  # fmt: skip
+            "open_holds": verdict.open_holds, "violations": list(verdict.violations),
+            "rounding": verdict.rounding}  # fmt: skip
 
 
 COMMANDS: dict[str, Callable[[Office, Args], Any]] = {

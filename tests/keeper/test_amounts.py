@@ -1,9 +1,15 @@
 """I13: whatever amount is stored follows from the usage, cards and terms that are stored beside it."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import orjson
 import pytest
 
+from margin import card, meter
+from margin.card import Card
 from margin.ledger import amounts
+from margin.ledger.rounding import NUSD, Rounding
 from margin.usage import Usage
 from tests.keeper.offices import Worker, office
 from tests.keeper.test_commands import given, result
@@ -60,7 +66,7 @@ def booked(tmp_path):
 
 def said(found):
     """Return which amounts do not follow."""
-    return list(amounts.violations(found.books.store.db))
+    return list(amounts.violations(found.books.store.db, Rounding()))
 
 
 def test_what_was_booked_follows(booked, tmp_path):
@@ -108,3 +114,36 @@ def test_the_price_of_credits_without_a_grant_is_part_of_it(booked):
 
     (only,) = said(booked)
     assert "usage charged in nUSD of uncovered" in only
+
+
+@pytest.mark.parametrize(("module", "said_of"), [(card, "nUSD"), (meter, "credits in thousandths")])
+def test_a_rounding_that_is_wrong_on_both_sides_is_found(booked, tmp_path, monkeypatch, module, said_of):
+    """Booked and computed again by the same wrong arithmetic I13 sees nothing; the exact amount says otherwise."""
+    rounded = module.round_half_even
+    monkeypatch.setattr(module, "round_half_even", lambda numerator, denominator: rounded(numerator, denominator) + 1)
+    booked.books.store.db.execute("UPDATE charges SET credits_milli = credits_milli + 1 WHERE x = 'metered'")
+    rerated(booked, price_file(tmp_path, 100), apply=True)
+
+    assert any(each.startswith("I18: ") and said_of in each for each in said(booked))
+
+
+def test_roundings_that_all_go_one_way_are_found():
+    """Four lines may be off by half a nano-dollar each: by two in sum, and here by two and a quarter."""
+    rounding = Rounding()
+
+    within = [rounding.add(NUSD, "card_1", residue) for residue in ((2, 4), (2, 4), (2, 4), (3, 4))]
+
+    assert within == [True, True, True, False]
+    assert list(rounding.violations()) == ["I18: rounding of 4 lines by card_1 adds up to 2 nUSD"]
+    assert (rounding.lines, rounding.residue_nusd) == (4, 2)
+
+
+def test_a_residue_is_what_was_booked_less_what_is_exact():
+    """A token at 0.0005 dollars a million is half a nano-dollar, and rounded to even none."""
+    price = Card({"input": Decimal("0.0005")})
+    usage = Usage(input=1)
+
+    off, scale = price.residue(usage, price.cost_nusd(usage))
+
+    assert price.cost_nusd(usage) == 0
+    assert Fraction(off, scale) == Fraction(-1, 2)
