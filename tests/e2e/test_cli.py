@@ -144,7 +144,7 @@ def test_ledger_verify(books: Server):
 
 
 def test_reconcile_with_an_account_of_nothing(books: Server, tmp_path: Path):
-    """An account without lines differs by all that is booked; one that is no account is a usage error."""
+    """Without lines an account differs by all that is booked and no share is known; what is none is a usage error."""
     nothing, nonsense = tmp_path / "nothing.jsonl", tmp_path / "nonsense.jsonl"
     nothing.write_text("")
     nonsense.write_text('{"call_id": "x"}\n')
@@ -154,9 +154,8 @@ def test_reconcile_with_an_account_of_nothing(books: Server, tmp_path: Path):
     refused = books.cli("reconcile", "--export", str(nonsense), "--json")
 
     assert said.code == (1 if booked else 0)
-    check_shape(said.json(), {"explained_share": NUMBER, "difference_nusd": NUMBER, "rounding_bound_nusd": NUMBER,
-                              "lines": list})  # fmt: skip
-    assert said.json()["difference_nusd"] == booked
+    check_shape(said.json(), {"difference_nusd": NUMBER, "rounding_bound_nusd": NUMBER, "lines": list})
+    assert (said.json()["explained_share"], said.json()["difference_nusd"]) == (None, booked)
     assert (refused.code, refused.out) == (2, "")
     assert "nonsense.jsonl:1" in refused.err
 
