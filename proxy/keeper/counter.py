@@ -22,6 +22,10 @@ COUNTER_DEADLINE_S = 1.0
 """For calling shares in. The asker waits a little longer than this."""
 SETTLE_NS = 10_000_000
 """A share just lent is left alone this long: its worker's waiting requests are about to use it."""
+BURY_TRIES, BURY_RETRY_S = 10, 0.5
+"""How often, and after what wait, the books are asked again what a dead worker used while they cannot answer."""
+BURY_ROW = 64
+"""Limits of a dead worker that are looked up in a row: some 5 ms."""
 UNKNOWN = "unknown"
 
 
@@ -50,7 +54,11 @@ class Spending(Protocol):
         ...
 
     def used(self, name: Name) -> list[tuple[int, int]]:
-        """Return what was used of a day's limit in the last 24 hours as (count, in how long it is forgotten)."""
+        """Return what was used of a rate that still counts as (count, in how long it is forgotten).
+
+        Raises:
+            LedgerBusy: the ledger cannot be written now.
+        """
         ...
 
     def resets_ns(self, name: Name) -> int | None:
@@ -82,6 +90,28 @@ class Counter:
         """Take back what a worker no longer holds of a limit."""
         if worker.journal is not None:
             self._loans.give_back(worker.journal, name, count)
+
+    async def bury(self, journal: str) -> None:
+        """Take a dead worker's shares back. Its journal must have been folded to the end.
+
+        Of a rate it keeps what it may have used by the books, or all it was lent where they cannot be asked for long.
+        """
+        self._loans.declare_dead(journal)
+        tries = BURY_TRIES
+        for index, name in enumerate(self._loans.rates_of(journal)):
+            if index % BURY_ROW == BURY_ROW - 1:
+                await asyncio.sleep(0)  # others are answered meanwhile
+            while tries:
+                try:
+                    t = self._clock()
+                    used = [(count, t + lasts_ns) for count, lasts_ns in self._spending.used(name)]
+                except LedgerBusy:
+                    tries -= 1
+                    await asyncio.sleep(BURY_RETRY_S)
+                else:
+                    self._loans.bury_rate(journal, name, used)
+                    break
+        self._loans.bury(journal, self._clock())
 
     async def lend(self, worker: Holder, asked: Message) -> Any:
         """Return a share, a no, or `UNKNOWN` when time ran out."""

@@ -109,7 +109,7 @@ class Crew:
             if worker.journal is not None:
                 await self._recover(worker.journal)
                 self.claims.bury(worker.journal)
-                self._loans.bury(worker.journal, time.monotonic_ns())
+                await self._counter.bury(worker.journal)
 
     async def _recover(self, journal: str) -> None:
         """Close what a dead worker left open, once its journal can be folded; at the end, the next start does it."""

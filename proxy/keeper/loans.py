@@ -12,6 +12,7 @@ from proxy.limits.shares import Name
 from proxy.limits.windows import DAY, MINUTE
 
 _FORGOTTEN_NS = {"minute": MINUTE.forgotten_ns, "day": DAY.forgotten_ns}
+_COUNTED = {"requests", "tokens"}
 
 
 @dataclass(slots=True)
@@ -62,15 +63,42 @@ class Loans:
         if found.lent[worker] == 0:
             del found.lent[worker]
 
+    def declare_dead(self, worker: str) -> None:
+        """From here on nothing is lent to a worker, or taken back from it, but by burying it."""
+        self._gone.add(worker)
+
+    def rates_of(self, worker: str) -> list[Name]:
+        """Return the limits of requests and tokens that a worker holds a part of."""
+        return [
+            name for name, limit in self._limits.items() if limit.lent.get(worker) and name.measure in _COUNTED
+        ]  # fmt: skip
+
+    def bury_rate(self, worker: str, name: Name, used: list[tuple[int, int]]) -> None:
+        """Take a dead worker's share of a rate back, but for what it may have used.
+
+        Args:
+            worker: Whose journal has been folded to the end.
+            name: The limit.
+            used: What anybody used that still counts, as (count, until when). The dead are among them, so that they
+                haunt a limit with no more than this; nor with more than they were lent.
+        """
+        limit = self._limits[name]
+        left = limit.lent.pop(worker, 0) + sum(count for _, count in limit.ghosts)
+        limit.ghosts = []
+        # The newest first: what is forgotten last is what may still be one of theirs at any time.
+        for count, until in sorted(used, key=lambda each: -each[1]):
+            self.haunt(name, min(count, left), until)
+            left -= min(count, left)
+
     def bury(self, worker: str, t: int) -> None:
-        """Take a dead worker's shares back; those of a rate when its windows have certainly run out.
+        """Take all else of a dead worker's shares back; those of a rate when its windows have certainly run out.
 
         Its journal must have been folded to the end: from then on the books know what it spent.
         """
         self._gone.add(worker)
         for name, limit in self._limits.items():
             count = limit.lent.pop(worker, 0)
-            if name.measure in {"requests", "tokens"}:
+            if name.measure in _COUNTED:
                 self.haunt(name, count, t + _FORGOTTEN_NS[name.per])
 
     def tidy(self, t: int) -> None:

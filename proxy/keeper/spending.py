@@ -9,6 +9,7 @@ from margin.ledger import spending
 from proxy.keeper.office import Office
 from proxy.limits import periods
 from proxy.limits.shares import Name
+from proxy.limits.windows import MINUTE
 
 DAY_HOURS = 24
 HOUR_NS = spending.HOUR_NS
@@ -34,10 +35,19 @@ class Ledgered:
         return sum(sums[field] for sums in found.values())
 
     def used(self, name: Name) -> list[tuple[int, int]]:
-        """Return what was used of a day's limit in the last 24 hours as (count, in how long it is forgotten)."""
+        """Return what was used of a rate that still counts as (count, in how long it is forgotten).
+
+        By whole hours: of a minute's limit it is more than the minute saw, and never less.
+
+        Raises:
+            LedgerBusy: the ledger cannot be written now.
+        """
         self._office.fold_all()
         now = self._now()
         field = 0 if name.measure == "requests" else 1
+        if name.per == "minute":
+            found = self._since(name, (now - MINUTE.forgotten_ns) // HOUR_NS)
+            return [(sums[field], MINUTE.forgotten_ns) for sums in found.values() if sums[field]]
         found = self._since(name, now // HOUR_NS - DAY_HOURS)
         return [(sums[field], (hour + 1 + DAY_HOURS) * HOUR_NS - now) for hour, sums in found.items() if sums[field]]
 

@@ -102,6 +102,24 @@ def test_a_restart_and_a_dead_worker_lose_no_cent(found, worker, tmp_path):
     assert sound(found) == []
 
 
+def test_a_dead_lone_worker_leaves_the_day_but_for_what_it_used(found, worker):
+    """Lent a thousand requests of a day, it made one: the next worker is lent 999, by the books."""
+    clock = Clock("2026-11-20T10:00:00")
+    holder = Alone(worker.path.name)
+    counter = Counter(Loans(), [holder], Ledgered(found, clock), lambda: clock.t)
+    minute = Name("key", "k1", "requests", "minute")
+    asked = {"limit": 1_000, "need": 1, "wish": 1, "back": 0, "frees": None}
+    for name in (REQUESTS, minute):
+        assert asyncio.run(counter.lend(holder, asked | {"name": name.text}))["count"] == 1_000
+    spend(found, worker, "x1", 100, clock.t)
+
+    asyncio.run(counter.bury(worker.path.name))
+    holder.journal = "another"
+
+    for name in (REQUESTS, minute):
+        assert asyncio.run(counter.lend(holder, asked | {"name": name.text}))["count"] == 999
+
+
 def test_a_lease_of_one_period_goes_on_in_the_next(found, worker):
     """1,000 a day: 600 spent, 400 lent. After midnight the 400 are still lent, and 600 more are, not 1,000."""
     clock = Clock("2026-11-20T23:59:00")

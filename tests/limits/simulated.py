@@ -13,8 +13,10 @@ from proxy.keeper.loans import Loans
 from proxy.limits.guard import Away, Guard, No, Question, Reached
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts, Name, Share
+from proxy.limits.windows import DAY, MINUTE
 
 NS = 1_000_000_000
+SPANS = {"minute": MINUTE, "day": DAY}
 
 
 class _Selector(selectors.SelectSelector):
@@ -64,14 +66,18 @@ class Books:
     def __init__(self) -> None:
         self.spent: dict[Name, int] = {}
         self.before: list[tuple[int, int]] = []
+        self.house: House | None = None
 
     def spent_nusd(self, name: Name) -> int:
         """Return what was journalled so far."""
         return self.spent.get(name, 0)
 
-    def used(self, _: Name) -> list[tuple[int, int]]:
-        """Return what was used before this keeper began."""
-        return self.before
+    def used(self, name: Name) -> list[tuple[int, int]]:
+        """Return what was used before this keeper began, and since."""
+        assert self.house is not None
+        t, lasts_ns = self.house.clock.ns(), SPANS[name.per].forgotten_ns
+        since = [(count, at + lasts_ns - t) for at, count in self.house.admitted.get(name, [])]
+        return self.before + [each for each in since if each[1] > 0]
 
     def resets_ns(self, _: Name) -> int | None:
         """Return how long a period lasts yet."""
@@ -143,6 +149,7 @@ class House:
         self.workers = [Worker(self, number) for number in range(workers)]
         self.counter = Counter(self.loans, self.workers, self.books, clock.ns)
         self.admitted: dict[Name, list[tuple[int, int]]] = {}
+        self.books.house = self
         self.refused: list[Reached] = []
         self.away = 0
 
@@ -161,6 +168,8 @@ class House:
         except Away:
             self.away += 1
             return None
+        if which.is_dead:  # it died while it waited
+            return None
         for each in shares:
             self.admitted.setdefault(each.name, []).append((self.clock.ns(), wanted[each.place]))
         return Got(which, passage, wanted)
@@ -174,13 +183,14 @@ class House:
         if not got.worker.is_dead:
             got.passage.end(came_to)
 
-    def kill(self, number: int) -> None:
+    async def kill(self, number: int) -> None:
         """End a worker without a word, and start another."""
         dead = self.workers[number]
         dead.is_dead = True
         assert dead.journal is not None
-        self.loans.bury(dead.journal, self.clock.ns())
+        # Replaced in place: the counter counts it until then.
         self.workers[number] = Worker(self, 100 + self.random.randrange(10**6))
+        await self.counter.bury(dead.journal)
 
     def most_within(self, name: Name, span_ns: int) -> int:
         """Return the most that was let through within any time of that length."""

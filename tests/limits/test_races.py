@@ -33,7 +33,7 @@ async def one(house: House, ask: tuple, open_now: list[int]) -> None:
     """Ask, hold for a while, spend a part of the ceiling."""
     lasts_s, tokens, ceiling, part, what = ask
     if what == "kill":
-        house.kill(house.random.randrange(len(house.workers)))
+        await house.kill(house.random.randrange(len(house.workers)))
         return
     got = await house.ask(EVERY, Amounts(tokens=tokens, cost_nusd=ceiling))
     if got is None:
@@ -163,13 +163,29 @@ def test_a_dead_workers_share_comes_back_when_its_window_has_run_out():
         house = House(clock, workers=2)
         for _ in range(10):
             assert await house.ask({RPM: 10, OPEN: 10}, worker=0)
-        house.kill(0)
+        await house.kill(0)
         assert await house.ask({OPEN: 10}, worker=1)
         assert await house.ask({RPM: 10}, worker=1) is None
         await asyncio.sleep(60)
         assert await house.ask({RPM: 10}, worker=1) is None
         await asyncio.sleep(1.1)
         assert await house.ask({RPM: 10}, worker=1) is not None
+
+    simulate(story)
+
+
+def test_a_lone_worker_that_dies_takes_no_more_with_it_than_it_used():
+    """It was lent all 300 of a day and used three, twice over: 294 are left to the third, and not one more."""
+
+    async def story(clock: Clock) -> None:
+        house = House(clock, workers=1)
+        for _ in range(2):
+            for _ in range(3):
+                assert await house.ask({RPD: 300, RPM: 40}) is not None
+            await house.kill(0)
+        assert await house.ask({RPD: 300, RPM: 40}) is not None
+        got = [await house.ask({RPD: 300}) for _ in range(294)]
+        assert [each is not None for each in got] == [True] * 293 + [False]
 
     simulate(story)
 
