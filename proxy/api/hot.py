@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import orjson
 
 from proxy.exchange import Inbound, Reply, serve
-from proxy.identity import Principal
+from proxy.identity import Principal, customer_name
 from proxy.server.turn import Caller, Head
 from proxy.wire import errors, headers
-from proxy.wire.errors import Malformed, ProxyError, TooLarge, Unavailable
+from proxy.wire.errors import Malformed, OverLimit, ProxyError, TooLarge, Unavailable
 from proxy.world import World
 
 log = logging.getLogger("penstock")
@@ -22,25 +22,35 @@ log = logging.getLogger("penstock")
 class ChatTurn:
     """One chat completion, whatever happens to it. The caller is authenticated before its body is read."""
 
-    __slots__ = ("_headers", "_principal", "_world", "bytes_max", "error")
+    __slots__ = ("_crowded", "_headers", "_principal", "_world", "bytes_max", "error")
 
     def __init__(self, world: World, head: Head) -> None:
         self._world, self._headers = world, dict(head.headers)
         self._principal: Principal | None = None
         self.bytes_max = world.settings.server.body_bytes_max
         self.error: ProxyError | None = None
+        self._crowded: int | None = None
+        """Whose place among the open requests this one holds while its body comes; from then on its ticket does."""
         world.exchanges_open += 1
         try:
             self._principal = _admitted(world, self._headers, head.client, self.bytes_max)
+            self._crowded = _entered(world, self._principal, self._headers)
         except ProxyError as error:
             self.error = error
 
     def abandon(self) -> None:
         """Nothing was begun."""
+        self._leave_crowd()
         self._world.exchanges_open -= 1
+
+    def _leave_crowd(self) -> None:
+        if self._crowded is not None:
+            self._world.crowd.leave(self._crowded)
+            self._crowded = None
 
     async def run(self, body: bytes, caller: Caller) -> None:
         """Answer."""
+        self._leave_crowd()
         try:
             reply = await self._answer(body)
             if reply.relay is None:
@@ -88,6 +98,21 @@ def _admitted(world: World, found: Mapping[bytes, bytes], client: str | None, by
     if len(stated) > 12 or (stated.isdigit() and int(stated) > bytes_max):
         raise TooLarge(f"The body is larger than {bytes_max} bytes.")
     return principal
+
+
+def _entered(world: World, principal: Principal, found: Mapping[bytes, bytes]) -> int:
+    """Let a request in while its body comes, slowly perhaps; return whose it is.
+
+    Raises:
+        OverLimit: its customer has as many open as it may.
+        Forbidden, Malformed: it names a customer that it may not, or none at all.
+    """
+    name = customer_name(found)
+    # Of a customer that is not open yet the key's own stands: it is opened when the request is whole.
+    whose = principal if name is None else world.identity.attributed(principal, name) or principal
+    if not world.crowd.enter(whose.customer, world.exchanges_open, world.settings.server.exchanges_max):
+        raise OverLimit("Too many of this customer's requests are open.", reason="over_share", retry_after_s=1)
+    return whose.customer
 
 
 def render(world: World, error: ProxyError, caller: Caller) -> None:

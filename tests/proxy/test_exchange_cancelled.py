@@ -288,6 +288,34 @@ def test_what_was_charged_and_is_not_durable_is_not_asked_again(tmp_path: Path, 
         assert b"retry-after" not in dict(server.headers)
 
 
+def test_slow_bodies_of_one_customer_leave_places_for_others(tmp_path: Path) -> None:
+    """Sixteen places, and seventeen heads of one customer whose bodies never come: it holds fourteen, others get in."""
+
+    async def main() -> None:
+        async with scene(tmp_path) as here:
+            world = here.world
+            world.settings = replace(world.settings, server=replace(world.settings.server, exchanges_max=16))
+            greedy, modest = Server(here, "hi", stream=False), Server(here, "hi", stream=False)
+            other = identity.new_key()
+            world.identity.put_customer(2, "modest", "open")
+            world.identity.put_key(other[0], other[2], 2, ["serve"])
+            modest._head = Head(b"POST", b"/v1/chat/completions", [(b"authorization", b"Bearer " + other[1].encode())])
+
+            turns = [ChatTurn(world, greedy._head) for _ in range(14)]
+            for _ in range(3):
+                await greedy.ask()
+                assert (greedy.status, world.exchanges_open) == (429, 14)
+            await modest.ask()
+            for each in turns:
+                assert each.error is None
+                each.abandon()
+
+            assert modest.status == 200
+            assert (world.exchanges_open, world.crowd._open) == (0, {})
+
+    asyncio.run(main())
+
+
 def test_too_many_at_once_are_refused(tmp_path: Path) -> None:
     """Before anything is read: 503, and nothing in the books."""
 
