@@ -1,4 +1,4 @@
-"""Who spends far more per minute than it usually does: told once an hour, and by choice its dearest key is paused.
+"""Who spends far more per minute than it usually does: told once an hour, and by choice a key is paused each minute.
 
 *Usual* is a customer's cost per minute of the hours in which it spent anything, day by day; later days count more.
 """
@@ -81,11 +81,13 @@ class Runaway:
         return Fraction(0) if usual is None else usual
 
     def _tell(self, id_: str, per_minute: int, now: int, *, pause: bool) -> None:
-        if now - self._told.get(id_, -TELL_NS) < TELL_NS:
-            return
-        self._told[id_] = now
-        self.count += 1
+        """Pause the dearest key that still runs, each time; tell of it, and else once an hour."""
         key = self._dearest_key(int(id_)) if pause else None
+        if key is None and now - self._told.get(id_, -TELL_NS) < TELL_NS:
+            return
+        if now - self._told.get(id_, -TELL_NS) >= TELL_NS:
+            self._told[id_] = now
+            self.count += 1
         usual = round(self.usual_nusd(id_))
         log.error(
             "customer %s costs $%.2f a minute, usually $%.4f; paused key: %s", id_, per_minute / 1e9, usual / 1e9, key
@@ -95,13 +97,14 @@ class Runaway:
             keyring.change(self._office, keyring.live(self._office, key), {"paused": True})
 
     def _dearest_key(self, customer: int) -> str | None:
-        """Return the customer's live key that cost most since the last look; None when no key of its own did."""
+        """Return the customer's live key, not paused yet, that cost most since the last look; None when none did."""
         spent = {
             id_: used.cost_nusd - self._keys_before.get(id_, Sums()).cost_nusd
             for id_, used in self._sums("key", self._from_hour).items()
             if (key := self._office.books.state.keys.get(id_)) is not None
             and key.customer == customer
             and key.revoked_t is None
+            and not key.terms.get("paused")
         }
         dearest = max(spent, key=lambda id_: spent[id_], default=None)
         return dearest if dearest is not None and spent[dearest] > 0 else None

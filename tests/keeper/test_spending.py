@@ -243,6 +243,26 @@ def test_who_spends_far_above_the_usual_is_told_of_and_paused(found, worker):
     assert sound(found) == []
 
 
+def test_while_it_goes_on_the_next_key_is_paused(found, worker):
+    """Two keys, the dearer one first; the other a minute later, within the hour that one telling is for."""
+    limited(found, runaway=Terms(Decimal(20), 5 * NUSD, "pause"))
+    clock = Clock("2026-11-20T09:00:00")
+    dear, cheap = found_key(found), found_key(found)
+    guard = Runaway(found, clock)
+    paused = []
+    for minute in range(3):
+        clock.t += 60 * 10**9
+        for key, cost in ((dear, 30 * NUSD), (cheap, 20 * NUSD)):  # what was under way is billed after the pause
+            x = f"{key}-{minute}"
+            worker.write(of_key(begun(x, 0, t=clock.t), key), settled(x, 0, line(cost), t=clock.t))
+        found.fold_all()
+        guard.look()
+        paused.append([bool(found.books.state.keys[each].terms.get("paused")) for each in (dear, cheap)])
+
+    assert paused == [[True, False], [True, True], [True, True]]
+    assert guard.count == 1
+
+
 def test_who_spends_as_usual_is_left_alone(found, worker):
     """Ten dollars a minute, as on all days, is above the floor and nobody's concern."""
     limited(found, runaway=Terms(Decimal(2), 5 * NUSD, "pause"))
