@@ -211,8 +211,13 @@ class KeeperServer:
             await asyncio.sleep(0 if is_behind else FOLD_S)
             with contextlib.suppress(LedgerBusy):  # the next turn tries again
                 self._tick_if_due()
-                if self._runaway.is_due:
-                    self._runaway.look()
+                self._look_at_spending()
+
+    def _look_at_spending(self) -> None:
+        """Tell of budgets that are spent and of customers whose costs run away, whether anybody reads metrics or not."""
+        self._budgets.spread()  # looks every few seconds at most
+        if self._runaway.is_due:
+            self._runaway.look()
 
     def _fold_some(self) -> int:
         with contextlib.suppress(LedgerBusy):

@@ -1,7 +1,10 @@
 """Budgets as the keeper knows them: spent by the ledger, in the period that is now, whoever died meanwhile."""
 
 import asyncio
+import time
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from proxy.keeper.commands import perform
 from proxy.keeper.counter import Counter
 from proxy.keeper.loans import Loans
 from proxy.keeper.runaway import Runaway
+from proxy.keeper.server import KeeperServer
 from proxy.keeper.spending import Ledgered
 from proxy.limits.periods import HOUR_NS
 from proxy.limits.shares import Name
@@ -177,6 +181,23 @@ def test_budgets_are_told_by_how_far_they_are_spent(found, worker):
         ("key", "hard", "50_to_80"): 1, ("customer", "soft", "80_to_100"): 1, ("all", "hard", "spent"): 1,
     }  # fmt: skip
     assert spread.overshot_nusd == 100
+
+
+def test_a_spent_budget_is_told_of_without_a_scrape(found, worker, caplog):
+    """The keeper's own turn looks; nobody need read its metrics."""
+    limited(found, all=Limited(budgets=(Budget(600, "24h"),)))
+    worker.write(begun("x1", 0, t=time.time_ns()), settled("x1", 0, line(700), t=time.time_ns()))
+    found.fold_all()
+    server = KeeperServer(found, sockets_of_nobody(), [], lambda: found.settings, asyncio.Event())
+
+    server._look_at_spending()
+
+    assert "the hard budget of all  per 24h is spent" in caplog.text
+
+
+def sockets_of_nobody() -> Any:
+    """Return ports that nothing binds."""
+    return SimpleNamespace(api=None, metrics=None)
 
 
 def test_a_customer_hears_of_its_budgets_in_parts(found, worker):
