@@ -43,7 +43,7 @@ def routes(world: World) -> APIRouter:
     async def _usage(request: Request) -> Response:
         principal = _whose(world, request)
         days = read_query(UsagePage, request.query_params.multi_items()).days
-        found = await desk.ask(principal.customer, days)
+        found = await desk.ask(principal.customer, days, principal.key)
         answer = json_answer(_shown(world, principal, found))
         answer.headers["cache-control"] = f"private, max-age={KEPT_S:.0f}"
         return answer
@@ -71,7 +71,7 @@ def _shown(world: World, principal: Principal, found: Answer) -> Answer:
         "plan": _plan(world.plan_of(principal.plan)),
         "credits": found["credits"],
         "limits": _limits(world, principal),
-        "budgets": _budgets(principal, found["budgets"]),
+        "budgets": _budgets(found["budgets"]),
         "requests": _by_day(world.settings, found["rows"]),
     }
 
@@ -100,13 +100,9 @@ def _limits(world: World, principal: Principal) -> Answer:
     }
 
 
-def _budgets(principal: Principal, rows: list[Answer]) -> list[Answer]:
+def _budgets(rows: list[Answer]) -> list[Answer]:
     """Return how far the budgets of the key that asks and of its customer are spent, as parts of them."""
-    return [
-        {name: value for name, value in row.items() if name != "id"}
-        for row in rows
-        if row["kind"] == "customer" or row["id"] == principal.key
-    ]
+    return [{name: value for name, value in row.items() if name != "id"} for row in rows]
 
 
 def _by_day(settings: Settings, rows: list[list[Any]]) -> list[Answer]:
@@ -136,21 +132,21 @@ class _Desk:
 
     def __init__(self, world: World, clock: Callable[[], float] = time.monotonic) -> None:
         self._world, self._clock = world, clock
-        self._kept: OrderedDict[tuple[int, int], tuple[float, asyncio.Future[Answer]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int, str], tuple[float, asyncio.Future[Answer]]] = OrderedDict()
         self._second, self._asks = 0, 0
 
-    async def ask(self, customer: int, days: int) -> Answer:
+    async def ask(self, customer: int, days: int, key: str) -> Answer:
         """Return what the keeper says, or said a moment ago to whoever asked the same.
 
         Raises:
             TooOften: it was asked too much within this second.
             Unavailable: it does not answer.
         """
-        now_s, name = self._clock(), (customer, days)
+        now_s, name = self._clock(), (customer, days, key)
         asked_s, answer = self._kept.get(name, (0.0, None))
         if answer is None or now_s - asked_s > KEPT_S or (answer.done() and answer.exception() is not None):
             self._count(now_s)
-            answer = asyncio.ensure_future(self._ask(customer, days))
+            answer = asyncio.ensure_future(self._ask(customer, days, key))
             answer.add_done_callback(_seen)
             self._kept.pop(name, None)
             self._kept[name] = now_s, answer
@@ -168,8 +164,8 @@ class _Desk:
             raise TooOften("Usage is asked for too often; try again in a second.")
         self._asks += 1
 
-    async def _ask(self, customer: int, days: int) -> Answer:
-        return {**await self._world.keeper.usage(customer, days), "t_s": time.time()}
+    async def _ask(self, customer: int, days: int, key: str) -> Answer:
+        return {**await self._world.keeper.usage(customer, days, key), "t_s": time.time()}
 
 
 def _seen(answer: asyncio.Future[Answer]) -> None:

@@ -22,8 +22,6 @@ LOOK_S = 5.0
 LOOK_PART = 100
 """Looking takes at most a hundredth of the keeper's time: it adds up all that was used in each period."""
 BANDS = ("below_50", "50_to_80", "80_to_100", "spent")
-KEYS_MAX = 100
-"""Keys of one customer that it is told of."""
 KINDS = ("key", "customer", "feature", "model", "all")
 ACTIONS = ("hard", "soft", "downgrade")
 
@@ -113,22 +111,20 @@ class Budgets:
             return limits.all.budgets
         return (limits.features if kind == "feature" else limits.models).get(id_, Terms()).budgets
 
-    def of_customer(self, number: int) -> list[dict[str, Any]]:
-        """Return how far a customer's budgets and those of its keys are spent, as parts: no amount of cost."""
-        keys = [key.id for key in self._office.books.state.keys.values() if key.customer == number][:KEYS_MAX]
-        return [
-            row for kind, id_ in [("customer", str(number)), *(("key", id_) for id_ in keys)]
-            for row in self._rows(kind, id_)
-        ]  # fmt: skip
+    def of_customer(self, number: int, key: str | None) -> list[dict[str, Any]]:
+        """Return how far a customer's budgets and those of one key are spent, as parts: no amount of cost."""
+        rows = list(self._rows("customer", str(number)))
+        return rows if key is None else [*rows, *self._rows("key", key)]
 
     def _rows(self, kind: str, id_: str) -> Iterator[dict[str, Any]]:
         now, books = self._now(), self._office.books
         for each in self._budgets(kind, id_):
             used = spending.since(books.store.db, {}, kind, id_, periods.first_hour(each.per, now))
-            nusd = sum(sums.cost_nusd if each.of == "cost" else sums.charge_nusd for sums in used.values())
+            nusd = {hour: sums.cost_nusd if each.of == "cost" else sums.charge_nusd for hour, sums in used.items()}
+            frees_t = periods.frees_t(each.per, now, nusd)
             yield {
                 "kind": kind, "id": id_, "per": each.per, "of": each.of, "action": each.action,
-                "spent": round(nusd / each.nusd, 4), "resets": iso(periods.ends_t(each.per, now)),
+                "spent": round(sum(nusd.values()) / each.nusd, 4), "resets": None if frees_t is None else iso(frees_t),
             }  # fmt: skip
 
 

@@ -61,8 +61,8 @@ class Spending(Protocol):
         """
         ...
 
-    def resets_ns(self, name: Name) -> int | None:
-        """Return in how long a budget's period ends, or the oldest of what it counts is forgotten."""
+    def resets_ns(self, name: Name, short: int = 1) -> int | None:
+        """Return in how long a budget's period ends, or `short` of what it counts is forgotten; None: never."""
         ...
 
 
@@ -187,7 +187,7 @@ class Counter:
         if name.measure in {"cost", "charge"}:
             unspent = limit - spent
             is_final = unspent < need
-            frees = self._spending.resets_ns(name) if is_final else None
+            frees = self._spending.resets_ns(name, need - unspent) if is_final else None
             return {"no": asked["name"], "available": unspent, "final": is_final, "frees": frees}
         ghost = self._loans.next_ghost_ns(name, need, self._clock())
         found = [each for each in (frees, ghost) if each is not None]

@@ -241,7 +241,7 @@ class Crew:
             answer = self._administration.perform(message)
             await self.announce()
         elif message["ask"] == "usage":
-            answer = usage_of(self._office, message["customer"], message["days"])
+            answer = usage_of(self._office, message["customer"], message["days"], message["key"])
         else:
             self._office.open_customer(message["name"])
             await self.announce()

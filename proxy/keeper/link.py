@@ -213,13 +213,13 @@ class KeeperLink:
         assert isinstance(answer, dict)
         return answer
 
-    async def usage(self, customer: int, days: int) -> Message:
-        """Return what a customer has used, as `usage_of` answers.
+    async def usage(self, customer: int, days: int, key: str) -> Message:
+        """Return what a customer has used, as `usage_of` answers to one of its keys.
 
         Raises:
             KeeperAway: no answer in time.
         """
-        answer = await self._ask({"ask": "usage", "customer": customer, "days": days})
+        answer = await self._ask({"ask": "usage", "customer": customer, "days": days, "key": key})
         assert isinstance(answer, dict)
         return answer
 

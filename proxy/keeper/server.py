@@ -214,7 +214,7 @@ class KeeperServer:
                 self._look_at_spending()
 
     def _look_at_spending(self) -> None:
-        """Tell of budgets that are spent and of customers whose costs run away, whether anybody reads metrics or not."""
+        """Tell of budgets that are spent and of costs that run away, whether anybody reads metrics or not."""
         self._budgets.spread()  # looks every few seconds at most
         if self._runaway.is_due:
             self._runaway.look()

@@ -30,9 +30,7 @@ class Ledgered:
         if name.measure not in {"cost", "charge"}:
             return 0
         self._office.fold_all()
-        found = self._since(name, periods.first_hour(_per(name), self._now()))
-        field = 2 if name.measure == "cost" else 3
-        return sum(sums[field] for sums in found.values())
+        return sum(self._by_hour(name, self._now()).values())
 
     def used(self, name: Name) -> list[tuple[int, int]]:
         """Return what was used of a rate that still counts as (count, in how long it is forgotten).
@@ -51,10 +49,16 @@ class Ledgered:
         found = self._since(name, now // HOUR_NS - DAY_HOURS)
         return [(sums[field], (hour + 1 + DAY_HOURS) * HOUR_NS - now) for hour, sums in found.items() if sums[field]]
 
-    def resets_ns(self, name: Name) -> int | None:
-        """Return in how long a budget's period ends, or the oldest hour that it counts is forgotten."""
-        now = self._now()
-        return periods.ends_t(_per(name), now) - now
+    def resets_ns(self, name: Name, short: int = 1) -> int | None:
+        """Return in how long `short` of what is spent no longer counts; None if that is never."""
+        now, per = self._now(), _per(name)
+        spent = self._by_hour(name, now) if per[0].isdigit() else {}
+        frees_t = periods.frees_t(per, now, spent, short)
+        return None if frees_t is None else frees_t - now
+
+    def _by_hour(self, name: Name, now: int) -> dict[int, int]:
+        field = 2 if name.measure == "cost" else 3
+        return {hour: sums[field] for hour, sums in self._since(name, periods.first_hour(_per(name), now)).items()}
 
     def _since(self, name: Name, hour: int) -> dict[int, spending.Sums]:
         books = self._office.books

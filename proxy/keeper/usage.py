@@ -16,18 +16,19 @@ from proxy.keeper.office import Office
 from proxy.keeper.words import in_credits
 
 
-def usage_of(office: Office, number: int, days: int) -> dict[str, Any]:
+def usage_of(office: Office, number: int, days: int, key: str | None = None) -> dict[str, Any]:
     """Return a customer's credits, its requests of the last days, today included, in UTC, and what budgets are spent.
 
     Args:
         office: Whose books.
         number: The customer.
         days: How many days.
+        key: The key that asks, whose own budgets are told too.
     """
     db = office.books.store.db
     return {
         "credits": credits_of(office, number), "rows": questions.usage_by_day(db, number, _days(days)),
-        "budgets": Budgets(office).of_customer(number),
+        "budgets": Budgets(office).of_customer(number, key),
     }  # fmt: skip
 
 

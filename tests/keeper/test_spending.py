@@ -156,6 +156,19 @@ def test_no_is_final_when_it_is_spent(found, worker):
     assert said == {"no": DAILY.text, "available": 5, "final": True, "frees": HOUR_NS}
 
 
+def test_a_no_of_rolling_hours_says_when_enough_is_forgotten(found, worker):
+    """595 spent at 20:00 and 400 at 22:00 of a thousand in 24 hours: room for ten comes with the first of them."""
+    clock = Clock("2026-11-20T22:30:00")
+    counter = Counter(Loans(), [holder := Alone(worker.path.name)], Ledgered(found, clock))
+    spend(found, worker, "x1", 595, at("2026-11-20T20:00:00"))
+    spend(found, worker, "x2", 400, at("2026-11-20T22:00:00"))
+    asked = {"name": ROLLING.text, "limit": 1_000, "wish": 10, "back": 0, "frees": None}
+
+    said = [asyncio.run(counter.lend(holder, asked | {"need": need}))["frees"] for need in (10, 601)]
+
+    assert said == [int(22.5 * HOUR_NS), int(24.5 * HOUR_NS)]
+
+
 def limited(found, **limits) -> None:
     """Put an office under other limits."""
     from dataclasses import replace
@@ -208,7 +221,7 @@ def test_a_customer_hears_of_its_budgets_in_parts(found, worker):
     worker.write(of_key(begun("x1", 0, t=t), made), settled("x1", 0, line(700), t=t))
     found.fold_all()
 
-    rows = Budgets(found, Clock("2026-11-20T11:00:00")).of_customer(1)
+    rows = Budgets(found, Clock("2026-11-20T11:00:00")).of_customer(1, made)
 
     assert rows == [
         {

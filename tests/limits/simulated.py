@@ -79,7 +79,7 @@ class Books:
         since = [(count, at + lasts_ns - t) for at, count in self.house.admitted.get(name, [])]
         return self.before + [each for each in since if each[1] > 0]
 
-    def resets_ns(self, _: Name) -> int | None:
+    def resets_ns(self, name: Name, short: int = 1) -> int | None:
         """Return how long a period lasts yet."""
         return 3600 * NS
 

@@ -18,7 +18,7 @@ class Keeper:
         self.asked: list[tuple[int, int]] = []
         self.is_away = False
 
-    async def usage(self, customer: int, days: int) -> dict[str, Any]:
+    async def usage(self, customer: int, days: int, key: str) -> dict[str, Any]:
         self.asked.append((customer, days))
         await asyncio.sleep(0)
         if self.is_away:
@@ -47,14 +47,14 @@ def test_who_asks_at_once_shares_one_answer() -> None:
 
     async def act() -> None:
         found, keeper, clock = desk()
-        await asyncio.gather(*(found.ask(1, 31) for _ in range(50)))
+        await asyncio.gather(*(found.ask(1, 31, "k") for _ in range(50)))
         clock.now_s += KEPT_S
-        await found.ask(1, 31)
+        await found.ask(1, 31, "k")
         assert keeper.asked == [(1, 31)]
-        await found.ask(2, 31)
-        await found.ask(1, 7)
+        await found.ask(2, 31, "k")
+        await found.ask(1, 7, "k")
         clock.now_s += 0.1
-        await found.ask(1, 31)
+        await found.ask(1, 31, "k")
         assert keeper.asked == [(1, 31), (2, 31), (1, 7), (1, 31)]
 
     asyncio.run(act())
@@ -66,13 +66,13 @@ def test_beyond_so_many_a_second_nobody_is_asked() -> None:
     async def act() -> None:
         found, keeper, clock = desk()
         for customer in range(ASKS_PER_S_MAX):
-            await found.ask(customer, 31)
+            await found.ask(customer, 31, "k")
         with pytest.raises(TooOften) as raised:
-            await found.ask(9999, 31)
+            await found.ask(9999, 31, "k")
         assert raised.value.retry_after_s == 1
-        await found.ask(0, 31)  # that is known
+        await found.ask(0, 31, "k")  # that is known
         clock.now_s += 1
-        await found.ask(9999, 31)
+        await found.ask(9999, 31, "k")
         assert len(keeper.asked) == ASKS_PER_S_MAX + 1
 
     asyncio.run(act())
@@ -85,9 +85,9 @@ def test_no_answer_is_not_kept() -> None:
         found, keeper, _ = desk()
         keeper.is_away = True
         with pytest.raises(Unavailable):
-            await found.ask(1, 31)
+            await found.ask(1, 31, "k")
         keeper.is_away = False
-        assert (await found.ask(1, 31))["n"] == 2
+        assert (await found.ask(1, 31, "k"))["n"] == 2
 
     asyncio.run(act())
 
@@ -99,7 +99,7 @@ def test_what_is_kept_is_bounded() -> None:
         found, _, clock = desk()
         for customer in range(KEPT_MAX + 10):
             clock.now_s += 1 / ASKS_PER_S_MAX
-            await found.ask(customer, 31)
+            await found.ask(customer, 31, "k")
         assert len(found._kept) == KEPT_MAX
 
     asyncio.run(act())
