@@ -11,7 +11,10 @@ import pytest
 from tests.e2e.server import SANDBOX, Server, write_config
 
 NUMBER = (int, float)
-UNBOUND = {"expires": None, "models": None, "tiers": None, "surfaces": None, "ips": None, "metadata": {}}
+UNBOUND = {
+    "expires": None, "models": None, "tiers": None, "surfaces": None, "ips": None, "rpm": None, "tpm": None,
+    "rpd": None, "tpd": None, "concurrency": None, "budget": None, "paused": False, "metadata": {},
+}  # fmt: skip
 """What is said of a key that is bound by nothing."""
 MARGIN = {"requests": int, "cost_nusd": int, "revenue_nusd": int, "margin_nusd": int,
           "margin": (int, float, type(None)), "savings_nusd": int}  # fmt: skip
