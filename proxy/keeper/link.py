@@ -108,9 +108,8 @@ class KeeperLink:
 
     def _learn(self, message: Message) -> None:
         returned = [each for change in message["changes"] if (each := self._apply(change)) is not None]
-        if any("digest" in change or "name" in change for change in message["changes"]):
-            # A key or a plan may have other limits now: what is unused of any is asked for anew.
-            self.give_back(self.guard.surrender_all())
+        # A key or a customer's plan may have other limits now: what is unused of theirs is asked for anew.
+        self.give_back(self.guard.surrender_of({whose for each in message["changes"] if (whose := _whose(each))}))
         self._frames.send({"ack": message["number"], "leases": returned})
 
     def _apply(self, change: Message) -> tuple[int, int] | None:
@@ -246,3 +245,10 @@ class KeeperLink:
     async def close(self) -> None:
         """Hang up."""
         await self._frames.close()
+
+
+def _whose(change: Message) -> tuple[str, str] | None:
+    """Return the subject whose limits a change may have changed, by kind and id."""
+    if "digest" in change:
+        return "key", change["key"]
+    return ("customer", str(change["customer"])) if "name" in change else None

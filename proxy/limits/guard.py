@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -283,6 +283,17 @@ class Guard:
         self._noted.clear()
         t = self.clock()
         return [(name, back) for name, each in self._shares.items() if (back := each.surrender(t))]
+
+    def surrender_of(self, subjects: Collection[tuple[str, str]]) -> list[tuple[Name, int]]:
+        """Do the same with the shares of some keys and customers only, by kind and id."""
+        if not subjects:
+            return []
+        t, found = self.clock(), []
+        for name, each in self._shares.items():
+            if (name.kind, name.id) in subjects:
+                self._noted.pop(name, None)
+                found.append((name, each.surrender(t)))
+        return found
 
     def give_up_idle(self) -> list[tuple[Name, int]]:
         """With too many shares, drop those that nothing uses; return what falls by how much."""
