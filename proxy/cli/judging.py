@@ -13,6 +13,7 @@ import orjson
 
 from classifiers import TIERS, Judgement, judge, read_ask
 from margin.money import format_usd
+from proxy.ceilings import ceiling_nusd
 from proxy.cli import charges
 from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
 from proxy.outputs import Outputs
@@ -133,7 +134,7 @@ def _route(route: Route, terms: Quote, ask: chat.ChatRequest, now_s: int) -> dic
         "fallbacks": [each.name for each in route.deployments[1:]],
         "credits": terms.hold_milli / 1000 if terms.meter is None else None,
         "credits_max": terms.hold_milli / 1000,
-        "ceiling_nusd": policy.ceiling_nusd(first, ask, now_s),
+        "ceiling_nusd": ceiling_nusd(first, ask, now_s),
         "baseline": None if route.baseline is None else route.baseline.name,
     }
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from margin.costbook import NoPrice, UnpricedBucket
 from margin.sellbook import Plan
 from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_within
 from proxy.settings import TIERS, Deployment, Settings, Tier
@@ -338,20 +337,3 @@ def _baseline(settings: Settings, requested: Deployment | None) -> Deployment | 
     if named == "requested" and requested is not None:
         return requested
     return settings.tiers["complex"][0]
-
-
-def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int) -> int | None:
-    """Return the most the request can cost: at most one token per byte in, the stated or known limit out.
-
-    None when the deployment's price or its output limit is not known.
-    """
-    if deployment.free:
-        return 0
-    output_max = ask.output_max if ask.output_max is not None else deployment.output_max
-    if deployment.prices is None or output_max is None:
-        return None
-    try:
-        card = deployment.prices.at(at_s)
-        return card.ceiling_nusd(input_tokens_max=ask.body_bytes, output_tokens_max=output_max * ask.choices)
-    except (NoPrice, UnpricedBucket):
-        return None

@@ -15,6 +15,7 @@ from margin.card import Card
 from margin.costbook import PriceHistory
 from margin.sellbook import TIERS, Plan, Tier
 from margin.usage import Usage
+from proxy.ceilings import ceiling_nusd
 from proxy.routing import policy
 from proxy.routing.policy import Route
 from proxy.settings import Deployment, Provider, Settings
@@ -404,7 +405,7 @@ def test_no_usage_within_the_bound_costs_more_than_the_ceiling(data: st.DataObje
         buckets[name] = data.draw(st.integers(0, room_out))
         room_out -= buckets[name]
 
-    ceiling = policy.ceiling_nusd(priced(PriceHistory.fixed(CARD)), wanted, 0)
+    ceiling = ceiling_nusd(priced(PriceHistory.fixed(CARD)), wanted, 0)
 
     assert ceiling is not None
     assert CARD.cost_nusd(Usage(**buckets)) <= ceiling
@@ -414,7 +415,7 @@ def test_the_ceiling_is_not_absurd() -> None:
     """Everything at the dearest rates that can be reached, and not a nano-dollar more."""
     wanted = ask(max_tokens=10, n=2)
 
-    ceiling = policy.ceiling_nusd(priced(PriceHistory.fixed(Card.of(input="0.20", output="1.00"))), wanted, 0)
+    ceiling = ceiling_nusd(priced(PriceHistory.fixed(Card.of(input="0.20", output="1.00"))), wanted, 0)
 
     assert ceiling == wanted.body_bytes * 200 + 10 * 2 * 1000
 
@@ -423,10 +424,10 @@ def test_without_a_limit_the_model_s_own_counts() -> None:
     """What the caller does not state, the model does; if nobody does, nobody knows."""
     history = PriceHistory.fixed(Card.of(input="0.20", output="1.00"))
 
-    assert policy.ceiling_nusd(priced(history, output_max=7), ask(), 0) == ask().body_bytes * 200 + 7 * 1000
-    assert policy.ceiling_nusd(priced(history), ask(), 0) is None
-    assert policy.ceiling_nusd(priced(None, output_max=7), ask(), 0) is None
-    assert policy.ceiling_nusd(priced(None, free=True), ask(), 0) == 0
+    assert ceiling_nusd(priced(history, output_max=7), ask(), 0) == ask().body_bytes * 200 + 7 * 1000
+    assert ceiling_nusd(priced(history), ask(), 0) is None
+    assert ceiling_nusd(priced(None, output_max=7), ask(), 0) is None
+    assert ceiling_nusd(priced(None, free=True), ask(), 0) == 0
 
 
 def test_a_ceiling_that_nobody_knows_is_none() -> None:
@@ -434,5 +435,5 @@ def test_a_ceiling_that_nobody_knows_is_none() -> None:
     later = PriceHistory(((1000, Card.of(input="0.20", output="1.00")),))
     no_output = PriceHistory.fixed(Card.of(input="0.02"))
 
-    assert policy.ceiling_nusd(priced(later, output_max=7), ask(), 999) is None
-    assert policy.ceiling_nusd(priced(no_output, output_max=7), ask(), 0) is None
+    assert ceiling_nusd(priced(later, output_max=7), ask(), 999) is None
+    assert ceiling_nusd(priced(no_output, output_max=7), ask(), 0) is None
