@@ -1,11 +1,16 @@
 """The most that a request can cost, before anybody is called: what budgets hold.
 
 An upper bound and never a mean: at most one token per byte of the body in, the documented maximum of each image, the
-stated `max_tokens` or the most that the model can put out, for each choice, all at the dearest rate that can apply.
+stated `max_tokens` or the most that the model can put out, for each choice, all at the dearest rate that can apply, in
+the service tier, too, that the request asks for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
+from margin.card import Card
 from margin.costbook import NoPrice, UnpricedBucket
 from proxy.quote import input_max_of, output_max_of
 from proxy.settings import Deployment
@@ -14,6 +19,10 @@ from proxy.wire.chat import ChatRequest
 OUTPUT_ASSUMED_TOKENS = 131_072
 """Where neither request nor model states a limit and only a default budget asks: as long as the longest answers of the
 models in the shipped cost book that are not of the largest context."""
+
+
+_NOT_DEARER: Final = frozenset({None, "auto", "default", "standard", "standard_only", "on_demand", "flex", "batch"})
+"""Service tiers that cost what the list says, or less (OpenAI, Anthropic, Groq). What `auto` means is set there."""
 
 
 def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int, *, assumed_out: int | None = None) -> int | None:
@@ -36,6 +45,23 @@ def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int, *, assumed
     if ins is None or out is None:
         return None
     try:
-        return deployment.prices.at(at_s).ceiling_nusd(input_tokens_max=ins, output_tokens_max=out * ask.choices)
+        card = deployment.prices.at(at_s)
+        cards = [card, *_cards_of_tier(card, ask)]
+        if len(cards) == 1 and asks_for_dearer(ask) and assumed_out is None:
+            return None
+        return max(each.ceiling_nusd(input_tokens_max=ins, output_tokens_max=out * ask.choices) for each in cards)
     except (NoPrice, UnpricedBucket):
         return None
+
+
+def asks_for_dearer(ask: ChatRequest) -> bool:
+    """Tell whether a request asks for a service tier that may cost more than the standard one."""
+    return ask.fields.get("service_tier") not in _NOT_DEARER
+
+
+def _cards_of_tier(card: Card, ask: ChatRequest) -> Iterable[Card]:
+    """Return what may be billed in place of the standard card; all that it prices, where it does not know the tier."""
+    if not card.service_tiers or not asks_for_dearer(ask):
+        return ()
+    found = card.service_tiers.get(ask.fields["service_tier"])
+    return [each for name, each in card.service_tiers.items() if name not in _NOT_DEARER] if found is None else [found]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from margin.records import Record
 from margin.sellbook import Plan
 from proxy import refusing
-from proxy.ceilings import OUTPUT_ASSUMED_TOKENS, ceiling_nusd
+from proxy.ceilings import OUTPUT_ASSUMED_TOKENS, asks_for_dearer, ceiling_nusd
 from proxy.identity import Principal, is_name
 from proxy.limits.bundles import Bundle, Who
 from proxy.limits.guard import Away, Guard, Reached
@@ -183,6 +183,11 @@ def _ceiling(case: Case, bundle: Bundle, deployment: Deployment, at_s: int) -> i
         return found
     if not bundle.is_strict:
         return 0
+    if asks_for_dearer(case.ask) and case.ask.output_max is not None:
+        raise Malformed(
+            "A budget covers this request, and what the model costs in this `service_tier` is not known.",
+            param="service_tier",
+        )
     raise Malformed(
         "`max_tokens` is needed: a budget covers this request, and nothing else bounds what it may cost.",
         param="max_tokens",

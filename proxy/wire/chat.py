@@ -74,7 +74,7 @@ def read(body: bytes) -> ChatRequest:
         stream=stream,
         include_usage=_include_usage(fields, stream),
         output_max=_output_max(fields),
-        choices=_integer(fields, "n", low=1, high=CHOICES_MAX, default=1),
+        choices=_choices(fields),
         tools=len(tools) + len(_list(fields, "functions")),
         wants_schema=check_response_format(fields.get("response_format")),
         has_images="image_url" in types,
@@ -150,10 +150,19 @@ def _include_usage(fields: Mapping[str, Any], stream: bool) -> bool:
 
 
 def _output_max(fields: Mapping[str, Any]) -> int | None:
-    name = "max_completion_tokens" if fields.get("max_completion_tokens") is not None else "max_tokens"
-    if fields.get(name) is None:
+    """Return the bound on each choice's tokens; the larger of both where two are sent, as both are sent on."""
+    stated = [name for name in ("max_completion_tokens", "max_tokens") if fields.get(name) is not None]
+    if not stated:
         return None
-    return _integer(fields, name, low=1, high=TOKENS_MAX, default=1)
+    return max(_integer(fields, name, low=1, high=TOKENS_MAX, default=1) for name in stated)
+
+
+def _choices(fields: Mapping[str, Any]) -> int:
+    """Return how many answers are made. Some servers also know `best_of`, which makes more than come back."""
+    choices = _integer(fields, "n", low=1, high=CHOICES_MAX, default=1)
+    if fields.get("best_of") is not None:
+        _integer(fields, "best_of", low=1, high=choices, default=1)
+    return choices
 
 
 def _boolean(fields: Mapping[str, Any], name: str, *, where: str | None = None) -> bool:

@@ -49,6 +49,8 @@ def check_settings(fields: Mapping[str, Any]) -> None:
             raise Malformed(f"`{name}` must be a number.", param=name)
     if fields.get("metadata") is not None:
         _object(fields["metadata"], "metadata")
+    if fields.get("service_tier") is not None:
+        _text(fields["service_tier"], "service_tier")
     stop = fields.get("stop")
     if stop is not None and not isinstance(stop, str | list):
         raise Malformed("`stop` must be a string or an array of strings.", param="stop")

@@ -1,6 +1,7 @@
 """Limits at the exchange: what a request takes of them, what comes back, and what its caller is told."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -9,16 +10,25 @@ from typing import Any
 import orjson
 import pytest
 
+from margin.card import Card
+from margin.costbook import PriceHistory
 from proxy.ceilings import ceiling_nusd
+from proxy.cli.judging import _explained
 from proxy.identity import KeyTerms
 from proxy.limits.crowd import Crowd
 from proxy.limits.shares import Name
-from proxy.settings import Budget, Limits, Terms
+from proxy.settings import Budget, Deployment, Limits, Provider, Terms
 from proxy.wire import chat
 from proxy.wire.errors import Malformed, OutOfCredit, OverBudget, OverLimit, UpstreamFailed
-from tests.proxy.scene import Scene, scene
+from tests.proxy.scene import Scene, configured, scene
 
 NUSD = 10**9
+MODEL = Deployment("some", Provider("house", "openai", "http://127.0.0.1:8000/v1", None, True), "some", prices=None)
+
+
+def read(**fields: Any) -> chat.ChatRequest:
+    """Return a request as it is read."""
+    return chat.read(orjson.dumps({"model": "auto", "messages": [{"role": "user", "content": "hi"}], **fields}))
 
 
 def in_loop(test: Callable[..., Any]) -> Callable[..., None]:
@@ -150,6 +160,64 @@ async def test_many_choices_and_images_are_in_the_ceiling(tmp_path):
             await found.ask(max_tokens=10, messages=messages)
 
 
+@pytest.mark.parametrize(
+    ("fields", "times"),
+    [
+        ({}, 1),
+        ({"service_tier": "flex"}, 1),
+        ({"service_tier": "priority"}, 3),
+        ({"service_tier": "fast"}, 3),
+        ({"service_tier": "turbo"}, 3),
+    ],
+)
+def test_a_ceiling_is_of_the_service_tier_that_is_asked_for(fields, times):
+    """Three times the price in priority: all that is sent on in this tier, or in one that nobody knows, may cost it."""
+    card = Card.of(input=1, output=10, service_tiers={"priority": {"input": 3, "output": 30}, "flex": {"output": 5}})
+    deployment = replace(MODEL, prices=PriceHistory.fixed(card))
+    ask = read(max_tokens=100, **fields)
+
+    assert ceiling_nusd(deployment, ask, 0) == times * (ask.body_bytes * 1_000 + 100 * 10_000)
+
+
+def test_a_service_tier_without_any_price_has_no_ceiling():
+    """Under a stated budget it is refused; elsewhere it is held at the standard price."""
+    deployment = replace(MODEL, prices=PriceHistory.fixed(Card.of(input=1, output=10)))
+    ask = read(max_tokens=100, service_tier="priority")
+
+    assert ceiling_nusd(deployment, ask, 0) is None
+    assert ceiling_nusd(deployment, ask, 0, assumed_out=1) == ask.body_bytes * 1_000 + 100 * 10_000
+
+
+def test_what_is_explained_is_what_is_held(tmp_path):
+    """One ceiling, with 50,000 tokens for an image."""
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    fields = {"model": "auto:simple", "max_tokens": 10, "messages": [{"role": "user", "content": [image]}]}
+    settings = configured(tmp_path, None, "5s")
+
+    found = _explained(settings, orjson.dumps(fields), None)
+
+    held = ceiling_nusd(settings.deployments[found["model"]], read(**fields), time.time_ns() // NUSD)
+    assert held is not None
+    assert found["ceiling_nusd"] == held > 50_000 * 20
+
+
+@in_loop
+async def test_a_stated_budget_refuses_a_service_tier_of_unknown_price(tmp_path):
+    """And says which field it is."""
+    async with scene(tmp_path) as found:
+        plain = PriceHistory.fixed(Card.of(input=1, output=10))
+        tiers = {
+            tier: tuple(replace(each, prices=plain) for each in deployments)
+            for tier, deployments in found.world.settings.tiers.items()
+        }
+        found.world.settings = replace(found.world.settings, tiers=tiers)
+        found.principal = replace(found.principal, terms=KeyTerms(limits=Terms(budgets=(Budget(NUSD, "day"),))))
+        with pytest.raises(Malformed) as refused:
+            await found.ask(max_tokens=10, service_tier="priority")
+
+        assert refused.value.param == "service_tier"
+
+
 @in_loop
 async def test_what_nothing_bounds_must_say_its_bound(tmp_path):
     """Under a stated budget a model of unknown output needs `max_tokens`; under every key's own it is assumed."""
@@ -212,8 +280,7 @@ async def test_in_place_of_the_first_only_the_difference_is_held(tmp_path):
     """A budget of a little more than the dearer ceiling serves it: what is held for the first model counts."""
     async with scene(tmp_path) as found:
         astra, ask = found.world.settings.deployments["gpt-6-astra"], {"model": "auto:medium", "max_tokens": 300}
-        read = chat.read(orjson.dumps({**ask, "messages": [{"role": "user", "content": "hi"}]}))
-        ceiling = ceiling_nusd(astra, read, found.world.now() // NUSD)
+        ceiling = ceiling_nusd(astra, read(**ask), found.world.now() // NUSD)
         assert ceiling is not None
         under(found, replace(keyed(budgets=(Budget(ceiling, "day"),)), models={"gpt-6.1-sol": Terms(tpm=1)}))
         served = await found.ask(**ask)

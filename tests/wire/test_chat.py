@@ -17,6 +17,7 @@ HI: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": 
 READ_FIELDS = {
     "model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "tools", "functions",
     "response_format", "temperature", "top_p", "frequency_penalty", "presence_penalty", "metadata", "stop",
+    "best_of", "service_tier",
 }  # fmt: skip
 
 
@@ -76,6 +77,10 @@ def message(**fields: Any) -> dict[str, Any]:
         ({"max_tokens": "10"}, "max_tokens"),
         ({"max_tokens": chat.TOKENS_MAX + 1}, "max_tokens"),
         ({"max_completion_tokens": 0, "max_tokens": 5}, "max_completion_tokens"),
+        ({"best_of": 2}, "best_of"),
+        ({"best_of": 50, "n": 49}, "best_of"),
+        ({"best_of": True}, "best_of"),
+        ({"service_tier": ["priority"]}, "service_tier"),
         ({"tools": {}}, "tools"),
         ({"tools": "search"}, "tools"),
         ({"functions": {"name": "f"}}, "functions"),
@@ -126,9 +131,10 @@ def test_a_plain_request_has_no_limits_but_its_own() -> None:
     assert {request.has_images, request.has_audio, request.wants_schema} == {False}
 
 
-def test_the_newer_limit_goes_before_the_older() -> None:
-    """`max_completion_tokens` counts when both are there."""
+def test_the_larger_of_both_limits_counts() -> None:
+    """Both are sent on, and nobody knows which one a server goes by."""
     assert read(max_tokens=5, max_completion_tokens=7).output_max == 7
+    assert read(max_tokens=9, max_completion_tokens=7).output_max == 9
     assert read(max_tokens=5).output_max == 5
 
 
