@@ -19,7 +19,7 @@ from proxy.keeper.office import NS
 from proxy.keeper.refusing import Refused
 from proxy.routing.policy import model_names
 from proxy.settings import RATES, TIERS, Budget, Settings, units
-from proxy.settings.limits import BudgetAction, BudgetOf
+from proxy.settings.limits import BudgetAction, BudgetOf, contradiction
 
 LISTED_MAX = 100
 """Entries of one list: a hundred networks are looked through in some 20 µs."""
@@ -168,9 +168,10 @@ def _budgets(_: Settings, asked: Any) -> list[list[Any]]:
     rows = asked if isinstance(asked, list) else [asked]
     if not 0 < len(rows) <= BUDGETS_MAX:
         raise Refused(f"`budget` may state 1 to {BUDGETS_MAX}", "budget")
-    found = [_budget(row) for row in rows]
-    if len({each.name for each in found}) < len(found):
-        raise Refused("`budget` states two of one kind for the same period", "budget")
+    found = tuple(_budget(row) for row in rows)
+    wrong = contradiction(found)
+    if wrong is not None:
+        raise Refused(f"`budget` {wrong}", "budget")
     return [[each.nusd, each.per, each.of, each.action] for each in found]
 
 

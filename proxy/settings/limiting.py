@@ -9,7 +9,7 @@ from types import MappingProxyType
 from margin.money import usd_to_nusd
 from proxy.settings.findings import Findings
 from proxy.settings.limit_shape import BudgetShape, KeyDefaultsShape, LimitsShape, RunawayShape, TermsShape
-from proxy.settings.limits import Budget, Limits, Runaway, Terms
+from proxy.settings.limits import Budget, Limits, Runaway, Terms, contradiction
 from proxy.settings.problems import Steps
 from proxy.settings.shape import TiersShape
 
@@ -32,6 +32,7 @@ def limits_of(
         plans=MappingProxyType(dict(plans)),
         runaway=_runaway_of(shape.runaway),
     )
+    _check_models(found.models, findings)
     _check_downgrades(found, tiers, findings)
     _warn_of_idle(found, findings)
     return found
@@ -53,10 +54,14 @@ def terms_of(shape: TermsShape, steps: Steps, findings: Findings) -> Terms:
     """Return the limits of one subject, and note what in them contradicts itself."""
     budgets: tuple[Budget, ...] = () if shape.budget is None else (_budget(shape.budget),)
     budgets += tuple(_budget_of(each) for each in shape.budgets.values())
-    if isinstance(shape, KeyDefaultsShape) and not (budgets and shape.concurrency):
-        findings.wrong(steps, "must bound budget and concurrency: a key that leaks must not cost without end")
-    _check_pairs(budgets, steps, findings)
+    wrong = contradiction(budgets)
+    if wrong is not None:
+        findings.wrong((*steps, "budgets"), wrong)
     found = Terms(shape.rpm, shape.tpm, shape.rpd, shape.tpd, shape.concurrency, budgets)
+    if isinstance(shape, KeyDefaultsShape) and not (found.bounds_cost and found.concurrency):
+        findings.wrong(
+            steps, "must bound budget (a hard one of cost) and concurrency: a key that leaks must not cost without end"
+        )
     for minute, day in (("rpm", "rpd"), ("tpm", "tpd")):
         low, high = getattr(found, day), getattr(found, minute)
         if low is not None and high is not None and low <= high:
@@ -73,19 +78,13 @@ def _budget_of(shape: BudgetShape) -> Budget:
     return Budget(usd_to_nusd(amount), per, shape.of, shape.action)
 
 
-def _check_pairs(budgets: tuple[Budget, ...], steps: Steps, findings: Findings) -> None:
-    """Each kind of budget once; what only alerts, or serves cheaper, must come before what refuses."""
-    hard = {(each.per, each.of): each for each in budgets if each.action == "hard"}
-    seen: set[str] = set()
-    for each in budgets:
-        if each.name in seen:
-            findings.wrong((*steps, "budgets"), f"states two {each.action} budgets of {each.of} per {each.per}")
-        seen.add(each.name)
-        above = hard.get((each.per, each.of))
-        if each.action != "hard" and above is not None and each.nusd >= above.nusd:
-            findings.wrong(
-                (*steps, "budgets"), f"has a {each.action} budget that is not below the hard one per {each.per}"
-            )
+def _check_models(models: Mapping[str, Terms], findings: Findings) -> None:
+    """A model's budgets count what its calls cost, once the route is chosen: no charge, and nothing left to lower."""
+    for name, terms in models.items():
+        for each in terms.budgets:
+            if each.of == "charge" or each.action == "downgrade":
+                steps = ("limits", "models", name, "budgets")
+                findings.wrong(steps, "a model's budgets are of cost, and hard or soft")
 
 
 def _check_downgrades(found: Limits, tiers: TiersShape, findings: Findings) -> None:

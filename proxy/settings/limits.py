@@ -39,6 +39,20 @@ class Budget:
         return f"{self.per} {self.of} {self.action}"
 
 
+def contradiction(budgets: tuple[Budget, ...]) -> str | None:
+    """Say what is wrong with the budgets of one subject: each kind once, and what refuses last."""
+    hard = {(each.per, each.of): each for each in budgets if each.action == "hard"}
+    seen: set[str] = set()
+    for each in budgets:
+        if each.name in seen:
+            return f"states two {each.action} budgets of {each.of} per {each.per}"
+        seen.add(each.name)
+        above = hard.get((each.per, each.of))
+        if each.action != "hard" and above is not None and each.nusd >= above.nusd:
+            return f"has a {each.action} budget that is not below the hard one per {each.per}"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The limits of one subject; None is no limit.
@@ -73,10 +87,25 @@ class Terms:
         return self == NO_TERMS
 
     def or_else(self, defaults: Terms) -> Terms:
-        """Return these terms, and where they say nothing of a measure, the defaults'."""
+        """Return these terms, and where they say nothing of a measure, the defaults'.
+
+        The default budgets fall away for a hard one of cost only: what alerts, serves cheaper or counts charges does
+        not bound what a key that leaks may cost.
+        """
         pairs = zip(self.rates(), defaults.rates(), strict=True)
         rpm, tpm, rpd, tpd, concurrency = (default if mine is None else mine for mine, default in pairs)
-        return Terms(rpm, tpm, rpd, tpd, concurrency, self.budgets or defaults.budgets)
+        return Terms(rpm, tpm, rpd, tpd, concurrency, self._budgets_or(defaults.budgets))
+
+    def _budgets_or(self, defaults: tuple[Budget, ...]) -> tuple[Budget, ...]:
+        if self.bounds_cost:
+            return self.budgets
+        mine = {each.name for each in self.budgets}
+        return self.budgets + tuple(each for each in defaults if each.name not in mine)
+
+    @property
+    def bounds_cost(self) -> bool:
+        """Whether a budget refuses what would cost more."""
+        return any(each.of == "cost" and each.action == "hard" for each in self.budgets)
 
     def tightest(self, other: Terms) -> Terms:
         """Return the lower of both limits of each measure, and of both budgets of one kind."""

@@ -105,6 +105,17 @@ def test_an_expiry_after_a_time(found):
         ({"ips": ["10.1.2.3/8"]}, "the network is 10.0.0.0/8", "ips"),
         ({"ips": ["example.com"]}, '"example.com" in `ips` must be a network', "ips"),
         ({"ips": ["10.0.0.0/8"] * 101}, "`ips` may name up to 100", "ips"),
+        ({"budget": ["5/day", "6/day"]}, "`budget` states two hard budgets of cost per day", "budget"),
+        (
+            {"budget": ["5/day", {"limit": "5/day", "action": "soft"}]},
+            "`budget` has a soft budget that is not below the hard one per day",
+            "budget",
+        ),
+        (
+            {"budget": [{"limit": "6/day", "action": "downgrade"}, "5/day"]},
+            "`budget` has a downgrade budget that is not below the hard one per day",
+            "budget",
+        ),
         ({"metadata": {"a": 5}}, "`metadata` must be texts by name", "metadata"),
         ({"metadata": ["a"]}, "`metadata` must be texts by name", "metadata"),
         ({"metadata": {"": "x"}}, "a name in `metadata` must be 1 to 64", "metadata"),

@@ -31,6 +31,22 @@ def test_every_key_has_finite_defaults(tmp_path: Path):
     assert found.runaway == Runaway()
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        Budget(9 * NUSD, "day", action="soft"),
+        Budget(9 * NUSD, "day", action="downgrade"),
+        Budget(9 * NUSD, "day", of="charge"),
+    ],
+)
+def test_only_a_hard_budget_of_cost_replaces_the_default(own: Budget):
+    """What a key states beside it comes on top: a leaked key has an end all the same."""
+    default, hard = Limits().key_defaults, Budget(5 * NUSD, "hour")
+
+    assert Terms(budgets=(own,)).or_else(default).budgets == (own, *default.budgets)
+    assert Terms(budgets=(own, hard)).or_else(default).budgets == (own, hard)
+
+
 def test_all_that_can_be_said(tmp_path: Path):
     """Each subject with its own, plans with theirs; days of a rolling budget become hours."""
     yaml = """
@@ -62,7 +78,23 @@ limits:
         ("limits: {all: {budget: 5/year}}", "must be US dollars per hour, day, week, month"),
         ("limits: {all: {budget: 5/40d}}", "at most 31 days"),
         ("limits: {models: {gpt-7: {rpm: 5}}}", '"gpt-7" is not a model'),
-        ("limits: {key_defaults: {concurrency: null}}", "must bound budget and concurrency"),
+        ("limits: {key_defaults: {concurrency: null}}", "must bound budget (a hard one of cost) and concurrency"),
+        (
+            "limits: {key_defaults: {budget: null, budgets: {a: {limit: 5/day, action: soft}}}}",
+            "must bound budget (a hard one of cost) and concurrency",
+        ),
+        (
+            "limits: {key_defaults: {budget: null, budgets: {a: {limit: 5/day, of: charge}}}}",
+            "must bound budget (a hard one of cost) and concurrency",
+        ),
+        (
+            "limits: {models: {gpt-6-luna: {budgets: {a: {limit: 5/day, action: downgrade}}}}}",
+            "a model's budgets are of cost, and hard or soft",
+        ),
+        (
+            "limits: {models: {gpt-6-luna: {budgets: {a: {limit: 5/day, of: charge}}}}}",
+            "a model's budgets are of cost, and hard or soft",
+        ),
         (
             "limits: {all: {budgets: {a: {limit: 9/day, action: soft}, b: {limit: 5/day}}}}",
             "has a soft budget that is not below the hard one per day",
