@@ -71,20 +71,16 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     ask = chat.read(inbound.body)
     judging = Judging(ask)
     plan = world.plan_of(principal.plan)
-    route = policy.route(world.settings, plan, ask, judging, _hint(inbound), uncarried, principal.terms)
+    hint = _hint(inbound)
+    route = policy.route(world.settings, plan, ask, judging, hint, uncarried, principal.terms)
     feature = limiting.feature(inbound.headers, world.settings.limits)
     bundle = limiting.bundle_of(world, principal, plan, feature)
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
                     enforced=plan.credits.enforce == "hard")  # fmt: skip
     terms = quote(plan, route, ask, world.outputs)
-    if bundle.downgrades and await limiting.is_used_up(world, bundle, plan, route, ask, terms.hold_milli):
-        route = policy.route(
-            world.settings, limiting.cheaper(plan), ask, judging, _hint(inbound), uncarried, principal.terms
-        )
-        terms = quote(plan, route, ask, world.outputs)
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
-        bundle, feature,
+        bundle, feature, hint,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask.fields, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
@@ -123,7 +119,11 @@ async def once(world: World, case: Case, claim: Claim) -> Reply:
 async def run(world: World, case: Case) -> Reply:
     """Admit an exchange, call, answer; its ticket is settled or voided, or its relay will."""
     ticket = case.ticket
-    await admit(world, case)
+    try:
+        await admit(world, case)
+    except limiting.UsedUp:
+        case = lowered(world, case)
+        await admit(world, case)
     try:
         call, answer = await call_in_turn(world, case)
         return streamed(world, case, call, answer) if case.ask.stream else await plain(world, case, call, answer)
@@ -138,6 +138,13 @@ async def run(world: World, case: Case) -> Reply:
         # Cancelled, or a bug of ours: the ticket is closed all the same.
         abandon(world, ticket)
         raise
+
+
+def lowered(world: World, case: Case) -> Case:
+    """Return an exchange as it is served while a budget is used up that serves cheaper then."""
+    plan = limiting.cheaper(case.plan)
+    route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, case.principal.terms)
+    return case._replace(route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True)
 
 
 async def attribute(world: World, principal: Principal, inbound: Inbound) -> Principal:

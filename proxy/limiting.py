@@ -19,9 +19,7 @@ from proxy.limits.bundles import Bundle, Who
 from proxy.limits.guard import Away, Guard, Reached
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts
-from proxy.routing.policy import Route
 from proxy.settings import Deployment, Limits
-from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Malformed, OverLimit, Unavailable
 
 if TYPE_CHECKING:
@@ -31,6 +29,10 @@ if TYPE_CHECKING:
 NS = 1_000_000_000
 FEATURE = "x-penstock-feature"
 UNKNOWN = "The limits cannot be checked right now."
+
+
+class UsedUp(Exception):
+    """A budget that serves cheaper when it is used up does not cover an exchange. Nothing was taken."""
 
 
 class Right:
@@ -131,18 +133,18 @@ async def admit(world: World, case: Case) -> Right:
         OverLimit, OverBudget: one has no room.
         Malformed: nothing bounds what it may cost, and it must stay within a budget.
         Unavailable: nobody can tell.
+        UsedUp: it is to be served cheaper.
     """
     customer, bundle = case.ticket.customer, case.bundle
     if not world.crowd.enter(customer, world.exchanges_open, world.settings.server.exchanges_max):
         raise OverLimit("Too many of this customer's requests are open.", reason="over_share", retry_after_s=1)
-    right = None
+    right = lower = None
     try:
+        lower = await _pass_downgrades(world, case)  # first: what is served cheaper may fit what refuses
         amounts = _amounts(case, bundle, world.now() // NS)
         passage = await world.limits.guard.admit(bundle.shares, amounts)
-        if bundle.downgrades:  # asked before the route was chosen; if short by now, the books count it all the same
-            also = world.limits.guard.take(bundle.downgrades, amounts)
-            if also is not None:
-                passage.join(also)
+        if lower is not None:
+            passage.join(lower)
         right = Right(world, case, passage, amounts.cost_nusd or 0)
     except Reached as reached:
         raise refusing.refusal(reached, case.principal.scopes, world.limits.guard.clock()) from None
@@ -151,6 +153,8 @@ async def admit(world: World, case: Case) -> Right:
     finally:
         if right is None:
             world.crowd.leave(customer)
+            if lower is not None:
+                lower.undo()
     return right
 
 
@@ -172,7 +176,7 @@ def _amounts(case: Case, bundle: Bundle, at_s: int) -> Amounts:
     if bundle.counts_cost:
         cost = _ceiling(case, bundle, route.deployments[0], at_s)
     if bundle.charges:
-        charge = -(-case.quote.hold_milli * nusd_per_credit(case.plan) // 1000)
+        charge = _charge(case)
     return Amounts(1, tokens, cost, charge)
 
 
@@ -245,18 +249,31 @@ def _amounts_of_call(case: Case, bundle: Bundle, cost: int) -> Amounts:
     return Amounts(1, case.route.input_estimate + out * case.ask.choices, cost, 0)
 
 
-async def is_used_up(world: World, bundle: Bundle, plan: Plan, route: Route, ask: ChatRequest, hold_milli: int) -> bool:
-    """Tell whether a budget that serves cheaper when it is used up does not cover a request."""
-    cost = ceiling_nusd(route.deployments[0], ask, world.now() // NS, assumed_out=OUTPUT_ASSUMED_TOKENS)
-    amounts = Amounts(1, 0, 0 if cost is None else cost, -(-hold_milli * nusd_per_credit(plan) // 1000))
+async def _pass_downgrades(world: World, case: Case) -> Passage | None:
+    """Take what an exchange needs of the budgets that serve cheaper when they are used up.
+
+    Of one that is served cheaper already, what they hold; the books count it in any case.
+
+    Raises:
+        UsedUp: one of them does not cover it.
+    """
+    guard, shares = world.limits.guard, case.bundle.downgrades
+    if not shares:
+        return None
+    cost = ceiling_nusd(case.route.deployments[0], case.ask, world.now() // NS, assumed_out=OUTPUT_ASSUMED_TOKENS)
+    amounts = Amounts(1, 0, 0 if cost is None else cost, _charge(case))
+    if case.is_lowered:
+        return guard.take(shares, amounts)
     try:
-        for each in bundle.downgrades:
-            (await world.limits.guard.admit((each,), amounts)).undo()
+        return await guard.admit(shares, amounts)
     except Reached:
-        return True
+        raise UsedUp from None
     except Away:
-        return False
-    return False
+        return None
+
+
+def _charge(case: Case) -> int:
+    return -(-case.quote.hold_milli * nusd_per_credit(case.plan) // 1000)
 
 
 def cheaper(plan: Plan) -> Plan:

@@ -16,7 +16,7 @@ from proxy.quote import Quote
 from proxy.routing import policy
 from proxy.routing.judging import Judging
 from proxy.routing.policy import Route
-from proxy.settings import Deployment, Settings
+from proxy.settings import Deployment, Settings, Tier
 from proxy.wire.chat import ChatRequest
 
 NS = 1_000_000_000
@@ -42,6 +42,10 @@ class Case(NamedTuple):
     """The limits it meets."""
     feature: str | None
     """The feature it is for, if that has limits."""
+    hint: Tier | None = None
+    """The tier that the caller's header asks for."""
+    is_lowered: bool = False
+    """Whether it is served cheaper, as a budget is used up that says so."""
 
 
 class Call(NamedTuple):

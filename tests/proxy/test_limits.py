@@ -304,6 +304,32 @@ async def test_a_budget_that_is_used_up_serves_cheaper(tmp_path):
 
 
 @in_loop
+async def test_of_those_that_race_for_it_one_is_served_dear(tmp_path):
+    """Room for one ceiling and two at once, while another limit is asked for: the second is served simple."""
+    async with scene(tmp_path) as found:
+        astra, ask = found.world.settings.deployments["gpt-6-astra"], {"model": "auto:complex", "max_tokens": 1_000}
+        ceiling = ceiling_nusd(astra, read(**ask), found.world.now() // NUSD)
+        under(found, keyed(rpm=10, concurrency=5, budgets=(Budget(ceiling, "day", action="downgrade"),)))
+        replies = await asyncio.gather(*(found.ask(**ask) for _ in range(2)))
+
+        tiers = sorted(dict(each.headers)[b"x-penstock-served-tier"] for each in replies)
+        assert tiers == [b"complex", b"simple"]
+
+
+@in_loop
+async def test_what_is_served_cheaper_may_fit_a_budget_that_refuses(tmp_path):
+    """The dear ceiling fits neither of both budgets, the simple one that which refuses."""
+    async with scene(tmp_path) as found:
+        budgets = (Budget(500_000, "day", action="downgrade"), Budget(1_000_000, "day"))
+        under(found, keyed(budgets=budgets))
+        served = await found.ask(model="auto:complex", max_tokens=1_000)
+
+        assert dict(served.headers)[b"x-penstock-served-tier"] == b"simple"
+        held = [share(found, "key", "key_1", "cost", each.name).held for each in budgets]
+        assert held == [0, 0]
+
+
+@in_loop
 async def test_charges_have_budgets_of_their_own(tmp_path):
     """A simple request is a credit at five cents: it fits six cents, and not four."""
     async with scene(tmp_path) as found:
