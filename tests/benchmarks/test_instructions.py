@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from benchmarks import instructions
-from benchmarks.inside import CHUNKS, worker
+from benchmarks.inside import CHUNKS, Worker, worker
 from benchmarks.instructions import PLAIN, STREAMED, Counts, complaints, counts_of
 from benchmarks.process import ToolMissing
 from margin import journal
@@ -15,8 +15,12 @@ from margin.journal import Position
 
 def test_what_is_counted_is_the_whole_exchange(tmp_path):
     """Plain and streamed requests are authenticated, held, answered and settled; credits come out of the lease."""
+
+    async def both(one: Worker) -> tuple[int, int]:
+        return await one.ask(), await one.ask(stream=True)
+
     with worker(tmp_path) as one:
-        plain, streamed = asyncio.run(one.ask()), asyncio.run(one.ask(stream=True))
+        plain, streamed = asyncio.run(both(one))
 
     kinds = [line.record["k"] for line in journal.read(tmp_path / "worker.journal", Position())]
     assert [kind for kind in kinds if kind in {"held", "settled", "void"}] == ["held", "settled"] * 2

@@ -1,5 +1,6 @@
 """The judge's work is bounded: counted in steps of the interpreter, not in seconds."""
 
+import gc
 import sys
 from collections.abc import Callable
 
@@ -18,11 +19,13 @@ def steps(work: Callable[[], object]) -> int:
         return tracer
 
     before = sys.gettrace()
+    gc.disable()  # collections come when they like, and what others hung on them would count
     sys.settrace(tracer)
     try:
         work()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 

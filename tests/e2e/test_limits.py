@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e import wire
 from tests.e2e.conftest import Launch
+from tests.e2e.polling import until
 from tests.e2e.server import Server, write_config
 
 NUSD = 10**9
@@ -117,13 +118,19 @@ def _status(call: Any, **fields: Any) -> int:
 
 
 def test_open_requests_are_bounded(shop: Server):
-    """A plan with two at once: of ten slow ones at once two are served, and as many again when those are done."""
+    """A plan with two at once: of ten slow ones at once two are served, and as many again soon after those are done.
+
+    A worker that was told no says so by itself for up to a second.
+    """
     key = limited(shop, "patient", plan="slow")
 
-    for _ in range(2):
+    def served() -> int:
         answers = [each.status for each in rush(shop, key, 10)]
-        assert answers.count(200) >= 2
         assert set(answers) <= {200, 429}
+        return answers.count(200)
+
+    assert served() >= 2
+    until(lambda: served() >= 2, "two are served again")
 
 
 def test_a_budget_is_never_overshot(shop: Server):

@@ -15,6 +15,12 @@ def made(kind: type[ProxyError]) -> ProxyError:
     """One error of a class."""
     if kind is errors.Refused:
         return errors.Refused(422, "what", param="p", code="c")
+    if kind is errors.OverBudget:
+        return errors.OverBudget("what", is_final=True, retry_after_s=None)
+    if kind is errors.OverLimit:
+        return errors.OverLimit("what", reason="over_requests", retry_after_s=1)
+    if kind is errors.NotDurable:
+        return errors.NotDurable()
     return kind("what")
 
 
