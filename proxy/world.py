@@ -153,7 +153,7 @@ class World:
             try:
                 await asyncio.get_running_loop().run_in_executor(None, self.journal.sync)
             except JournalBroken:
-                raise NotDurable from None
+                raise NotDurable("The answer was charged, and the books cannot be made durable right now.") from None
 
     def refuse(self, reason: str) -> None:
         """Count a refusal."""

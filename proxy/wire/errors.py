@@ -281,9 +281,6 @@ class NotDurable(ProxyError):
     should_retry = False
     reason = "unavailable"
 
-    def __init__(self) -> None:
-        super().__init__("The answer was charged, and the books cannot be made durable right now.")
-
 
 def openai_body(error: ProxyError) -> dict[str, Any]:
     """Return OpenAI's error object."""
