@@ -98,6 +98,8 @@ def check_recovered(server: Server, load: Load) -> None:
     calls = {line["reason"]: line["calls"] for line in agreed["lines"]}
     estimates = calls.pop("estimated, not billed under a name we know", 0)
     assert calls.pop("billed, not booked", 0) <= estimates
+    # A stream whose end the provider had sent and we had not read: marked, and estimated until this very comparison.
+    assert calls.pop("estimate differs from the bill", 0) <= len(load.streams)
     assert calls == {}, "no wrong amount, nothing booked that was not billed"
     counted = server.ask("report.margin")["total"]["requests"]
     assert counted >= len(load.answered) + len(load.streams)
