@@ -87,7 +87,7 @@ def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection
         connection.execute("PRAGMA journal_mode = WAL")
         # The journals are the record and are synced before they are folded: a commit lost with the machine is refolded.
         connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA cache_size = -32768")
     return connection
 
 
