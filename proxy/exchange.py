@@ -134,9 +134,10 @@ async def run(world: World, case: Case) -> Reply:
     except JournalBroken:
         # The keeper will find the exchange open when this process ends, and close it.
         raise Unavailable("The books cannot be written right now.", retry_after_s=5) from None
-    except BaseException:
-        # Cancelled, or a bug of ours: the ticket is closed all the same.
+    except BaseException as why:
+        # Cancelled, or a bug of ours: the ticket is closed all the same, and the log says which exchange it was.
         abandon(world, ticket)
+        why.add_note(f"in exchange {ticket.x}")
         raise
 
 

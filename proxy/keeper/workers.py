@@ -50,18 +50,27 @@ class Worker:
         reader, writer = await asyncio.open_unix_connection(sock=ours, limit=LINE_BYTES_MAX)
         return cls(process, Frames(reader, writer))
 
-    async def tell(self, changes: list[Message], *, wait: bool = True) -> None:
-        """Tell of changes, and wait until the worker has taken them in (or is dead, or too slow to wait for)."""
+    def tell(self, changes: list[Message]) -> Awaitable[None]:
+        """Tell of changes, at once: what is said after this call is heard after them.
+
+        Await what it returns until the worker has taken them in (or is dead, or too slow to wait for).
+        """
+        said = []
         for start in range(0, len(changes), CHANGES_PER_MESSAGE):
             number = next(self._numbers)
-            done = self._acks[number] = asyncio.get_running_loop().create_future()
+            said.append(number)
+            self._acks[number] = asyncio.get_running_loop().create_future()
             self.frames.send({"changes": changes[start : start + CHANGES_PER_MESSAGE], "number": number})
-            if wait:
-                await _wait(done, ACK_DEADLINE_S)
-                if not done.done():
-                    # It would go on serving what no longer holds, such as a revoked key.
-                    self.kill()
-            self._acks.pop(number, None)
+        return self._taken_in(said)
+
+    async def _taken_in(self, said: list[int]) -> None:
+        for number in said:
+            done = self._acks[number]
+            await _wait(done, ACK_DEADLINE_S)
+            if not done.done():
+                # It would go on serving what no longer holds, such as a revoked key.
+                self.kill()
+            self._acks.pop(number)
 
     async def reload(self, version: str) -> bool:
         """Have the worker read the configuration; True when it now serves `version`."""

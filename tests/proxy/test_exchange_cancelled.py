@@ -213,8 +213,10 @@ def test_whole_answers_go_through_the_door(tmp_path: Path, stream: bool) -> None
     assert server.body.endswith(b"data: [DONE]\n\n" if stream else b"}")
 
 
-def test_a_bug_of_ours_shows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """500 in our own words; the hold went back; the text of the exception stays in the log."""
+def test_a_bug_of_ours_shows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """500 in our own words; the hold went back; the exception stays in the log, where and in which exchange it was."""
 
     async def buggy(*_: Any) -> Any:
         await asyncio.sleep(0)
@@ -234,6 +236,9 @@ def test_a_bug_of_ours_shows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert b"Traceback" not in server.body
     assert orjson.loads(server.body)["error"]["type"] == "server_error"
     assert (found.end()["k"], found.spent_milli) == ("void", 0)
+    assert "hunter2" in caplog.text
+    assert "in call_in_turn" in caplog.text
+    assert f"in exchange {found.end()['x']}" in caplog.text
 
 
 @pytest.mark.parametrize("written", [0, 1])
