@@ -46,7 +46,7 @@ class _Written(GenerateJsonSchema):
         write: Any = schema["schema"].get("serialization", {}).get("function")
         default = schema.get("default")
         if isinstance(default, Decimal):
-            found["default"] = int(default)  # every default of ours is whole
+            found["default"] = int(default) if default == int(default) else float(default)  # as JSON writes it
         elif write is not None and default is not None:
             found["default"] = write(default)
         return found
