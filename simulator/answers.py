@@ -1,7 +1,7 @@
 """Planning an answer: all of its pieces, before any of them is sent."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Final
@@ -44,6 +44,17 @@ class Answer:
     def tokens(self) -> int:
         """Output tokens, reasoning included."""
         return self.reasoning + len(self.deltas)
+
+    def groups(self) -> Iterator[list[Delta]]:
+        """Yield the deltas of each part: all text, or one tool call each."""
+        group: list[Delta] = []
+        for delta in self.deltas:
+            if group and "id" in delta.get("tool_calls", [{}])[0]:
+                yield group
+                group = []
+            group.append(delta)
+        if group:
+            yield group
 
     def message(self) -> dict[str, Any]:
         """Return the message that the deltas add up to, as a plain answer gives it."""

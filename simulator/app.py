@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from simulator import admin, chat, embeddings, messages
+from simulator import admin, chat, embeddings, messages, responses
 from simulator.connection import ClientLeftError, Connection, Receive, Send
 from simulator.errors import ApiError, unknown_model
 from simulator.invoice import Invoice
@@ -26,6 +26,7 @@ class Simulator:
 
     def __init__(self, options: SimulatorOptions) -> None:
         self._world = World(options)
+        self._shelf = responses.Shelf()
 
     @property
     def invoice(self) -> Invoice:
@@ -61,6 +62,8 @@ class Simulator:
             await chat.complete(connection, self._world, body, api_key)
         elif route == ("POST", "/v1/embeddings"):
             await embeddings.embed(connection, self._world, body)
+        elif connection.path.startswith(responses.PATH):
+            await responses.answer(connection, self._world, self._shelf, body, api_key)
         elif connection.method == "GET" and connection.path.startswith(_MODELS_PATH):
             await _models(connection)
         else:

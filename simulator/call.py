@@ -69,6 +69,16 @@ class Order:
             },
         }
 
+    def responses_usage(self) -> dict[str, Any]:
+        """Return the usage of the whole call as OpenAI's Responses API reports it."""
+        return {
+            "input_tokens": self.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": self.cache.read, "cache_write_tokens": self.cache.written},
+            "output_tokens": self.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
+            "total_tokens": self.prompt_tokens + self.output_tokens,
+        }
+
     def anthropic_usage(self, produced: int) -> dict[str, Any]:
         """Return the usage after `produced` output tokens as Anthropic's Messages API reports it."""
         billed = self.billed(produced)

@@ -32,12 +32,12 @@ async def complete(connection: Connection, world: World, body: bytes, api_key: s
     fields = chat_request.parse_object(body)
     model = find(chat_request.model_name(fields), "chat")
     request = chat_request.read(fields)
-    _check_window(request, model)
+    check_window(request, model, "messages")
     steering = world.faults.steer(model.name, request.last_user_text)
     if await answered_instead(connection, steering, stream=request.stream):
         return
     planned = answers.plan(request, model, steering, world.options.seed)
-    order = _order(request, model, _cache_use(world, request, model, api_key), planned)
+    order = _order(request, model, cache_use(world, request, model, api_key), planned)
     call = world.open_call(order, steering, request.choices)
     await deliver(connection, world, call, steering, _reply(call.order, request, steering, planned))
 
@@ -49,16 +49,21 @@ def _reply(order: Order, request: ChatRequest, steering: Steering, planned: tupl
     return Plain(_plain(order, created, planned, steering), headers)
 
 
-def _check_window(request: ChatRequest, model: Model) -> None:
+def check_window(request: ChatRequest, model: Model, param: str) -> None:
+    """See to it that a prompt fits.
+
+    Raises:
+        ApiError: It does not (400), the fault of the field `param`.
+    """
     if request.prompt_tokens > model.window_tokens:
         message = (
             f"This model's maximum context length is {model.window_tokens} tokens. However, your "
             f"messages resulted in {request.prompt_tokens} tokens."
         )
-        raise ApiError(400, message, param="messages", code="context_length_exceeded")
+        raise ApiError(400, message, param=param, code="context_length_exceeded")
 
 
-def _cache_use(world: World, request: ChatRequest, model: Model, api_key: str) -> CacheUse:
+def cache_use(world: World, request: ChatRequest, model: Model, api_key: str) -> CacheUse:
     """Return what the prompt cache does, reporting only what the model has prices for."""
     used = world.prompt_cache.use(f"{api_key}\n{model.name}", request.prompt)
     read = 0 if model.price.cache_read is None else used.read

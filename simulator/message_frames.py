@@ -98,8 +98,7 @@ class MessageStream:
         yield Frame(_event("ping"), 0)
         yield from self._thought()
         first = 1 if self.answer.reasoning else 0
-        groups = list(_grouped(self.answer.deltas))
-        for index, deltas in enumerate(groups, start=first):
+        for index, deltas in enumerate(self.answer.groups(), start=first):
             yield from _block(index, deltas)
 
     def _thought(self) -> Iterator[Frame]:
@@ -118,18 +117,6 @@ class MessageStream:
         yield _event("message_delta", delta=delta, **told)
         if done:
             yield _event("message_stop")
-
-
-def _grouped(deltas: tuple[Delta, ...]) -> Iterator[list[Delta]]:
-    """Yield the deltas of each block: all text, or one tool call each."""
-    group: list[Delta] = []
-    for delta in deltas:
-        if group and "id" in delta.get("tool_calls", [{}])[0]:
-            yield group
-            group = []
-        group.append(delta)
-    if group:
-        yield group
 
 
 def _block(index: int, deltas: list[Delta]) -> Iterator[Frame]:

@@ -7,8 +7,8 @@ from typing import Final, Literal
 from simulator.errors import ApiError, unknown_model
 from simulator.prices import PRICES, Price
 
-Kind = Literal["chat", "messages", "embeddings"]
-"""The endpoints that bill: OpenAI's two, and Anthropic's Messages."""
+Kind = Literal["chat", "messages", "embeddings", "responses"]
+"""The endpoints that bill: OpenAI's three, and Anthropic's Messages. What chats answers Responses, too."""
 
 
 @dataclass(frozen=True, slots=True)
