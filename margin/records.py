@@ -89,10 +89,15 @@ def mark(
 def attempt(
     *, n: int, provider: str, deployment: str, model: str, card: str | None, kind: CostKind,
     usage: dict[str, int] | None, cost_nusd: int | None, call_id: str | None, status: int | None,
+    service_tier: str | None = None,
 ) -> Record:  # fmt: skip
-    """One call to a provider inside *settled* or *void*: a cost line. Unknown cost is null."""
+    """One call to a provider inside *settled* or *void*: a cost line. Unknown cost is null.
+
+    `service_tier` is which of the provider's service tiers it was billed in, if not its standard one.
+    """
     return {"n": n, "p": provider, "d": deployment, "m": model, "card": card, "kind": kind, "u": usage,
-            "cost": cost_nusd, "id": call_id, "st": status}  # fmt: skip
+            "cost": cost_nusd, "id": call_id, "st": status,
+            **({} if service_tier is None else {"svc": service_tier})}  # fmt: skip
 
 
 def lost(call: Record) -> Record:

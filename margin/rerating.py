@@ -113,17 +113,31 @@ def cards_of(history: PriceHistory) -> Iterator[Card]:
 def write_history(history: PriceHistory) -> dict[str, Any]:
     """Return a history for JSON, its cards by id."""
     return {
-        "cards": [[start_s, card.id] for start_s, card in history.cards],
-        "hours": [[start_s, each.windows, each.days, each.card.id] for start_s, each in history.hours],
+        "cards": [[start_s, *_named(card)] for start_s, card in history.cards],
+        "hours": [[start_s, each.windows, each.days, *_named(each.card)] for start_s, each in history.hours],
     }
 
 
 def read_history(content: dict[str, Any], cards: Mapping[str, Card]) -> PriceHistory:
     """Read what `write_history` wrote."""
     return PriceHistory(
-        cards=tuple((start_s, cards[id_]) for start_s, id_ in content["cards"]),
+        cards=tuple((start_s, _found(named, cards)) for start_s, *named in content["cards"]),
         hours=tuple(
-            (start_s, Hours(tuple((begin, end) for begin, end in windows), cards[id_], tuple(days)))
-            for start_s, windows, days, id_ in content["hours"]
+            (start_s, Hours(tuple((begin, end) for begin, end in windows), _found(named, cards), tuple(days)))
+            for start_s, windows, days, *named in content["hours"]
         ),
     )
+
+
+def _named(card: Card) -> list[Any]:
+    """Return a card's id, and those of its service tiers by name, if it has any."""
+    tiers = {name: each.id for name, each in sorted(card.service_tiers.items())}
+    return [card.id, tiers] if tiers else [card.id]
+
+
+def _found(named: list[Any], cards: Mapping[str, Card]) -> Card:
+    """Return the card that `_named` named. What was written by 0.1.0's first formats names no service tiers."""
+    id_, *tiers = named
+    if not tiers:
+        return cards[id_]
+    return cards[id_].with_service_tiers({name: cards[each] for name, each in tiers[0].items()})

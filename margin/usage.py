@@ -47,6 +47,7 @@ class _Counts(NamedTuple):
     audio_out: int
     image_in: int
     source: Source
+    service_tier: str | None
 
 
 class Usage(_Counts):
@@ -63,6 +64,7 @@ class Usage(_Counts):
         audio_out: Audio output.
         image_in: Image input.
         source: Whether the provider said so, or we counted ourselves.
+        service_tier: Which of its service tiers the provider says it billed, if it is not its standard one.
 
     Raises:
         UsageError: A count is not an integer from 0 to `TOKENS_MAX`.
@@ -82,6 +84,7 @@ class Usage(_Counts):
         audio_out: int = 0,
         image_in: int = 0,
         source: Source = "reported",
+        service_tier: str | None = None,
     ) -> Self:
         """Check every count."""
         counts = (
@@ -90,7 +93,7 @@ class Usage(_Counts):
         for count in counts:
             if type(count) is not int or not 0 <= count <= TOKENS_MAX:
                 _check_each(BUCKETS, counts)
-        return tuple.__new__(cls, (*counts, source))
+        return tuple.__new__(cls, (*counts, source, service_tier))
 
     @classmethod
     def nested(
@@ -106,6 +109,7 @@ class Usage(_Counts):
         reasoning: int = 0,
         audio_out: int = 0,
         source: Source = "reported",
+        service_tier: str | None = None,
     ) -> "Usage":
         """Read counts whose details are parts of the totals, as OpenAI and Gemini report them.
 
@@ -125,7 +129,7 @@ class Usage(_Counts):
             _rest("input_total", input_total, PARTS_IN, parts_in), cache_read, cache_write_5m, cache_write_1h,
             _rest("output_total", output_total, PARTS_OUT, parts_out), reasoning, audio_in, audio_out, image_in,
         )  # fmt: skip
-        return tuple.__new__(cls, (*counts, source))
+        return tuple.__new__(cls, (*counts, source, service_tier))
 
     @classmethod
     def from_dict(cls, buckets: Mapping[str, int], *, source: Source = "reported") -> "Usage":
@@ -137,7 +141,7 @@ class Usage(_Counts):
         unknown = sorted(set(buckets) - set(BUCKETS))
         if unknown:
             raise UsageError(f"unknown buckets {unknown}; the buckets are {', '.join(BUCKETS)}")
-        return cls(**buckets, source=source)
+        return cls(**buckets, source=source)  # type: ignore[arg-type] # only counts: checked above
 
     @property
     def input_total(self) -> int:
@@ -156,14 +160,15 @@ class Usage(_Counts):
         return self.input_total + self.output_total
 
     def as_dict(self) -> dict[str, int]:
-        """Return the buckets that are not zero; the source is kept beside them by the caller."""
-        return {bucket: count for bucket, count in zip(BUCKETS, self[:-1], strict=True) if count != 0}
+        """Return the buckets that are not zero; source and service tier are kept beside them by the caller."""
+        return {bucket: count for bucket, count in zip(BUCKETS, self[:-2], strict=True) if count != 0}
 
     def __add__(self, other: "Usage") -> "Usage":  # type: ignore[override] # two usages are no longer tuple
-        """Sum bucket by bucket; the sum is reported only if both were."""
+        """Sum bucket by bucket; the sum is reported only if both were, and of a service tier only if both are of it."""
         sums = {bucket: getattr(self, bucket) + getattr(other, bucket) for bucket in BUCKETS}
         both = self.source == other.source == "reported"
-        return Usage(**sums, source="reported" if both else "estimated")
+        tier = self.service_tier if self.service_tier == other.service_tier else None
+        return Usage(**sums, source="reported" if both else "estimated", service_tier=tier)
 
 
 def _check_each(names: tuple[str, ...], counts: tuple[object, ...]) -> None:

@@ -12,6 +12,8 @@ from typing import Final
 
 from margin.card import Card
 from margin.costbook import NoPrice, UnpricedBucket
+from margin.money import NUSD_MAX
+from proxy import metering
 from proxy.quote import input_max_of, output_max_of
 from proxy.settings import Deployment
 from proxy.wire.chat import ChatRequest
@@ -21,8 +23,8 @@ OUTPUT_ASSUMED_TOKENS = 131_072
 models in the shipped cost book that are not of the largest context."""
 
 
-_NOT_DEARER: Final = frozenset({None, "auto", "default", "standard", "standard_only", "on_demand", "flex", "batch"})
-"""Service tiers that cost what the list says, or less (OpenAI, Anthropic, Groq). What `auto` means is set there."""
+_NOT_DEARER: Final = frozenset({None, "flex", "batch"})
+"""Service tiers that cost what the list says, or less (OpenAI, Anthropic, Groq)."""
 
 
 def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int, *, assumed_out: int | None = None) -> int | None:
@@ -46,22 +48,23 @@ def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int, *, assumed
         return None
     try:
         card = deployment.prices.at(at_s)
-        cards = [card, *_cards_of_tier(card, ask)]
-        if len(cards) == 1 and asks_for_dearer(ask) and assumed_out is None:
-            return None
-        return max(each.ceiling_nusd(input_tokens_max=ins, output_tokens_max=out * ask.choices) for each in cards)
+        cards = [card]
+        if asks_for_dearer(deployment, ask):
+            cards += _dearer(card, metering.service_tier_of(deployment, ask))
+            if len(cards) == 1 and assumed_out is None:
+                return None
+        most = max(each.ceiling_nusd(input_tokens_max=ins, output_tokens_max=out * ask.choices) for each in cards)
+        return min(most, NUSD_MAX)
     except (NoPrice, UnpricedBucket):
         return None
 
 
-def asks_for_dearer(ask: ChatRequest) -> bool:
-    """Tell whether a request asks for a service tier that may cost more than the standard one."""
-    return ask.fields.get("service_tier") not in _NOT_DEARER
+def asks_for_dearer(deployment: Deployment, ask: ChatRequest) -> bool:
+    """Tell whether a request is to be served in a service tier that may cost more than the standard one."""
+    return metering.service_tier_of(deployment, ask) not in _NOT_DEARER
 
 
-def _cards_of_tier(card: Card, ask: ChatRequest) -> Iterable[Card]:
+def _dearer(card: Card, service_tier: str | None) -> Iterable[Card]:
     """Return what may be billed in place of the standard card; all that it prices, where it does not know the tier."""
-    if not card.service_tiers or not asks_for_dearer(ask):
-        return ()
-    found = card.service_tiers.get(ask.fields["service_tier"])
+    found = None if service_tier is None else card.service_tiers.get(service_tier)
     return [each for name, each in card.service_tiers.items() if name not in _NOT_DEARER] if found is None else [found]

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from margin import records
 from margin.journal import JournalBroken
-from margin.usage import Usage
 from proxy import idempotency, identity, limiting, metering, refusing
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.idempotency import Claim, Tape
@@ -254,12 +253,12 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
 
 async def _call(world: World, case: Case, n: int, deployment: Deployment, body: bytes) -> Answer:
     t = world.now()
-    estimate = case.route.input_estimate
+    estimate, tier = case.route.input_estimate, metering.service_tier_of(deployment, case.ask)
     case.ticket.call(
         records.called(
             x=case.ticket.x, t=t, attempt=n, provider=deployment.provider.name, deployment=deployment.name,
-            model=deployment.model, card=metering.card_id(deployment, t // NS), input_estimate=estimate,
-            input_cost_nusd=metering.cost_nusd(deployment, Usage(input=estimate, source="estimated"), t // NS),
+            model=deployment.model, card=metering.card_id(deployment, t // NS, tier), input_estimate=estimate,
+            input_cost_nusd=metering.cost_nusd(deployment, metering.estimated(estimate, 0, tier), t // NS),
             before=case.ticket.attempts,
         )
     )  # fmt: skip
@@ -271,7 +270,8 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment, body: 
 
 def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:
     """Note a call without an answer. What was sent may be billed: its input is booked as an estimate."""
-    usage = metering.estimated(case.route.input_estimate, 0) if isinstance(error, Lost) else None
+    tier = metering.service_tier_of(deployment, case.ask)
+    usage = metering.estimated(case.route.input_estimate, 0, tier) if isinstance(error, Lost) else None
     at_s = world.now() // NS
     case.ticket.attempts.append(metering.attempt(n, deployment, at_s, usage=usage, failed=True, status=None))
     if error.late:

@@ -187,7 +187,7 @@ def _ceiling(case: Case, bundle: Bundle, deployment: Deployment, at_s: int) -> i
         return found
     if not bundle.is_strict:
         return 0
-    if asks_for_dearer(case.ask) and case.ask.output_max is not None:
+    if asks_for_dearer(deployment, case.ask) and case.ask.output_max is not None:
         raise Malformed(
             "A budget covers this request, and what the model costs in this `service_tier` is not known.",
             param="service_tier",

@@ -72,7 +72,8 @@ def settle(
 ) -> int | None:
     """Journal the one settlement; return the exchange's cost in nano-dollars, None when it is not known."""
     if usage is None:
-        usage = metering.estimated(case.route.input_estimate, output_estimate)
+        tier = metering.service_tier_of(call.deployment, case.ask)
+        usage = metering.estimated(case.route.input_estimate, output_estimate, tier)
     line = metering.attempt(call.n, call.deployment, t // NS, usage=usage, status=call.status, call_id=call_id)
     case.ticket.attempts.append(line)
     baseline = line["cost"] if case.route.baseline is call.deployment else _baseline_nusd(case, usage, t // NS)

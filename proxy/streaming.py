@@ -210,7 +210,8 @@ class Relay:
             return
         self._marked_t, self._marked_tokens = t, tokens
         estimate = self._stream.output_estimate
-        usage = metering.estimated(self._case.route.input_estimate, estimate)
+        tier = metering.service_tier_of(self._call.deployment, self._case.ask)
+        usage = metering.estimated(self._case.route.input_estimate, estimate, tier)
         cost = metering.cost_nusd(self._call.deployment, usage, t // NS)
         so_far = self._case.quote.so_far_milli(usage)
         self._case.ticket.mark(t, estimate, cost, self._stream.call_id, so_far)

@@ -6,7 +6,7 @@ from typing import Any
 
 from simulator.invoice import Invoice, Line
 from simulator.models import Kind, Model
-from simulator.prices import BilledUsage
+from simulator.prices import DEFAULT, BilledUsage
 from simulator.prompt_cache import NO_CACHE, CacheUse
 
 
@@ -23,6 +23,7 @@ class Order:
         cache: Those of them that the prompt cache read or wrote.
         output_tokens: Output when everything is produced, reasoning included.
         reasoning_tokens: The part of it that is reasoning.
+        service_tier: Which service tier it is served in, as OpenAI names them.
     """
 
     call_id: str
@@ -33,6 +34,7 @@ class Order:
     cache: CacheUse = NO_CACHE
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    service_tier: str = DEFAULT
 
     @property
     def fresh_tokens(self) -> int:
@@ -153,7 +155,8 @@ class Call:
             stream=self.order.stream,
             complete=complete,
             usage=usage,
-            amount_usd=self.order.model.price.amount_usd(usage) * self._factor,
+            amount_usd=self.order.model.price.in_tier(self.order.service_tier).amount_usd(usage) * self._factor,
+            service_tier=self.order.service_tier,
         )
         self._invoice.append(line)
 

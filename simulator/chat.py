@@ -16,9 +16,13 @@ from simulator.errors import ApiError
 from simulator.faults import Steering
 from simulator.frames import FINGERPRINT, Stream
 from simulator.models import Model, find
+from simulator.prices import DEFAULT
 from simulator.prompt_cache import CacheUse
 from simulator.refusals import answered_instead, request_headers
 from simulator.world import World
+
+_TIERS = (None, "auto", DEFAULT, "flex", "priority")
+"""What a request may say; a model's own project setting, which `auto` means, is `default` here."""
 
 
 async def complete(connection: Connection, world: World, body: bytes, api_key: str) -> None:
@@ -37,7 +41,8 @@ async def complete(connection: Connection, world: World, body: bytes, api_key: s
     if await answered_instead(connection, steering, stream=request.stream):
         return
     planned = answers.plan(request, model, steering, world.options.seed)
-    order = _order(request, model, cache_use(world, request, model, api_key), planned)
+    served_tier = _served_tier(fields.get("service_tier"), model, steering)
+    order = _order(request, model, cache_use(world, request, model, api_key), planned, served_tier)
     call = world.open_call(order, steering, request.choices)
     await deliver(connection, world, call, steering, _reply(call.order, request, steering, planned))
 
@@ -70,7 +75,7 @@ def cache_use(world: World, request: ChatRequest, model: Model, api_key: str) ->
     return CacheUse(read, 0 if model.price.cache_write is None else used.written)
 
 
-def _order(request: ChatRequest, model: Model, cache: CacheUse, planned: tuple[Answer, ...]) -> Order:
+def _order(request: ChatRequest, model: Model, cache: CacheUse, planned: tuple[Answer, ...], served_tier: str) -> Order:
     return Order(
         call_id=f"chatcmpl-{token_hex(15)}",
         kind="chat",
@@ -80,7 +85,26 @@ def _order(request: ChatRequest, model: Model, cache: CacheUse, planned: tuple[A
         cache=cache,
         output_tokens=sum(answer.tokens for answer in planned),
         reasoning_tokens=sum(answer.reasoning for answer in planned),
+        service_tier=served_tier,
     )
+
+
+def _served_tier(asked: Any, model: Model, steering: Steering) -> str:
+    """Return the service tier of a call: what is asked for, unless the model is not sold in it or a fault says another.
+
+    Raises:
+        ApiError: There is no such tier, or the model is not sold cheaper (400).
+    """
+    if asked not in _TIERS:
+        message = f"Invalid value: '{asked}'. Supported values are: 'auto', 'default', 'flex', and 'priority'."
+        raise ApiError(400, message, param="service_tier")
+    if steering.tier is not None:
+        return steering.tier
+    if asked in model.price.service_tiers:
+        return str(asked)
+    if asked == "flex":
+        raise ApiError(400, f"{model.name} is not available in the service tier flex.", param="service_tier")
+    return DEFAULT
 
 
 def _plain(order: Order, created: int, planned: tuple[Answer, ...], steering: Steering) -> bytes:
@@ -100,7 +124,7 @@ def _plain(order: Order, created: int, planned: tuple[Answer, ...], steering: St
         "model": order.model.name,
         "choices": choices,
         "usage": order.openai_usage(),
-        "service_tier": "default",
+        "service_tier": order.service_tier,
         "system_fingerprint": FINGERPRINT,
     }
     if steering.no_usage:

@@ -39,6 +39,7 @@ class Steering:
         no_usage: Leave out the usage.
         no_done: Leave out the closing `[DONE]`.
         slow: Seconds per event, whatever the speed.
+        tier: Serve and bill in this service tier, whatever was asked for.
     """
 
     status: int | None = None
@@ -56,6 +57,7 @@ class Steering:
     no_usage: bool = False
     no_done: bool = False
     slow: float | None = None
+    tier: str | None = None
 
 
 CALM: Final = Steering()
@@ -72,6 +74,7 @@ _NUMBERS: Final[Mapping[str, Callable[[str], int | float]]] = {
     "error_in_stream": int,
     "slow": float,
 }
+_TIERS: Final = ("default", "flex", "priority")
 _FLAGS: Final = ("html", "empty", "redirect", "hang", "no_usage", "no_done")
 
 
@@ -79,8 +82,8 @@ def parse(words: str) -> dict[str, Any]:
     """Return the fields that a marker's words set.
 
     Raises:
-        ApiError: A word is unknown or its value is not a number of at least 0 (400). A typo in a
-            test must not pass as a fault that did not happen.
+        ApiError: A word is unknown, or its value is none of its own or not a number of at least 0 (400). A
+            typo in a test must not pass as a fault that did not happen.
     """
     return dict(_parse_word(word) for word in words.split())
 
@@ -89,6 +92,8 @@ def _parse_word(word: str) -> tuple[str, Any]:
     name, _, value = word.partition("=")
     if name in _FLAGS and not value:
         return name, True
+    if name == "tier" and value in _TIERS:
+        return name, value
     try:
         number = _NUMBERS[name](value)
     except (KeyError, ValueError):

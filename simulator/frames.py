@@ -114,7 +114,7 @@ class Stream:
             "object": "chat.completion.chunk",
             "created": self.created,
             "model": self.order.model.name,
-            "service_tier": "default",
+            "service_tier": self.order.service_tier,
             "system_fingerprint": FINGERPRINT,
             "choices": choices,
         }

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from simulator.models import Kind
-from simulator.prices import BilledUsage
+from simulator.prices import DEFAULT, BilledUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Line:
         complete: Whether all of the answer was produced and handed over.
         usage: What is billed.
         amount_usd: Its exact price.
+        service_tier: The service tier that it was billed in.
     """
 
     call_id: str
@@ -34,6 +35,7 @@ class Line:
     complete: bool
     usage: BilledUsage
     amount_usd: Fraction
+    service_tier: str = DEFAULT
 
     def serialise(self, at: datetime) -> bytes:
         """Return the line as it stands in the file, with its line feed."""
@@ -47,6 +49,7 @@ class Line:
             "complete": self.complete,
             "usage": asdict(self.usage),
             "amount_usd": amount,
+            "service_tier": self.service_tier,
         }
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 

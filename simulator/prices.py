@@ -7,11 +7,13 @@ the same place. The figures are OpenAI's (platform.openai.com/docs/pricing) and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
 
 _PER_MILLION: Final = 1_000_000
+DEFAULT: Final = "default"
+"""What OpenAI calls its standard service tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Price:
         output: Generated tokens, reasoning included.
         cache_write_1h: Prompt tokens written to the cache for an hour; None where that cannot be asked for.
         long: What long prompts cost; None where they cost the same.
+        service_tiers: The price of each service tier that is sold apart, by what requests call it.
     """
 
     input: Fraction
@@ -78,6 +81,21 @@ class Price:
     output: Fraction
     cache_write_1h: Fraction | None = None
     long: LongPrompts | None = None
+    service_tiers: Mapping[str, "Price"] = field(default_factory=dict)
+
+    def in_tier(self, name: str) -> "Price":
+        """Return the price in a service tier; `default` is this one."""
+        return self if name == DEFAULT else self.service_tiers[name]
+
+    def times(self, factor: str) -> "Price":
+        """Return a price that is this many times as high."""
+        by = Fraction(factor)
+        read, write, hour = (None if rate is None else rate * by for rate in self._cached)
+        return Price(self.input * by, read, write, self.output * by, hour, self.long)
+
+    @property
+    def _cached(self) -> tuple[Fraction | None, ...]:
+        return self.cache_read, self.cache_write, self.cache_write_1h
 
     def amount_usd(self, usage: BilledUsage) -> Fraction:
         """Return the exact price of `usage` in USD, never rounded."""
@@ -106,8 +124,9 @@ def _price(
     *,
     write_1h: str | None = None,
     long: LongPrompts | None = None,
+    tiers: Mapping[str, str | Price] | None = None,
 ) -> Price:
-    return Price(
+    standard = Price(
         input=Fraction(fresh),
         cache_read=None if read is None else Fraction(read),
         cache_write=None if write is None else Fraction(write),
@@ -115,14 +134,21 @@ def _price(
         cache_write_1h=None if write_1h is None else Fraction(write_1h),
         long=long,
     )
+    if tiers is None:
+        return standard
+    sold = {name: each if isinstance(each, Price) else standard.times(each) for name, each in tiers.items()}
+    return replace(standard, service_tiers=sold)
 
+
+_TIERS: Final = {"flex": "0.5", "priority": "2"}
+"""How many times the standard price OpenAI's service tiers cost, of its newer models."""
 
 PRICES: Final[Mapping[str, Price]] = {
-    "gpt-6-luna": _price("0.10", "0.01", "0.125", "0.50", long=_GPT),
-    "gpt-6.1-sol": _price("2.00", "0.10", "2.50", "10.00", long=_GPT),
-    "gpt-6.1-terra": _price("1.00", "0.05", "1.25", "5.00", long=_GPT),
-    "gpt-6-astra": _price("10.00", "1.00", "12.50", "50.00", long=_GPT),
-    "gpt-4o-mini": _price("0.15", "0.075", None, "0.60"),
+    "gpt-6-luna": _price("0.10", "0.01", "0.125", "0.50", long=_GPT, tiers=_TIERS),
+    "gpt-6.1-sol": _price("2.00", "0.10", "2.50", "10.00", long=_GPT, tiers=_TIERS),
+    "gpt-6.1-terra": _price("1.00", "0.05", "1.25", "5.00", long=_GPT, tiers=_TIERS),
+    "gpt-6-astra": _price("10.00", "1.00", "12.50", "50.00", long=_GPT, tiers=_TIERS),
+    "gpt-4o-mini": _price("0.15", "0.075", None, "0.60", tiers={"priority": _price("0.25", "0.125", None, "1.00")}),
     "ft:gpt-6-luna:acme": _price("0.20", "0.02", None, "1.00"),
     "claude-haiku-5-5": _price("0.10", "0.01", "0.125", "0.50", write_1h="0.20", long=_HAIKU),
     "claude-sonnet-5-5": _price("2.00", "0.10", "2.50", "10.00", write_1h="4.00"),

@@ -178,7 +178,7 @@ def _cost(hold: Hold, line: Record, t: int, outcome: str, effects: Effects) -> t
     effects.names.add(hold.x)
     effects.cost_lines.append(
         (hold.x, line["n"], t, hold.customer, line["p"], line["d"], line["m"], line["kind"], line["id"], line["st"],
-         None if line["u"] is None else orjson.dumps(line["u"]).decode(), line["card"], line["cost"])
+         None if line["u"] is None else orjson.dumps(line["u"]).decode(), line.get("svc"), line["card"], line["cost"])
     )  # fmt: skip
     cost = line["cost"]
     if cost is None:

@@ -224,6 +224,7 @@ class CostLine:
     plan: str
     charge_tier: str
     served_tier: str
+    service_tier: str | None = None
 
 
 def cost_lines(db: sqlite3.Connection, *, since_t: int = 0, until_t: int = 2**63 - 1) -> Iterator[CostLine]:
@@ -231,7 +232,7 @@ def cost_lines(db: sqlite3.Connection, *, since_t: int = 0, until_t: int = 2**63
     rows = db.execute(
         """SELECT l.x, n, l.t, l.provider, l.deployment, l.model, revision, kind, call_id, status, usage, card,
             l.cost_nusd, l.customer, COALESCE(charges.plan, customers.plan), COALESCE(charge_tier, ''),
-            COALESCE(served_tier, '')
+            COALESCE(served_tier, ''), l.service_tier
         FROM current_cost_lines AS l LEFT JOIN charges ON charges.x = l.x
         LEFT JOIN customers ON customers.number = l.customer WHERE l.t >= ? AND l.t < ?""",
         (since_t, until_t),

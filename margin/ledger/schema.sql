@@ -24,14 +24,14 @@ CREATE TABLE IF NOT EXISTS charges (
 CREATE TABLE IF NOT EXISTS cost_lines (
     x TEXT NOT NULL, n INTEGER NOT NULL, t INTEGER NOT NULL, customer INTEGER NOT NULL, provider TEXT NOT NULL,
     deployment TEXT NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL, call_id TEXT, status INTEGER, usage TEXT,
-    card TEXT, cost_nusd INTEGER, PRIMARY KEY (x, n));
+    service_tier TEXT, card TEXT, cost_nusd INTEGER, PRIMARY KEY (x, n));
 -- What corrections put in the place of cost lines: the highest revision is how a line stands today.
 CREATE TABLE IF NOT EXISTS corrections (
     x TEXT NOT NULL, n INTEGER NOT NULL, revision INTEGER NOT NULL, t INTEGER NOT NULL, kind_before TEXT NOT NULL,
     cost_before_nusd INTEGER, kind TEXT NOT NULL, call_id TEXT, usage TEXT, card TEXT, cost_nusd INTEGER,
     why TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (x, n, revision)) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS current_cost_lines AS
-    SELECT l.x, l.n, l.t, l.customer, l.provider, l.deployment, l.model, l.status,
+    SELECT l.x, l.n, l.t, l.customer, l.provider, l.deployment, l.model, l.status, l.service_tier,
         COALESCE(c.revision, 0) AS revision, COALESCE(c.kind, l.kind) AS kind,
         CASE WHEN c.x IS NULL THEN l.call_id ELSE c.call_id END AS call_id,
         CASE WHEN c.x IS NULL THEN l.usage ELSE c.usage END AS usage,

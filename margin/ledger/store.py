@@ -23,7 +23,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 14
+FORMAT = 15
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
@@ -243,7 +243,7 @@ class Store:
 
     def _write_rows(self, effects: Effects) -> None:
         self._insert("charges", effects.charges, 19)
-        self._insert("cost_lines", effects.cost_lines, 13)
+        self._insert("cost_lines", effects.cost_lines, 14)
         self._insert("corrections", effects.corrections, 13)
         self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)
         self._insert("reversals", effects.reversals, 6)

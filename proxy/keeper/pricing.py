@@ -137,6 +137,6 @@ def _by(own: dict[str, PriceHistory | None], find: Callable[[str, str], PriceHis
                 return None  # it is free
             raise NoPrice(f"no price for {line.model} of {line.provider}")
         # Dated as it was booked: by the moment of the settlement.
-        return history.at(line.t // NS)
+        return history.at(line.t // NS).for_service_tier(line.service_tier)
 
     return pricing

@@ -39,6 +39,7 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
         enabled=enabled,
         timeouts=_timeouts(shape.timeouts),
         simulated=simulated,
+        service_tier=None if shape.service_tier == "default" else shape.service_tier,
     )
 
 

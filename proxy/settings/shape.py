@@ -100,6 +100,9 @@ class ProviderShape(Section):
         description="The credential. With an unset ${VARIABLE} the provider is disabled; "
         "without this key none is sent.",
     )
+    service_tier: Literal["default", "flex", "priority", "fast", "ultrafast"] = Field(
+        "default", description="What its project is set to serve requests in that name no `service_tier`, or `auto`."
+    )
     timeouts: TimeoutsShape = Field(default_factory=TimeoutsShape, description="How long each wait may take.")
 
 

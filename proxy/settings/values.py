@@ -99,6 +99,7 @@ class Provider:
         enabled: Whether calls may go there; false when its key is unset.
         timeouts: How long each wait may take.
         simulated: Whether the YAML says `base_url: simulator`.
+        service_tier: What its project is set to serve requests in that name no service tier, or `auto`; None: standard.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Provider:
     enabled: bool
     timeouts: Timeouts = Timeouts()
     simulated: bool = False
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def test_a_card_survives_the_journal(priced, first, tiers, counts):
 
 
 def test_every_shipped_history_survives_the_journal():
-    """At each of its dates and hours, it names the same card."""
+    """At each of its dates and hours, it names the same card, with the same service tiers."""
     histories = [entry.history for entry in costbook.load().entries]
     cards = {card.id: read_card(write_card(card)) for history in histories for card in cards_of(history)}
 
@@ -85,6 +85,6 @@ def test_every_shipped_history_survives_the_journal():
         again = read_history(write_history(history), cards)
         assert isinstance(again, PriceHistory)
         starts = [start_s for start_s, _ in history.cards]
-        assert [again.at(s + h * 3600).id for s in starts for h in range(24)] == [
-            history.at(s + h * 3600).id for s in starts for h in range(24)
+        assert [again.at(s + h * 3600) for s in starts for h in range(24)] == [
+            history.at(s + h * 3600) for s in starts for h in range(24)
         ]

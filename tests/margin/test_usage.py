@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from margin.usage import BUCKETS, TOKENS_MAX, Usage, UsageError
 
 counts = st.integers(min_value=0, max_value=10**9)
-usages = st.builds(Usage, **dict.fromkeys(BUCKETS, counts), source=st.just("reported"))
+usages = st.builds(Usage, **dict.fromkeys(BUCKETS, counts), source=st.just("reported"), service_tier=st.none())
 
 
 def test_totals_count_every_bucket_once():

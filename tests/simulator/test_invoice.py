@@ -70,6 +70,33 @@ def test_lines_are_exact(provider: Provider) -> None:
     assert (line["kind"], line["stream"], line["complete"]) == ("chat", False, True)
 
 
+@pytest.mark.parametrize(
+    ("asks", "tokens", "served", "times"),
+    [("priority", "", "priority", 2), ("flex", "", "flex", Fraction(1, 2)), ("auto", "", "default", 1),
+     ("priority", " tier=default", "default", 1)],
+)  # fmt: skip
+def test_a_service_tier_has_its_own_price(
+    provider: Provider, asks: str, tokens: str, served: str, times: Fraction
+) -> None:
+    """The answer says which tier it was served in, and the invoice bills that one."""
+    body = {"model": "gpt-6.1-sol", "messages": ask(f"Tell me [[sim: tokens=7{tokens}]]"), "service_tier": asks}
+    answer = provider.http.post("/v1/chat/completions", json=body).json()
+    line = provider.line(answer["id"])
+
+    assert answer["service_tier"] == line["service_tier"] == served
+    prompt = answer["usage"]["prompt_tokens"]
+    assert Fraction(line["amount_usd"]) == times * Fraction(prompt * 2 + 7 * 10, 1_000_000)
+
+
+@pytest.mark.parametrize(("model", "asks"), [("gpt-4o-mini", "flex"), ("gpt-6-luna", "turbo")])
+def test_a_service_tier_that_is_not_sold_is_refused(provider: Provider, model: str, asks: str) -> None:
+    """Nothing is billed."""
+    body = {"model": model, "messages": ask("hi"), "service_tier": asks}
+    answer = provider.http.post("/v1/chat/completions", json=body)
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "service_tier")
+
+
 def test_prompt_cache_is_reported_and_billed(start: Start) -> None:
     """First sight writes whole steps of 128 tokens; the second reads them; a longer one both."""
     provider = start()

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from margin.usage import Usage
+
 WORD_MAX: Final = 256
 """Characters of an id, a code or a field's name: providers' have some tens."""
 MESSAGE_MAX: Final = 2_000
 """Characters of an error message that are passed on: longer ones repeat the request."""
+STANDARD_TIERS: Final = frozenset({"default", "standard", "auto"})
+"""What providers call the service tier that their price list is of, and no decision yet about one."""
 _DIGITS_MAX: Final = 5  # of seconds: over a day is no time to wait for
 
 
 def text(value: Any, length_max: int = WORD_MAX) -> str | None:
     """Return a text, cut; None when it is none."""
     return value[:length_max] if isinstance(value, str) else None
+
+
+def tiered(usage: Usage | None, service_tier: Any) -> Usage | None:
+    """Return usage with the service tier that the provider says it served in, if that is not its standard one."""
+    if usage is None or not isinstance(service_tier, str) or service_tier in STANDARD_TIERS:
+        return usage
+    return usage._replace(service_tier=service_tier[:WORD_MAX])
 
 
 def seconds(retry_after: bytes | None) -> int | None:

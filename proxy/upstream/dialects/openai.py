@@ -1,7 +1,7 @@
 """OpenAI's wire format, and everything compatible with it.
 
 Same family on both sides: the request is re-serialised field for field, answer bytes pass untouched. Read are only
-usage, the call's id and, in streams, the end. Source of the usage fields: OpenAI's API reference, "The chat
+usage, the service tier, the call's id and, in streams, the end. Source of the fields: OpenAI's API reference, "The chat
 completion object".
 """
 
@@ -103,7 +103,7 @@ def read_answer(body: bytes, at_s: int) -> tuple[str | None, Usage | None, bytes
         usage = read_usage(answer.get("usage"))
     except UsageError:
         usage = None
-    return foreign.text(answer.get("id")), usage, body
+    return foreign.text(answer.get("id")), foreign.tiered(usage, answer.get("service_tier")), body
 
 
 def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyError:
@@ -152,6 +152,7 @@ class ChatStream:
     __slots__ = (
         "_asked",
         "_framer",
+        "_tier",
         "call_id",
         "deltas",
         "error",
@@ -164,6 +165,8 @@ class ChatStream:
     def __init__(self, *, usage_asked: bool) -> None:
         self._asked = usage_asked
         self._framer = sse.Framer()
+        self._tier: Any = None
+        """The service tier by the stream's first chunks; its last one may say so again."""
         self.call_id: str | None = None
         self.usage: Usage | None = None
         self.usage_error: UsageError | None = None
@@ -206,7 +209,9 @@ class ChatStream:
     def _read_first(self, block: bytes) -> None:
         # Not always the first event: comments and frames that we cannot read may come before it.
         found = (_object(event) for event in sse.events(block))
-        self.call_id = next((foreign.text(each["id"]) for each in found if each is not None and "id" in each), None)
+        first = next((each for each in found if each is not None and "id" in each), None)
+        if first is not None:
+            self.call_id, self._tier = foreign.text(first["id"]), first.get("service_tier")
 
     def _read_events(self, block: bytes) -> bytes:
         # A burst brings many events in one block, and its last ones matter: only those are cut apart and decoded.
@@ -234,7 +239,7 @@ class ChatStream:
         if reported is None:
             return True
         try:
-            self.usage = read_usage(reported)
+            self.usage = foreign.tiered(read_usage(reported), found.get("service_tier") or self._tier)
         except UsageError as error:
             self.usage_error = error
         return self._asked or bool(found.get("choices"))

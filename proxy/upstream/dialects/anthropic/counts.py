@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from margin.usage import Usage, UsageError
+from proxy.upstream.dialects import foreign
 
 
 def merged(before: Mapping[str, Any], reported: Any) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def read_usage(reported: Mapping[str, Any]) -> Usage | None:
     output = _count(reported, "output_tokens")
     if thinking > output:
         raise UsageError(f"thinking_tokens is {thinking} of {output} output_tokens")
-    return Usage(
+    used = Usage(
         input=_count(reported, "input_tokens"),
         cache_read=_count(reported, "cache_read_input_tokens"),
         cache_write_5m=five_minutes,
@@ -39,6 +40,7 @@ def read_usage(reported: Mapping[str, Any]) -> Usage | None:
         output=output - thinking,
         reasoning=thinking,
     )
+    return foreign.tiered(used, reported.get("service_tier"))
 
 
 def _writes(reported: Mapping[str, Any]) -> tuple[int, int]:
