@@ -8,16 +8,13 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.wire.errors import Malformed
+from proxy.wire.fields import TOKENS_MAX, array, boolean, integer, model
 from proxy.wire.shapes import check_parts, check_response_format, check_settings, check_tool_calls, check_tools
 from proxy.wire.strict import read_object
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 TEXT_TYPES = frozenset({"text", "refusal"})
-TEXT_MAX = 256
-"""Characters of a model name or an identity field: OpenAI's own limits are 64; longer ones only bloat records."""
 MESSAGES_MAX = 20_000
-TOKENS_MAX = 10_000_000
-"""A bound on `max_tokens`, far above any model's window, so that ceilings stay small integers."""
 CHOICES_MAX = 128
 """OpenAI's own bound on `n`."""
 
@@ -59,8 +56,8 @@ def read(body: bytes) -> ChatRequest:
     """
     fields = read_object(body)
     messages = _messages(fields)
-    stream = _boolean(fields, "stream")
-    tools = _list(fields, "tools")
+    stream = boolean(fields, "stream")
+    tools = array(fields, "tools")
     if tools:
         check_tools(tools, "tools")
     check_settings(fields)
@@ -69,13 +66,13 @@ def read(body: bytes) -> ChatRequest:
     return ChatRequest(
         fields=fields,
         body_bytes=len(body),
-        model=_model(fields),
+        model=model(fields),
         messages=messages,
         stream=stream,
         include_usage=_include_usage(fields, stream),
         output_max=_output_max(fields),
         choices=_choices(fields),
-        tools=len(tools) + len(_list(fields, "functions")),
+        tools=len(tools) + len(array(fields, "functions")),
         wants_schema=check_response_format(fields.get("response_format")),
         has_images="image_url" in types,
         has_audio="input_audio" in types,
@@ -83,15 +80,6 @@ def read(body: bytes) -> ChatRequest:
         media_parts=len(media),
         media_bytes=sum(map(_weight, media)),
     )
-
-
-def _model(fields: Mapping[str, Any]) -> str:
-    model = fields.get("model")
-    if not isinstance(model, str) or not model:
-        raise Malformed("`model` must be a non-empty string; `auto` lets the proxy choose.", param="model")
-    if len(model) > TEXT_MAX:
-        raise Malformed(f"`model` is longer than {TEXT_MAX} characters.", param="model")
-    return model
 
 
 def _messages(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -146,7 +134,7 @@ def _include_usage(fields: Mapping[str, Any], stream: bool) -> bool:
         raise Malformed("`stream_options` needs `stream: true`.", param="stream_options")
     if not isinstance(options, dict):
         raise Malformed("`stream_options` must be an object.", param="stream_options")
-    return _boolean(options, "include_usage", where="stream_options.include_usage")
+    return boolean(options, "include_usage", where="stream_options.include_usage")
 
 
 def _output_max(fields: Mapping[str, Any]) -> int | None:
@@ -154,39 +142,12 @@ def _output_max(fields: Mapping[str, Any]) -> int | None:
     stated = [name for name in ("max_completion_tokens", "max_tokens") if fields.get(name) is not None]
     if not stated:
         return None
-    return max(_integer(fields, name, low=1, high=TOKENS_MAX, default=1) for name in stated)
+    return max(integer(fields, name, low=1, high=TOKENS_MAX, default=1) for name in stated)
 
 
 def _choices(fields: Mapping[str, Any]) -> int:
     """Return how many answers are made. Some servers also know `best_of`, which makes more than come back."""
-    choices = _integer(fields, "n", low=1, high=CHOICES_MAX, default=1)
+    choices = integer(fields, "n", low=1, high=CHOICES_MAX, default=1)
     if fields.get("best_of") is not None:
-        _integer(fields, "best_of", low=1, high=choices, default=1)
+        integer(fields, "best_of", low=1, high=choices, default=1)
     return choices
-
-
-def _boolean(fields: Mapping[str, Any], name: str, *, where: str | None = None) -> bool:
-    value = fields.get(name)
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise Malformed(f"`{where or name}` must be true or false.", param=where or name)
-    return value
-
-
-def _integer(fields: Mapping[str, Any], name: str, *, low: int, high: int, default: int) -> int:
-    value = fields.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise Malformed(f"`{name}` must be an integer from {low} to {high}.", param=name)
-    return value
-
-
-def _list(fields: Mapping[str, Any], name: str) -> list[Any]:
-    value = fields.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise Malformed(f"`{name}` must be an array.", param=name)
-    return value

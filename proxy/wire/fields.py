@@ -1,0 +1,69 @@
+"""Fields that every surface reads alike: typed, bounded, and refused with their name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.wire.errors import Malformed
+
+TEXT_MAX = 256
+"""Characters of a model name or an identity field: OpenAI's own limits are 64; longer ones only bloat records."""
+TOKENS_MAX = 10_000_000
+"""A bound on an output limit, far above any model's window, so that ceilings stay small integers."""
+
+
+def model(fields: Mapping[str, Any]) -> str:
+    """Return the name of the model asked for.
+
+    Raises:
+        Malformed: there is none, or it is too long.
+    """
+    found = fields.get("model")
+    if not isinstance(found, str) or not found:
+        raise Malformed("`model` must be a non-empty string; `auto` lets the proxy choose.", param="model")
+    if len(found) > TEXT_MAX:
+        raise Malformed(f"`model` is longer than {TEXT_MAX} characters.", param="model")
+    return found
+
+
+def boolean(fields: Mapping[str, Any], name: str, *, where: str | None = None, default: bool = False) -> bool:
+    """Return a field that is true or false; `default` where it is absent or null.
+
+    Raises:
+        Malformed: it is something else.
+    """
+    value = fields.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise Malformed(f"`{where or name}` must be true or false.", param=where or name)
+    return value
+
+
+def integer(fields: Mapping[str, Any], name: str, *, low: int, high: int, default: int) -> int:
+    """Return a whole number within bounds; `default` where it is absent or null.
+
+    Raises:
+        Malformed: it is something else.
+    """
+    value = fields.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise Malformed(f"`{name}` must be an integer from {low} to {high}.", param=name)
+    return value
+
+
+def array(fields: Mapping[str, Any], name: str) -> list[Any]:
+    """Return a list; an empty one where it is absent or null.
+
+    Raises:
+        Malformed: it is something else.
+    """
+    value = fields.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Malformed(f"`{name}` must be an array.", param=name)
+    return value
