@@ -25,7 +25,7 @@ from margin.ledger.terms import Terms
 
 FORMAT = 15
 
-UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
+UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
 
 ACCOUNTS_REMEMBERED = 100_000

@@ -10,6 +10,9 @@ from pathlib import Path
 from margin.ledger import journals
 
 
+NAME = "keeper.lock"
+
+
 class LockHeld(Exception):
     """Another process keeps this folder."""
 
@@ -19,7 +22,7 @@ class Lock:
 
     def __init__(self, data_dir: Path) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(data_dir / "keeper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(data_dir / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def acquire(self, wait_s: float) -> None:
         """Take the lock, trying for `wait_s`.
@@ -41,6 +44,11 @@ class Lock:
     def release(self) -> None:
         """Let go."""
         os.close(self._fd)
+
+
+def is_kept(data_dir: Path) -> bool:
+    """Tell whether anybody ever kept this folder. The file of the lock stays: who waits for it has it open."""
+    return (data_dir / NAME).exists()
 
 
 def dead_journals(folder: Path, *, wait_s: float) -> set[str]:

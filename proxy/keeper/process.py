@@ -22,7 +22,7 @@ from margin.ledger.heads import HeadsError
 from margin.ledger.journals import journal_dir
 from proxy import settings as configuration
 from proxy.keeper import sandbox
-from proxy.keeper.lock import Lock, LockHeld, dead_journals
+from proxy.keeper.lock import Lock, LockHeld, dead_journals, is_kept
 from proxy.keeper.office import Office
 from proxy.keeper.server import KeeperServer, Sockets, StartFailed
 from proxy.keeper.workers import listen
@@ -79,10 +79,13 @@ async def keep(
     os.umask(0o077)  # journals, ledger and names are for this account alone
     stopping = _stop_at_signals()
     with ExitStack() as stack:
+        # A folder that nobody kept yet is made when the ports are ours, so that one in use leaves nothing behind.
+        sockets = None if is_kept(settings.server.data_dir) else _sockets(settings, stack)
         stack.enter_context(_locked(settings))
         # First, as a predecessor's workers may still hold the ports; in a thread, as a signal must be heard meanwhile.
         dead = await asyncio.to_thread(dead_journals, _journals(settings), wait_s=PREDECESSOR_S)
-        sockets = _sockets(settings, stack)
+        if sockets is None:
+            sockets = _sockets(settings, stack)
         office = stack.enter_context(contextlib.closing(_office(settings)))
         recovered = _recovered(office, dead)
         if recovered:

@@ -15,7 +15,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a sandbox as shipped, shared by the tests that get along in one set of books."""
     shared = Server(tmp_path_factory.mktemp("sandbox") / "data").start()
     yield shared
-    shared.clear_away()
+    end(shared)
 
 
 @pytest.fixture(scope="module")
@@ -29,4 +29,11 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
 
     yield begin
     for each in started:
-        each.clear_away()
+        end(each)
+
+
+def end(server: Server) -> None:
+    """Clear a server away, and check that it met no bug: whatever was answered, its log would have the traceback."""
+    server.clear_away()
+    said = server.log.read_text()
+    assert "Traceback" not in said, said

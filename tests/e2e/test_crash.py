@@ -258,7 +258,7 @@ def test_second_server_on_the_folder_ends_with_a_sentence(server: Server):
 
 @pytest.mark.parametrize("variable", ["PORT", "METRICS_PORT"])
 def test_port_in_use_ends_with_a_sentence(server: Server, tmp_path: Path, variable: str):
-    """A port that is taken: exit 2, one sentence that names the variable to set, and no process left behind."""
+    """A port that is taken: exit 2, one sentence that names the variable to set, and nothing is left behind."""
     second = Server(tmp_path / "data")
     second.environ[variable] = str(server.port)
 
@@ -267,4 +267,5 @@ def test_port_in_use_ends_with_a_sentence(server: Server, tmp_path: Path, variab
     assert found.code == 2
     assert len(found.err.strip().splitlines()) == 1
     assert f"{variable}=" in found.err
+    assert not second.data_dir.exists()
     assert server.chat("Say hello").status_code == 200
