@@ -9,7 +9,6 @@ from pathlib import Path
 
 from margin.ledger import journals
 
-
 NAME = "keeper.lock"
 
 
