@@ -1,10 +1,9 @@
 """A journal of another data folder is laid into the folder of a running server, and taken away again."""
 
-import httpx
-
 from margin.ledger.books import Books
 from tests.e2e.conftest import Launch
 from tests.e2e.polling import until
+from tests.e2e.server import get
 from tests.e2e.test_disk_full import gauge
 from tests.margin.bookkeeping import Worker, held, settled
 
@@ -20,7 +19,7 @@ def test_a_foreign_journal_is_named_and_not_folded(launch: Launch, tmp_path):
 
     laid.write_bytes((tmp_path / "journal" / "worker-other.journal").read_bytes())
     until(lambda: not server.is_ready(), "not ready")
-    said = httpx.get(f"{server.origin}/readyz").json()
+    said = get(f"{server.origin}/readyz").json()
     verified = server.cli("ledger", "verify")
     served = server.chat("Say hello")
     counted = gauge(server, "penstock_journals_foreign")

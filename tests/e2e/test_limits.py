@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.e2e import wire
 from tests.e2e.conftest import Launch
 from tests.e2e.polling import until
-from tests.e2e.server import Server, write_config
+from tests.e2e.server import Server, get, write_config
 
 NUSD = 10**9
 
@@ -176,7 +175,7 @@ def test_what_is_left_of_a_budget(shop: Server):
     assert told == sorted(told, reverse=True)
     assert all(0.9 < each < 1 for each in told)
     assert ("x-penstock-budget-reset" in answers[0].headers) == (len(shop.workers) == 1)
-    found = httpx.get(f"{shop.origin}/v1/usage", headers={"authorization": f"Bearer {key}"}, timeout=20).json()
+    found = get(f"{shop.origin}/v1/usage", headers={"authorization": f"Bearer {key}"}, timeout=20).json()
     (budget,) = found["budgets"]
     assert (budget["kind"], budget["per"], budget["action"]) == ("key", "day", "hard")
     assert 0 <= budget["spent"] < 0.1

@@ -11,7 +11,7 @@ import yaml
 
 from tests.e2e.conftest import Launch
 from tests.e2e.polling import until
-from tests.e2e.server import Server, is_alive, write_config
+from tests.e2e.server import Server, get, is_alive, write_config
 
 PLAN = {
     "credits": {
@@ -96,7 +96,7 @@ def test_readiness_means_that_every_worker_answers(shop: Server):
 def ready(server: Server) -> bool:
     """Tell what /readyz says on a connection of its own; a worker that hangs says nothing."""
     try:
-        return httpx.get(f"{server.origin}/readyz", timeout=0.5).status_code == 200
+        return get(f"{server.origin}/readyz", timeout=0.5).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.e2e import wire
 from tests.e2e.conftest import Launch
-from tests.e2e.server import Server
+from tests.e2e.server import Server, get
 
 ASKED = "canary-of-what-was-asked"
 TOLD = "canary-of-what-a-tool-said"
@@ -56,7 +55,7 @@ def files(server: Server) -> Iterator[tuple[Path, bytes]]:
 
 def test_metrics_name_no_customer_and_no_key(server: Server, secrets: list[str]):
     """/metrics has closed labels only: no key, no customer, nothing that a caller sent."""
-    text = httpx.get(f"http://127.0.0.1:{server.metrics_port}/metrics").text
+    text = get(f"http://127.0.0.1:{server.metrics_port}/metrics").text
 
     for word in (ASKED, TOLD, "secretive", *secrets, *(key.split("-", 3)[-1] for key in secrets)):
         assert word not in text

@@ -16,7 +16,7 @@ import pytest
 
 import proxy
 from tests.e2e.polling import until
-from tests.e2e.server import clean_environ, free_port
+from tests.e2e.server import clean_environ, free_port, get
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -147,5 +147,5 @@ def test_it_serves_in_an_empty_folder(installed, tmp_path):
 
 def _is_ready(port: int) -> bool:
     with suppress(httpx.TransportError):
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
+        return get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200
     return False
