@@ -5,13 +5,13 @@ from typing import Any
 
 import orjson
 
-from simulator import admin, chat, embeddings, messages, responses
+from simulator import admin, chat, embeddings, gemini, messages, responses
 from simulator.connection import ClientLeftError, Connection, Receive, Send
 from simulator.errors import ApiError, unknown_model
 from simulator.invoice import Invoice
 from simulator.models import MODELS, describe
 from simulator.options import SimulatorOptions
-from simulator.refusals import MESSAGES_PATH, refuse, request_headers
+from simulator.refusals import GEMINI_PREFIX, MESSAGES_PATH, refuse, request_headers
 from simulator.world import World
 
 _MODELS_PATH = "/v1/models"
@@ -55,6 +55,9 @@ class Simulator:
         self._world.note(connection, body)
         if (connection.method, connection.path) == ("POST", MESSAGES_PATH):
             await messages.answer(connection, self._world, body)
+            return
+        if connection.path.startswith(GEMINI_PREFIX):
+            await gemini.answer(connection, self._world, body)
             return
         api_key = _api_key(connection)
         route = (connection.method, connection.path)

@@ -97,6 +97,21 @@ class Order:
             "service_tier": "standard",
         }
 
+    def gemini_usage(self, produced: int) -> dict[str, Any]:
+        """Return the usage after `produced` output tokens as Gemini reports it: the thoughts beside the candidates."""
+        billed = self.billed(produced)
+        told: dict[str, Any] = {
+            "promptTokenCount": self.prompt_tokens,
+            "candidatesTokenCount": produced - billed.reasoning,
+            "totalTokenCount": self.prompt_tokens + produced,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": self.prompt_tokens}],
+            "serviceTier": "standard",
+        }
+        if billed.cache_read:
+            told["cachedContentTokenCount"] = billed.cache_read
+            told["cacheTokensDetails"] = [{"modality": "TEXT", "tokenCount": billed.cache_read}]
+        return told | ({"thoughtsTokenCount": billed.reasoning} if billed.reasoning else {})
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:

@@ -1,7 +1,7 @@
-"""Errors as data, in the shapes that OpenAI and Anthropic give them."""
+"""Errors as data, in the shapes that OpenAI, Anthropic and Google give them."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -53,6 +53,17 @@ class ApiError(Exception):
         error = {"type": kind, "message": message}
         return orjson.dumps({"type": "error", "error": error, "request_id": request_id})
 
+    def gemini_body(self) -> bytes:
+        """Return the JSON body as Gemini's API gives it; what other APIs say in headers is among its details."""
+        details: list[dict[str, Any]] = []
+        if self.param is not None:
+            violations = [{"field": self.param, "description": self.message}]
+            details.append({"@type": f"{_GOOGLE_TYPES}.BadRequest", "fieldViolations": violations})
+        if self.retry_after_s is not None:
+            details.append({"@type": f"{_GOOGLE_TYPES}.RetryInfo", "retryDelay": f"{self.retry_after_s:g}s"})
+        error = {"code": self.status, "message": self.message, "status": _GOOGLE_STATUSES.get(self.status, "UNKNOWN")}
+        return orjson.dumps({"error": {**error, "details": details} if details else error})
+
 
 def unknown_model(name: str) -> ApiError:
     """Return the 404 for a model that does not exist."""
@@ -73,6 +84,18 @@ _ANTHROPIC_KINDS: Final[Mapping[int, str]] = {
     529: "overloaded_error",
 }
 """Anthropic's `type` by status (its page "Errors")."""
+
+_GOOGLE_TYPES: Final = "type.googleapis.com/google.rpc"
+_GOOGLE_STATUSES: Final[Mapping[int, str]] = {
+    400: "INVALID_ARGUMENT",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""Google's `status` by status (its page "Troubleshooting")."""
 
 _KNOWN: Final[Mapping[int, tuple[str, str | None, str]]] = {
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),

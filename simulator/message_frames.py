@@ -113,10 +113,15 @@ class MessageStream:
     def ending(self, *, usage: bool, done: bool) -> Iterator[bytes]:
         """Yield why it ends, with the usage, and that it does."""
         delta = {"stop_reason": _STOPS[self.answer.finish], "stop_sequence": None}
-        told = {"usage": self.order.anthropic_usage(self.order.output_tokens)} if usage else {}
+        told = {"usage": _cumulative(self.order.anthropic_usage(self.order.output_tokens))} if usage else {}
         yield _event("message_delta", delta=delta, **told)
         if done:
             yield _event("message_stop")
+
+
+def _cumulative(usage: dict[str, Any]) -> dict[str, Any]:
+    """Return usage as a stream's end has it: totals, without what only its start says."""
+    return {name: count for name, count in usage.items() if name not in {"cache_creation", "service_tier"}}
 
 
 def _block(index: int, deltas: list[Delta]) -> Iterator[Frame]:

@@ -76,4 +76,5 @@ def _check_window(request: MessagesRequest, model: Model) -> None:
 def _cache_use(world: World, request: MessagesRequest, model: Model, api_key: str) -> CacheUse:
     """Return what the prompt cache does: it keeps what is marked, to the token, and nothing unasked."""
     used = world.prompt_cache.use(f"{api_key}\n{model.name}", request.cached, step=1)
-    return CacheUse(used.read, used.written, used.written if request.hour else 0)
+    hour = min(used.written, max(request.hour_tokens - used.read, 0))
+    return CacheUse(used.read, used.written, hour)

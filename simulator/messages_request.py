@@ -25,12 +25,12 @@ class MessagesRequest:
     Args:
         chat: The same as a chat request.
         cached: The start of the prompt up to its last cache breakpoint; empty without one.
-        hour: Whether that breakpoint asks for an hour, not the usual five minutes.
+        hour_tokens: How many tokens of it lie before the last breakpoint that asks for an hour, not for five minutes.
     """
 
     chat: ChatRequest
     cached: tuple[Segment, ...]
-    hour: bool
+    hour_tokens: int
 
 
 def read(fields: Mapping[str, Any]) -> MessagesRequest:
@@ -45,10 +45,18 @@ def read(fields: Mapping[str, Any]) -> MessagesRequest:
     told = [message for turn in turns for message in _chat_messages(turn)]
     request = chat_request.read(_chat_fields(fields, told))
     marks = [list(_marks(turn)) for turn in turns for _ in _chat_messages(turn)]
-    last = max((number for number, found in enumerate(marks, start=1) if found), default=0)
     before = len(request.prompt) - len(told)
-    cached = request.prompt[: before + last] if last else ()
-    return MessagesRequest(request, cached, hour=last > 0 and marks[last - 1][-1].get("ttl") == "1h")
+    cached, hour = (
+        request.prompt[: before + last] if (last := _last(marks, lifetimes)) else ()
+        for lifetimes in ((None, "5m", "1h"), ("1h",))
+    )
+    return MessagesRequest(request, cached, sum(segment.tokens for segment in hour))
+
+
+def _last(marks: list[list[dict[str, Any]]], lifetimes: tuple[str | None, ...]) -> int:
+    """Return the number of the last message with a breakpoint of such a lifetime, counted from 1; 0 without one."""
+    found = (number for number, own in enumerate(marks, start=1) if any(mark.get("ttl") in lifetimes for mark in own))
+    return max(found, default=0)
 
 
 def _turns(fields: Mapping[str, Any]) -> list[dict[str, Any]]:

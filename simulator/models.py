@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from simulator.errors import ApiError, unknown_model
-from simulator.prices import PRICES, Price
+from simulator.prices import Price, price_on
 
-Kind = Literal["chat", "messages", "embeddings", "responses"]
-"""The endpoints that bill: OpenAI's three, and Anthropic's Messages. What chats answers Responses, too."""
+Kind = Literal["chat", "messages", "embeddings", "responses", "gemini"]
+"""The endpoints that bill: OpenAI's three, Anthropic's Messages, Gemini's. What chats answers Responses, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Model:
         typical_tokens: Shortest and longest usual answer.
         reasons: Whether it thinks, and bills the thinking, before it answers.
         dimensions: Length of an embedding.
+        signs: Whether it signs its tool calls, and takes none of them back unsigned.
     """
 
     name: str
@@ -34,11 +36,12 @@ class Model:
     typical_tokens: tuple[int, int] = (1, 1)
     reasons: bool = False
     dimensions: int = 0
+    signs: bool = False
 
     @property
     def price(self) -> Price:
-        """What it costs."""
-        return PRICES[self.name]
+        """What it costs today."""
+        return price_on(self.name, datetime.now(UTC).date())
 
 
 # Windows as genai-prices 0.2.3 lists them; paces are round figures of the size such models have.
@@ -52,6 +55,10 @@ _MODELS: Final = (
     Model("claude-haiku-5-5", "messages", 1_000_000, 0.15, 140, (30, 110)),
     Model("claude-sonnet-5-5", "messages", 1_000_000, 0.30, 80, (50, 180)),
     Model("claude-opus-5-5", "messages", 1_000_000, 0.55, 50, (80, 240), reasons=True),
+    Model("gemini-2.5-flash", "gemini", 1_048_576, 0.20, 150, (30, 110)),
+    Model("gemini-2.5-pro", "gemini", 1_048_576, 0.50, 70, (80, 240), reasons=True),
+    Model("gemini-3.8-flash", "gemini", 1_048_576, 0.25, 130, (40, 150), signs=True),
+    Model("gemini-4-argon", "gemini", 1_048_576, 0.60, 60, (80, 240), reasons=True, signs=True),
     Model("text-embedding-3-small", "embeddings", 8192, 0.06, dimensions=1536),
     Model("text-embedding-3-large", "embeddings", 8192, 0.09, dimensions=3072),
 )
@@ -61,6 +68,9 @@ MODELS: Final[Mapping[str, Model]] = {model.name: model for model in _MODELS}
 
 CREATED: Final = 1_790_000_000
 """When each model is said to have been created: unix seconds, in September 2026."""
+
+
+_FAMILIES: Final[Mapping[str, str]] = {"messages": "anthropic", "gemini": "google"}
 
 
 def find(name: str, kind: Kind) -> Model:
@@ -79,6 +89,5 @@ def find(name: str, kind: Kind) -> Model:
 
 def describe(model: Model) -> dict[str, object]:
     """Return the model as `/v1/models` lists it."""
-    family = "anthropic" if model.kind == "messages" else "openai"
-    owner = "acme" if model.name.startswith("ft:") else family
+    owner = "acme" if model.name.startswith("ft:") else _FAMILIES.get(model.kind, "openai")
     return {"id": model.name, "object": "model", "created": CREATED, "owned_by": owner}

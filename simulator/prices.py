@@ -2,12 +2,13 @@
 
 This list is the oracle that the product's cost book is tested against, so it must not come from
 the same place. The figures are OpenAI's (platform.openai.com/docs/pricing) and Anthropic's
-(platform.claude.com/docs/en/about-claude/pricing), USD per million tokens, found equal to genai-prices
-0.2.3 on 2026-11-20. `ft:gpt-6-luna:acme` is invented.
+(platform.claude.com/docs/en/about-claude/pricing) and Google's (ai.google.dev/gemini-api/docs/pricing), USD per million
+tokens, found equal to genai-prices 0.2.3 on 2026-11-20. `ft:gpt-6-luna:acme` is invented.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from fractions import Fraction
 from typing import Final
 
@@ -33,6 +34,7 @@ class LongPrompts:
 
 _GPT: Final = LongPrompts(272_000, Fraction(2), Fraction("1.5"))
 _HAIKU: Final = LongPrompts(100_000, Fraction(5), Fraction(5))
+_PRO: Final = LongPrompts(200_000, Fraction(2), Fraction("1.5"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,23 @@ PRICES: Final[Mapping[str, Price]] = {
     "claude-haiku-5-5": _price("0.10", "0.01", "0.125", "0.50", write_1h="0.20", long=_HAIKU),
     "claude-sonnet-5-5": _price("2.00", "0.10", "2.50", "10.00", write_1h="4.00"),
     "claude-opus-5-5": _price("4.00", "0.20", "5.00", "20.00", write_1h="8.00"),
+    "gemini-2.5-flash": _price("0.30", "0.03", None, "2.50"),
+    "gemini-2.5-pro": _price("1.25", "0.125", None, "10.00", long=_PRO),
+    "gemini-3.8-flash": _price("0.75", "0.075", None, "3.75"),
+    "gemini-4-argon": _price("2.00", "0.10", None, "10.00"),
     "text-embedding-3-small": _price("0.02", None, None, "0"),
     "text-embedding-3-large": _price("0.13", None, None, "0"),
 }
 """Every model that is served, with its price."""
+
+_CHANGES: Final[Mapping[str, tuple[date, str]]] = {
+    "gemini-3.8-flash": (date(2027, 1, 1), "2"),
+    "gemini-4-argon": (date(2026, 12, 1), "2"),
+}
+"""When an introductory price ends, and how many times as high it is from then on."""
+
+
+def price_on(model: str, day: date) -> Price:
+    """Return what a model costs on a day (UTC)."""
+    price, change = PRICES[model], _CHANGES.get(model)
+    return price if change is None or day < change[0] else price.times(change[1])

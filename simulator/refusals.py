@@ -13,6 +13,9 @@ REDIRECTED_PATH: Final = "/_simulator/redirected"
 MESSAGES_PATH: Final = "/v1/messages"
 """Anthropic's one path; its errors have a shape of their own."""
 
+GEMINI_PREFIX: Final = "/v1beta/models/"
+"""What Gemini's paths begin with; so have its errors."""
+
 _HTML: Final = b"<!doctype html><html><title>502</title><body>Bad gateway</body></html>"
 
 
@@ -29,6 +32,9 @@ def messages_headers(request_id: str) -> list[tuple[bytes, bytes]]:
 
 async def refuse(connection: Connection, error: ApiError) -> None:
     """Send an error, in the shape of the API that was called."""
+    if connection.path.startswith(GEMINI_PREFIX):
+        await connection.respond(error.status, error.gemini_body())
+        return
     if connection.path == MESSAGES_PATH:
         request_id = f"req_{token_hex(12)}"
         headers, body = messages_headers(request_id), error.messages_body(request_id)

@@ -57,7 +57,9 @@ def test_a_stream_says_the_same_in_order(provider: Provider) -> None:
     text = "".join(event["delta"]["text"] for event in streamed if event["type"] == "content_block_delta")
     assert text == plain["content"][0]["text"]
     assert streamed[0]["message"]["usage"]["input_tokens"] == plain["usage"]["input_tokens"]
-    assert (streamed[-2]["delta"]["stop_reason"], streamed[-2]["usage"]) == ("end_turn", plain["usage"])
+    totals = {name: value for name, value in plain["usage"].items() if name not in {"cache_creation", "service_tier"}}
+    assert (streamed[-2]["delta"]["stop_reason"], streamed[-2]["usage"]) == ("end_turn", totals)
+    assert streamed[0]["message"]["usage"]["service_tier"] == "standard"
 
 
 def test_tools_are_called_and_results_are_answered(provider: Provider) -> None:
@@ -94,6 +96,22 @@ def test_what_is_marked_is_cached_for_as_long_as_it_says(provider: Provider) -> 
     assert (second["cache_creation_input_tokens"], second["cache_read_input_tokens"]) == (0, written)
     assert second["input_tokens"] == first["input_tokens"]
     assert (unmarked["cache_creation_input_tokens"], unmarked["cache_read_input_tokens"]) == (0, 0)
+
+
+def test_two_lifetimes_in_one_prompt(provider: Provider) -> None:
+    """Up to the last mark for an hour it is written for an hour, and on to the last mark for five minutes."""
+    hour, short = {"type": "ephemeral", "ttl": "1h"}, {"type": "ephemeral"}
+    system = [{"type": "text", "text": f"two {LONG}", "cache_control": hour}]
+    question = [{"type": "text", "text": "and " * 400, "cache_control": short}]
+
+    answer = send(provider, question, system=system).json()
+    used, line = answer["usage"], provider.line(answer["id"])
+
+    parts = used["cache_creation"]
+    assert parts["ephemeral_1h_input_tokens"] > 2000
+    assert parts["ephemeral_5m_input_tokens"] == 400 + 3
+    assert sum(parts.values()) == used["cache_creation_input_tokens"]
+    assert (line["usage"]["cache_write"], line["usage"]["cache_write_1h"]) == (403, parts["ephemeral_1h_input_tokens"])
 
 
 def test_a_model_that_thinks_bills_its_thinking(provider: Provider) -> None:
