@@ -6,6 +6,9 @@ VENV := .venv
 UV_VERSION := 0.13.8
 BIN := $(CURDIR)/$(VENV)/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadscope
+# Code is compiled once, into the environment, whatever the shell says: else every process that starts does it anew.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
+export PYTHONDONTWRITEBYTECODE :=
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

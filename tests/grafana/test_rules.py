@@ -1,5 +1,6 @@
 """The rules: read by Prometheus's own tool, tested by it, and about metrics that exist."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def test_every_alert_says_what_to_do(rule):
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["description"].endswith(".")
+
+
+def test_the_page_lists_every_alert():
+    """In the order of the rules, one line each."""
+    page = (FOLDER.parent / "docs" / "deploying.md").read_text("utf-8")
+
+    assert re.findall(r"^\| (Penstock\w+) \|", page, re.MULTILINE) == [
+        rule["alert"] for rule in rules() if "alert" in rule
+    ]
 
 
 def test_rules_are_in_one_file():

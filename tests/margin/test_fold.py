@@ -187,6 +187,26 @@ def test_every_attempt_is_a_cost_line_under_one_charge():
     assert books.rollup("saving_negative_nusd") == 200
 
 
+@pytest.mark.parametrize(
+    ("outcome", "kinds", "counted"),
+    [
+        ("ok", ["estimated"], 1),
+        ("ok", ["failed", "estimated"], 1),
+        ("ok", ["estimated", "model"], 0),
+        ("ok", ["model"], 0),
+        ("cut", ["estimated"], 0),
+        ("client_gone", ["estimated"], 0),
+    ],
+)
+def test_whole_answers_without_usage_to_book_are_counted(outcome, kinds, counted):
+    """What was not reported, or contradicted itself, is an estimate; who broke off had promised nothing."""
+    attempts = [line(n=n, kind=kind) for n, kind in enumerate(kinds, start=1)]
+
+    books = ledger("open", held("x1", 1000), settled("x1", 0, *attempts, outcome=outcome))
+
+    assert books.rollup("usage_unusable") == counted
+
+
 def test_tokens_are_rolled_up_by_day_and_tier():
     """The rollup's row is the day, the customer, the plan, both tiers, who served and how it ended."""
     books = ledger("open", held("x1", 1000), settled("x1", 1000, line(), t=at("2026-11-21T00:00:01")))
