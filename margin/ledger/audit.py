@@ -16,7 +16,8 @@ from pathlib import Path
 import orjson
 
 from margin.journal import JournalCorrupt
-from margin.ledger import amounts, archive, aside, heads, journals, trail, twin, verify
+from margin.ledger import ahead, amounts, heads, journals, trail, twin, verify
+from margin.ledger.archive import shelf
 from margin.ledger.leaps import Leap, stale
 from margin.ledger.refold import Progress, silent
 from margin.ledger.rounding import Rounding
@@ -75,7 +76,7 @@ def audit(data_dir: Path, progress: Progress = silent, known: Known = NOTHING) -
         LedgerFormat: there is no ledger, or none that this version reads.
     """
     try:
-        ledger = Store(data_dir / "ledger.sqlite", read_only=True, archived=archive.behind(data_dir))
+        ledger = Store(data_dir / "ledger.sqlite", read_only=True, archived=shelf.behind(data_dir))
     except UNREADABLE as error:
         raise LedgerFormat(f"{data_dir / 'ledger.sqlite'} cannot be read: {error}") from error
     try:
@@ -100,9 +101,9 @@ def _audited(ledger: Store, data_dir: Path, progress: Progress, known: Known) ->
     found += amounts.violations(ledger.db, rounding)
     imbalance = verify.imbalance_nusd(ledger.db)
     progress("reading the journals", 0)
-    found += archive.damage(data_dir, trail.archivings(ledger.db))
+    found += shelf.damage(data_dir, trail.archivings(ledger.db))
     found += _journals(data_dir, state, known)
-    found += aside.violations(data_dir)
+    found += ahead.violations(data_dir)
     transactions = ledger.db.execute("SELECT COUNT(*) FROM txns").fetchone()[0]
     added = {"lines": rounding.lines, "residue_nusd": rounding.residue_nusd}
     return Verdict(not found and imbalance == 0, transactions, imbalance, len(state.holds), tuple(found), added)
@@ -118,7 +119,7 @@ def _journals(data_dir: Path, state: State, known: Known) -> Iterator[str]:
         yield str(error)
     if known.key is not None:
         yield from heads.lost(data_dir, known.key, state.journals)
-    yield from journals.verify_journals(data_dir, state.journals, noted, archive.archived(data_dir))
+    yield from journals.verify_journals(data_dir, state.journals, noted, shelf.archived(data_dir))
 
 
 def _stale(state: State, known: Known) -> Iterator[str]:

@@ -20,8 +20,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from margin.journal import JournalCorrupt, sync_folder
-from margin.ledger import archive, heads, refold, still, trail
-from margin.ledger.behind import address
+from margin.ledger import heads, refold, still, trail
+from margin.ledger.archive import shelf
+from margin.ledger.archive.behind import address
 from margin.ledger.journals import journal_dir, keeper_journals, worker_journals
 from margin.ledger.refold import LedgerAheadError
 from margin.ledger.store import LedgerFormat, LedgerOutdated, Store
@@ -95,9 +96,9 @@ def _check(copy: Path) -> None:
         NotWhole: it does not.
     """
     try:
-        with closing(Store(copy / "ledger.sqlite", read_only=True, archived=archive.behind(copy))) as ledger:
-            refold.check_lengths(journal_dir(copy), ledger, archive.archived(copy))
-            missing = trail.archivings(ledger.db).keys() - {each.before for each in archive.generations(copy)}
+        with closing(Store(copy / "ledger.sqlite", read_only=True, archived=shelf.behind(copy))) as ledger:
+            refold.check_lengths(journal_dir(copy), ledger, shelf.archived(copy))
+            missing = trail.archivings(ledger.db).keys() - {each.before for each in shelf.generations(copy)}
     except LedgerOutdated:
         return  # it is folded anew from the journals
     except (LedgerFormat, LedgerAheadError, JournalCorrupt) as error:
@@ -106,13 +107,13 @@ def _check(copy: Path) -> None:
         for suffix in ("-wal", "-shm"):  # a reader makes them, and leaves them
             copy.joinpath(f"ledger.sqlite{suffix}").unlink(missing_ok=True)
     if missing:
-        raise NotWhole(f"the copy would not be whole: it lacks {archive.PREFIX}{min(missing)} of the archive")
+        raise NotWhole(f"the copy would not be whole: it lacks {shelf.PREFIX}{min(missing)} of the archive")
 
 
 def _copy_all(data_dir: Path, into: Path, databases: tuple[str, ...]) -> None:
     _copy_database(data_dir / "ledger.sqlite", into)
-    for each in archive.generations(data_dir):
-        _copy_folder(each.path, into / archive.FOLDER / each.path.name)
+    for each in shelf.generations(data_dir):
+        _copy_folder(each.path, into / shelf.FOLDER / each.path.name)
     if (data_dir / heads.FILE_NAME).exists():
         _copy_file(data_dir / heads.FILE_NAME, into)
     source, folder = journal_dir(data_dir), journal_dir(into)

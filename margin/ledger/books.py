@@ -16,7 +16,8 @@ from typing import Any
 
 from margin import journal, records
 from margin.journal import Journal, JournalBroken, Position, has_room, sync_folder
-from margin.ledger import archive, archiving, aside, fold
+from margin.ledger import ahead, fold
+from margin.ledger.archive import archiving, shelf
 from margin.ledger.journals import check_origin, folder_id, journal_dir, keeper_journals
 from margin.ledger.postings import Effects
 from margin.ledger.refold import LedgerAheadError, catch_up, check_lengths, sync_file
@@ -75,13 +76,13 @@ class Books:
         except LedgerAheadError as error:
             # The machine died, or somebody cut a journal. The journals are the record; what they lack is kept.
             self.refolded_why = str(error)
-            self.set_aside = aside.put(self.ledger_path)
+            self.set_aside = ahead.put(self.ledger_path)
             self._fold_on()
 
     def _fold_on(self) -> None:
-        self.store = Store(self.ledger_path, archived=archive.behind(self.data_dir))
+        self.store = Store(self.ledger_path, archived=shelf.behind(self.data_dir))
         try:
-            check_lengths(self.folder, self.store, archive.archived(self.data_dir))
+            check_lengths(self.folder, self.store, shelf.archived(self.data_dir))
             self.state = catch_up(self.folder, self.store)
         except BaseException:  # whatever it was, the file must not stay open behind whoever folds anew
             self.store.close()

@@ -25,7 +25,8 @@ from pathlib import Path
 import orjson
 
 from margin.journal import Position, sync_folder
-from margin.ledger import archive, journals
+from margin.ledger import journals
+from margin.ledger.archive import shelf
 from margin.ledger.terms import day
 
 FILE_NAME = "heads.log"
@@ -213,10 +214,10 @@ def unproved(data_dir: Path, exported: Path, key: bytes) -> Iterator[str]:
         yield f"{exported} has no heads"
     own = journals.folder_id(journals.journal_dir(data_dir))
     yield from _unsigned(notes, own, key)
-    if archive.newest(data_dir) is None:
+    if shelf.newest(data_dir) is None:
         yield from _uncontained(data_dir, positions(notes))
         return
-    with archive.unpacked(data_dir) as whole:
+    with shelf.unpacked(data_dir) as whole:
         yield from _uncontained(whole, positions(notes))
 
 

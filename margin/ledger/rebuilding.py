@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from margin.journal import sync_folder
-from margin.ledger import archive, refold, still, twin
+from margin.ledger import refold, still, twin
+from margin.ledger.archive import shelf
 from margin.ledger.journals import journal_dir
 from margin.ledger.refold import Progress, silent
 from margin.ledger.store import UNREADABLE, LedgerFormat, Reached, Store
@@ -67,7 +68,7 @@ def replace(data_dir: Path, progress: Progress = silent) -> Rebuilt:
 
 def _compared(data_dir: Path, into: Path | None, progress: Progress) -> tuple[Store, tuple[str, ...]]:
     try:
-        live = Store(data_dir / "ledger.sqlite", read_only=True, archived=archive.behind(data_dir))
+        live = Store(data_dir / "ledger.sqlite", read_only=True, archived=shelf.behind(data_dir))
     except (LedgerFormat, *UNREADABLE) as error:
         return refold.rebuild(data_dir, into, progress=progress), (f"the ledger cannot be read: {error}",)
     try:

@@ -12,8 +12,9 @@ from typing import Any
 
 from margin import journal
 from margin.journal import JournalCorrupt, Position
-from margin.ledger import archive, fold
-from margin.ledger.behind import Behind
+from margin.ledger import fold
+from margin.ledger.archive import shelf
+from margin.ledger.archive.behind import Behind
 from margin.ledger.journals import check_origin, folder_id, journal_dir, keeper_journals
 from margin.ledger.postings import Effects
 from margin.ledger.state import State
@@ -138,7 +139,7 @@ def rebuild(data_dir: Path, into: Path | None, *, until: Reached | None = None, 
 
     It begins behind the folder's archive, if there is one. `into` None is a temporary file.
     """
-    return refold(journal_dir(data_dir), into, archive.behind(data_dir), until=until, progress=progress)
+    return refold(journal_dir(data_dir), into, shelf.behind(data_dir), until=until, progress=progress)
 
 
 def refold(

@@ -16,8 +16,9 @@ from typing import Any
 import orjson
 
 from margin.journal import Position
-from margin.ledger import behind, forgetting, rollups, spending
-from margin.ledger.behind import Behind
+from margin.ledger import forgetting, rollups, spending
+from margin.ledger.archive import behind
+from margin.ledger.archive.behind import Behind
 from margin.ledger.grants import Grant
 from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, State

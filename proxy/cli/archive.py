@@ -16,7 +16,7 @@ from proxy.cli.progress import shown
 def archive(before: str, config: Path, as_json: bool) -> None:
     """Archive what was booked before a month: its journals are packed, its rows leave the ledger; sums stay."""
     from margin.journal import JournalBroken, JournalCorrupt
-    from margin.ledger.archiving import NotArchived
+    from margin.ledger.archive.archiving import NotArchived
     from margin.ledger.store import LedgerBusy, LedgerFormat
     from proxy.keeper import archiving
     from proxy.keeper.lock import LockHeld
@@ -45,7 +45,7 @@ def archive(before: str, config: Path, as_json: bool) -> None:
 def altered(config: Path) -> list[str]:
     """Return, in words, in what the archive differs from what its journals make."""
     from margin.journal import JournalCorrupt
-    from margin.ledger import archiving
+    from margin.ledger.archive import archiving
 
     data_dir = load(config, quiet=True).server.data_dir
     try:

@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 from margin import records
-from margin.ledger import archiving, still
-from margin.ledger.archiving import NotArchived
+from margin.ledger import still
+from margin.ledger.archive import archiving
+from margin.ledger.archive.archiving import NotArchived
 from margin.ledger.journals import journal_dir, worker_journals
 from margin.ledger.refold import Progress
 from margin.ledger.terms import Period

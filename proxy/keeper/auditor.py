@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from margin.ledger.audit import Known
 from margin.ledger.refold import Progress, silent
-from proxy.keeper.aside import AsideFailed, outcome
+from proxy.keeper.errand import ErrandFailed, outcome
 from proxy.keeper.noting import key_path
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Auditor:
         """Return the verdict of now; who asks meanwhile waits for their turn. `progress` hears how far it is.
 
         Raises:
-            AsideFailed: there is none.
+            ErrandFailed: there is none.
         """
         async with self._asked:
             return await (self._audit() if progress is None else self._audit("--progress", progress=progress))
@@ -79,7 +79,7 @@ class Auditor:
         start_s = time.monotonic()
         try:
             found = await self._audit("--nice")
-        except (AsideFailed, OSError):
+        except (ErrandFailed, OSError):
             self.failed = True
             log.exception("the audit of the books did not finish")
             return time.monotonic() - start_s

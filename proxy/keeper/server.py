@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from margin.ledger import aside, questions
+from margin.ledger import ahead, questions
 from margin.ledger.books import BATCH_RECORDS_MAX
 from margin.ledger.refold import Progress
 from margin.ledger.store import LedgerBusy
@@ -334,7 +334,7 @@ class KeeperServer:
             "penstock_budget_overshoot_usd": self._budgets.spread().overshot_nusd / NUSD,
             "penstock_runaways": self._runaway.count,
             "penstock_workers": self._crew.answering,
-            "penstock_ledger_refolded": len(aside.kept(self.office.settings.server.data_dir)),
+            "penstock_ledger_refolded": len(ahead.kept(self.office.settings.server.data_dir)),
             "penstock_ledger_refused_records": questions.refused_records(self.office.books.store.db),
         } | self._auditor.gauges()
 

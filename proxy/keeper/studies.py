@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from margin.ledger import archive
+from margin.ledger.archive import shelf
 from margin.ledger.books import BATCH_RECORDS_MAX
 from margin.ledger.refold import Progress
 from margin.ledger.store import Store
@@ -63,7 +63,7 @@ def begin(name: str, office: Office, args: Args) -> Args:
 
 def read(name: str, data_dir: Path, asked: Args, folder: Path, progress: Progress) -> dict[str, Any]:
     """Read one snapshot; corrections go to a file in a folder. Needs no lock and changes nothing."""
-    ledger = Store(data_dir / "ledger.sqlite", read_only=True, archived=archive.behind(data_dir))
+    ledger = Store(data_dir / "ledger.sqlite", read_only=True, archived=shelf.behind(data_dir))
     try:
         with (folder / CORRECTIONS).open("wb") as file:
             return STUDIES[name].read(Reading(ledger, file, progress), asked)

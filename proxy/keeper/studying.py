@@ -15,8 +15,8 @@ import orjson
 
 from margin.ledger.refold import Progress, silent
 from proxy.keeper import studies
-from proxy.keeper.aside import outcome, tell
 from proxy.keeper.commands import NO, no
+from proxy.keeper.errand import outcome, tell
 from proxy.keeper.frames import Message
 from proxy.keeper.office import Office
 from proxy.keeper.refusing import Args

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from margin.ledger import aside
+from margin.ledger import ahead
 from proxy.keeper.directory import DirectoryLost
 from tests.keeper.offices import office
 from tests.keeper.test_commands import result
@@ -24,7 +24,7 @@ def test_a_keepers_journal_that_was_cut_is_told_in_the_log_and_by_verify(found, 
 
     again = office(data_dir)
 
-    (kept,) = aside.kept(data_dir)
+    (kept,) = ahead.kept(data_dir)
     assert str(kept) in caplog.text
     assert found.books.journal.path.name in caplog.text
     verdict = result(again, "ledger.verify")

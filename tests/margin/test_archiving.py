@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from margin import records
-from margin.ledger import archive, archiving, audit, backup, dividing, heads, questions, rebuilding, store
-from margin.ledger.archiving import NotArchived
+from margin.ledger import audit, backup, heads, questions, rebuilding, store
+from margin.ledger.archive import archiving, dividing, shelf
+from margin.ledger.archive.archiving import NotArchived
 from margin.ledger.journals import journal_dir
 from margin.ledger.postings import ROLLUP_SUMS
 from margin.ledger.store import LedgerFormat
@@ -149,7 +150,7 @@ def test_only_journals_that_had_ended_are_packed(folder):
     """That of the cut itself stays, and one that went on after it: the worker that lived on still stands whole."""
     archived(folder, "2026-10")
 
-    assert sorted(archive.archived(folder)) == ["keeper-000001.journal", "worker-1.journal"]
+    assert sorted(shelf.archived(folder)) == ["keeper-000001.journal", "worker-1.journal"]
     assert {"keeper-000002.journal", "worker-2.journal", "worker-long.journal"} <= journals(folder)
     assert not journals(folder) & {"keeper-000001.journal", "worker-1.journal"}
 
@@ -161,7 +162,7 @@ def test_the_ledger_keeps_an_opening_in_place_of_old_transactions(folder):
     with closing(sqlite3.connect(folder / "ledger.sqlite")) as db:
         keys = [key for (key,) in db.execute("SELECT key FROM txns ORDER BY id")]
         charges = db.execute("SELECT COUNT(*) FROM charges").fetchone()[0]
-    newest = archive.newest(folder)
+    newest = shelf.newest(folder)
     assert keys[0] == f"opening:2026-11:{newest.reached.chain}"
     assert not {"close:x1", "close:x5"} & set(keys)
     assert charges == 2
@@ -177,7 +178,7 @@ def test_archiving_goes_on_month_by_month(folder):
     assert answers(folder) == before
     assert audit.audit(folder).violations == ()
     assert list(archiving.differences(folder)) == []
-    files = [sorted(path.name for path in each.path.iterdir()) for each in archive.generations(folder)]
+    files = [sorted(path.name for path in each.path.iterdir()) for each in shelf.generations(folder)]
     assert files == [
         ["journals.tar.gz", "manifest.json"],
         ["checkpoint.sqlite", "journals.tar.gz", "made.json", "manifest.json", "rows.sqlite"],
@@ -237,7 +238,7 @@ def test_an_archive_that_is_missing_is_named(folder):
 def test_a_flipped_bit_in_the_archive_is_found(folder, name):
     """In each of its files."""
     archived(folder, "2026-11")
-    path = archive.newest(folder).path / name
+    path = shelf.newest(folder).path / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -253,11 +254,11 @@ def test_a_flipped_bit_in_the_archive_is_found(folder, name):
 def test_an_archive_that_was_made_otherwise_is_found(folder):
     """With honest digests of its own, too: the journals make another one."""
     archived(folder, "2026-11")
-    newest = archive.newest(folder).path
+    newest = shelf.newest(folder).path
     with closing(sqlite3.connect(newest / "rows.sqlite")) as db:
         db.execute("UPDATE charges SET credits_milli = 1 WHERE x = 'x1'")
         db.commit()
-    digests = {name: archive.digest(newest / name) for name in ("checkpoint.sqlite", "rows.sqlite")}
+    digests = {name: shelf.digest(newest / name) for name in ("checkpoint.sqlite", "rows.sqlite")}
     (newest / "made.json").write_text(str(digests).replace("'", '"'))
 
     found = list(archiving.differences(folder))
@@ -274,7 +275,7 @@ def test_another_format_makes_checkpoint_and_rows_anew(folder, monkeypatch):
 
     assert answers(folder) == before
     assert audit.audit(folder).violations == ()
-    assert dividing.format_of(archive.newest(folder).path / "checkpoint.sqlite") == store.FORMAT
+    assert dividing.format_of(shelf.newest(folder).path / "checkpoint.sqlite") == store.FORMAT
 
 
 def test_heads_of_archived_journals_are_still_proved(folder, tmp_path):
@@ -374,7 +375,7 @@ def test_a_process_that_is_killed_leaves_whole_books(folder, tmp_path, count):
 
         assert answers(copy) == before, number
         assert audit.audit(copy).violations == (), number
-        if archive.newest(copy) is None:
+        if shelf.newest(copy) is None:
             archived(copy, "2026-11")
         assert answers(copy) == before, number
         assert audit.audit(copy).violations == (), number
@@ -386,12 +387,12 @@ def test_a_process_that_is_killed_leaves_whole_books(folder, tmp_path, count):
 def test_a_proof_writes_into_no_journal_that_lies_there_still(folder):
     """A crash may leave a journal beside its archive, and an archive may name one that is not in it by right."""
     archived(folder, "2026-11")
-    (name, *_) = archive.archived(folder)
+    (name, *_) = shelf.archived(folder)
     live = journal_dir(folder) / name
     live.write_bytes(b"longer than what was archived\n" * 10_000)
     before = live.read_bytes()
 
-    with archive.unpacked(folder) as whole:
+    with shelf.unpacked(folder) as whole:
         unpacked = journal_dir(whole) / name
         assert not unpacked.is_symlink()
         assert unpacked.read_bytes() != before

@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis.stateful import precondition, rule
 
 from margin import records
-from margin.ledger import archive, archiving, audit, journals
+from margin.ledger import audit, journals
+from margin.ledger.archive import archiving, shelf
 from tests.margin.bookkeeping import Worker, open_books
 from tests.margin.test_ledger_machine import QUICK, BooksMachine
 
@@ -52,7 +53,7 @@ class ArchivedBooksMachine(BooksMachine):
         ).fetchone()[0]
 
     def _journals(self):
-        stored = archive.archived(self.data)
+        stored = shelf.archived(self.data)
         return list(journals.verify_journals(self.data, self.books.state.journals, None, stored))
 
     def _rebuilds(self):

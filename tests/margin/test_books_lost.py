@@ -6,7 +6,7 @@ import pytest
 
 from margin import records
 from margin.journal import JournalCorrupt
-from margin.ledger import aside, audit, books, questions, refold
+from margin.ledger import ahead, audit, books, questions, refold
 from margin.ledger.store import LedgerFormat, Store
 from tests.margin.bookkeeping import (
     CREDIT,
@@ -151,7 +151,7 @@ def test_a_ledger_that_knew_more_is_kept_and_told_of_until_it_is_removed(folder)
 
     assert found.refolded_why is not None
     assert keeper.name in found.refolded_why
-    (kept,) = aside.kept(folder)
+    (kept,) = ahead.kept(folder)
     assert found.set_aside == kept
     found.close()
     old = Store(kept, read_only=True)

@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from margin.journal import JournalCorrupt, Position
-from margin.ledger.behind import Behind
+from margin.ledger.archive.behind import Behind
 from margin.ledger.journals import journal_dir
 from margin.ledger.store import Reached
 

@@ -13,7 +13,7 @@ from margin.ledger.refold import Progress
 STDERR_CHARS = 500
 
 
-class AsideFailed(Exception):
+class ErrandFailed(Exception):
     """The process ended without an answer; the text is the end of what it said."""
 
 
@@ -21,7 +21,7 @@ async def outcome(module: str, *options: str, progress: Progress, told: bytes = 
     """Run a module of ours; return the JSON that it prints. `told` is its standard input.
 
     Raises:
-        AsideFailed: it failed.
+        ErrandFailed: it failed.
     """
     pipe = asyncio.subprocess.PIPE
     argv = (sys.executable, "-m", module, *options)
@@ -39,7 +39,7 @@ async def outcome(module: str, *options: str, progress: Progress, told: bytes = 
             process.kill()
             await process.wait()
     if process.returncode != 0:
-        raise AsideFailed(said.decode(errors="replace")[-STDERR_CHARS:].strip())
+        raise ErrandFailed(said.decode(errors="replace")[-STDERR_CHARS:].strip())
     return orjson.loads(answer)
 
 

@@ -19,9 +19,10 @@ import orjson
 
 from margin import journal
 from margin.journal import Position, sync_folder
-from margin.ledger import archive, dividing, refold, store, twin
-from margin.ledger.archive import CHECKPOINT, FOLDER, JOURNALS, MADE, MANIFEST, PARTIAL, PREFIX, ROWS, Generation
-from margin.ledger.behind import OPENING, SHADOWED, Behind
+from margin.ledger import refold, store, twin
+from margin.ledger.archive import dividing, shelf
+from margin.ledger.archive.behind import OPENING, SHADOWED, Behind
+from margin.ledger.archive.shelf import CHECKPOINT, FOLDER, JOURNALS, MADE, MANIFEST, PARTIAL, PREFIX, ROWS, Generation
 from margin.ledger.journals import journal_dir, keeper_journals, worker_journals
 from margin.ledger.refold import Progress, silent
 from margin.ledger.store import Reached, Store
@@ -53,7 +54,7 @@ def prepare(data_dir: Path, before: str, cut_t: int, *, keeps_decisions: bool, p
         NotArchived: there is nothing before, or the ledger is not what its journals make.
         JournalCorrupt: the journals do not fold.
     """
-    last = archive.newest(data_dir)
+    last = shelf.newest(data_dir)
     start = Reached() if last is None else last.reached
     reached = _cut(journal_dir(data_dir), start, cut_t)
     if reached == start:
@@ -72,13 +73,13 @@ def prepare(data_dir: Path, before: str, cut_t: int, *, keeps_decisions: bool, p
     _prove(data_dir, replace(made, path=place), progress)
     progress("packing the journals", len(ended))
     _pack(journal_dir(data_dir), ended, place / JOURNALS)
-    manifest = replace(made, packed=archive.digest(place / JOURNALS)).manifest()
+    manifest = replace(made, packed=shelf.digest(place / JOURNALS)).manifest()
     _write(place / MANIFEST, manifest)
     (place / FULL).unlink()
     for path in place.iterdir():
         refold.sync_file(path)
     sync_folder(place)
-    return Prepared(before, archive.read(place).digest, len(ended), transactions)
+    return Prepared(before, shelf.read(place).digest, len(ended), transactions)
 
 
 def _cut(folder: Path, start: Reached, cut_t: int) -> Reached:
@@ -99,7 +100,7 @@ def _ended(data_dir: Path, folded: dict[str, Position], reached: Reached) -> Ite
     """Yield the journals of which nothing is folded after the cut, with their ends. That of the cut itself stays."""
     folder = journal_dir(data_dir)
     keepers = [path for incarnation, path in keeper_journals(folder) if incarnation < reached.incarnation]
-    with closing(Store(data_dir / "ledger.sqlite", read_only=True, archived=archive.behind(data_dir))) as live:
+    with closing(Store(data_dir / "ledger.sqlite", read_only=True, archived=shelf.behind(data_dir))) as live:
         now = live.state().journals
     for path in [*keepers, *worker_journals(folder)]:
         end = folded.get(path.name)
@@ -118,7 +119,7 @@ def _divide(place: Path, made: Generation, earlier: Path | None) -> None:
     """Make checkpoint and rows of the ledger at the cut, and note their digests."""
     dividing.take_out(place / FULL, place / ROWS, earlier, keeps_decisions=made.keeps_decisions)
     dividing.leave(place / FULL, place / CHECKPOINT, made)
-    digests = {name: archive.digest(place / name) for name in (CHECKPOINT, ROWS)}
+    digests = {name: shelf.digest(place / name) for name in (CHECKPOINT, ROWS)}
     _write(place / MADE, orjson.dumps(digests, option=orjson.OPT_INDENT_2))
 
 
@@ -132,7 +133,7 @@ def _write(path: Path, content: bytes) -> None:
 def _prove(data_dir: Path, made: Generation, progress: Progress) -> None:
     """Fold on behind the checkpoint to where the live ledger is, and compare: no sum and no state may differ."""
     behind = replace(made.behind, name=f"{PREFIX}{made.before}")
-    with closing(Store(data_dir / "ledger.sqlite", read_only=True, archived=archive.behind(data_dir))) as live:
+    with closing(Store(data_dir / "ledger.sqlite", read_only=True, archived=shelf.behind(data_dir))) as live:
         folder, until = journal_dir(data_dir), live.reached()
         with closing(refold.refold(folder, made.path / LEDGER, behind, until=until, progress=progress)) as new:
             found = list(twin.compare_tables(live.db, new.db, dividing.kept(live.db), progress))
@@ -160,12 +161,12 @@ def settle(data_dir: Path) -> None:
     """
     place = data_dir / FOLDER / PARTIAL
     if (place / MANIFEST).exists():
-        made = archive.read(place)
+        made = shelf.read(place)
         if _is_journalled(journal_dir(data_dir), made.digest):
             place.rename(data_dir / FOLDER / f"{PREFIX}{made.before}")
             sync_folder(data_dir / FOLDER)
     _clear_away(data_dir)
-    last = archive.newest(data_dir)
+    last = shelf.newest(data_dir)
     if last is not None and dividing.format_of(last.path / CHECKPOINT) < store.FORMAT:
         renew(data_dir, last)
 
@@ -177,7 +178,7 @@ def _is_journalled(folder: Path, digest: str) -> bool:
 
 
 def _clear_away(data_dir: Path) -> None:
-    found = archive.generations(data_dir)
+    found = shelf.generations(data_dir)
     for path in (data_dir / FOLDER).glob(".*"):
         shutil.rmtree(path)
     for each in found:
@@ -213,7 +214,7 @@ def differences(data_dir: Path, progress: Progress = silent) -> Iterator[str]:
     Raises:
         JournalCorrupt: they do not fold.
     """
-    last = archive.newest(data_dir)
+    last = shelf.newest(data_dir)
     if last is None:
         return
     with remade(data_dir, progress) as made:
@@ -229,9 +230,9 @@ def differences(data_dir: Path, progress: Progress = silent) -> Iterator[str]:
 @contextmanager
 def remade(data_dir: Path, progress: Progress = silent) -> Iterator[Path]:
     """Make checkpoint and rows of the newest archiving again for as long as the block runs; yield where they are."""
-    with archive.unpacked(data_dir) as whole:
+    with shelf.unpacked(data_dir) as whole:
         behind: Behind | None = None
-        for each in archive.generations(data_dir):
+        for each in shelf.generations(data_dir):
             place = whole.joinpath(each.path.name)
             place.mkdir()
             refold.refold(journal_dir(whole), place / FULL, behind, until=each.reached, progress=progress).close()

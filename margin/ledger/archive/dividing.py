@@ -11,8 +11,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from margin.ledger.archive import Generation
-from margin.ledger.behind import MOVED, OPENING
+from margin.ledger.archive.behind import MOVED, OPENING
+from margin.ledger.archive.shelf import Generation
 from margin.ledger.forgetting import reduced
 from margin.ledger.store import Store
 from margin.ledger.terms import Period
