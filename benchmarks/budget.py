@@ -53,6 +53,7 @@ CONFIG = """
 providers: {{up: {{dialect: openai, base_url: "http://127.0.0.1:{port}/v1", api_key: bench}}}}
 models: {{{model}: {{provider: up}}}}
 tiers: {{simple: [{model}], medium: [{model}], complex: [{model}]}}
+caching: {{responses: {{enabled: false}}}}
 aliases: {{}}
 """
 

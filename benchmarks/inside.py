@@ -32,6 +32,7 @@ CONFIG = """
 providers: {up: {dialect: openai, base_url: "http://127.0.0.1:1/v1", api_key: bench}}
 models: {fast: {provider: up, model: gpt-6-luna}}
 tiers: {simple: [fast], medium: [fast], complex: [fast]}
+caching: {responses: {enabled: false}}
 plans: plans.yaml
 """
 

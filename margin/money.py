@@ -41,6 +41,17 @@ def round_half_even(numerator: int, denominator: int) -> int:
     return quotient
 
 
+def share_milli(milli: int, share: Decimal) -> int:
+    """Return a share of an amount of credits, in milli-credits, rounded once.
+
+    Args:
+        milli: Milli-credits.
+        share: 0..1.
+    """
+    numerator, denominator = share.as_integer_ratio()
+    return round_half_even(milli * numerator, denominator)
+
+
 def usd_to_nusd(amount: Decimal | int | str) -> int:
     """Turn dollars into nano-dollars, rounding half-even.
 

@@ -4,9 +4,9 @@ Short keys, because every exchange writes two records: ``k`` kind, ``x`` exchang
 ``c`` customer number (never a name: names live in a side table that can be erased). Credits are milli-credits, money is
 nano-dollars. A field that is unknown is absent or null, never 0.
 
-Workers write *held* with the first call inside it, *called* for each further one, *mark*, *settled*, *void*. The keeper
-writes everything else, and the same *settled* and *void* for exchanges whose worker died. What somebody asked it to do
-carries ``by``: who that was.
+Workers write *held* with the first call inside it, *called* for each further one, *mark*, *settled*, *void*, and
+*repeated* for what was answered from memory. The keeper writes everything else, and the same *settled* and *void* for
+exchanges whose worker died. What somebody asked it to do carries ``by``: who that was.
 """
 
 from __future__ import annotations
@@ -115,6 +115,19 @@ def settled(
     """The one charge of an exchange, with every cost line under it and the record of why it went where it went."""
     return {"k": "settled", "x": x, "t": t, "o": outcome, "cr": credits_milli, "a": attempts, "base": baseline_nusd,
             "dec": decision}  # fmt: skip
+
+
+def repeated(
+    *, hold: Record, t: int, credits_milli: int, deployment: str, model: str, spared_nusd: int | None,
+    baseline_nusd: int | None, decision: Record,
+) -> Record:  # fmt: skip
+    """An answer given from memory: the hold, which was not written, and its charge in one. Nobody was called.
+
+    `deployment` and `model` made the answer when it was first given. `spared_nusd` is what the call would have cost
+    that was not made; `decision` says whose answer it is: why that one was routed as it was stands there.
+    """
+    return {**hold, "k": "repeated", "t": t, "o": "ok", "cr": credits_milli, "a": [], "d": deployment, "m": model,
+            "spared": spared_nusd, "base": baseline_nusd, "dec": decision}  # fmt: skip
 
 
 def void(*, x: str, t: int, why: str, attempts: list[Record]) -> Record:

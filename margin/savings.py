@@ -1,19 +1,45 @@
 """The savings waterfall: from a named baseline to the actual bill, lever by lever, signed.
 
-Each step re-prices the same request, so the levers and the bill add up to the baseline exactly. One lever exists today,
-*routing*: what the baseline's model would have billed for the same tokens, minus what was billed. Output length differs
-by model; the figure is the *same-token* one and says nothing about that. Costs of failed attempts and escalations count
-against the saving. It may be negative and is never floored.
+Each step re-prices the same request, so the levers and the bill add up to the baseline exactly. *Response cache* is
+what the call would have cost that an answer from memory made needless. *Routing* is what the baseline's model would
+have billed for the same tokens, minus what was billed, or would have been. Output length differs by model; the figure
+is the *same-token* one and says nothing about that. Costs of failed attempts and escalations count against the saving.
+It may be negative and is never floored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-LEVERS = ("routing",)
+LEVERS = ("response_cache", "routing")
+"""In the order in which they are taken."""
 
 
-def routing_saving_nusd(baseline_nusd: int | None, actual_nusd: int | None) -> int | None:
+class Saved(NamedTuple):
+    """What each lever saved of one request, in nano-dollars."""
+
+    response_cache: int
+    routing: int
+
+    @property
+    def total(self) -> int:
+        """Baseline minus bill."""
+        return self.response_cache + self.routing
+
+
+def saved_nusd(baseline_nusd: int | None, actual_nusd: int | None, *, spared_nusd: int | None) -> Saved | None:
+    """Return what was saved; unknown when the baseline or the bill is, or what a repeated answer spared.
+
+    `spared_nusd` is what the call would have cost that an answer from memory made needless; 0 where there was a call.
+    """
+    total = saving_nusd(baseline_nusd, actual_nusd)
+    if total is None or spared_nusd is None:
+        return None
+    return Saved(spared_nusd, total - spared_nusd)
+
+
+def saving_nusd(baseline_nusd: int | None, actual_nusd: int | None) -> int | None:
     """Return baseline minus actual; unknown when either is."""
     if baseline_nusd is None or actual_nusd is None:
         return None

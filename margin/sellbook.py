@@ -70,6 +70,7 @@ class CreditTerms:
             charged, `statistical` what its output is, with `hold_quantile`'s share of the requests seen, at most.
         hold_quantile: That share, 0..1.
         hold_floor_tokens: Output tokens that a statistical hold covers at least.
+        cached_share: What an answer from memory is charged, as a share of its price, 0..1.
 
     Raises:
         PlanError: A tier without a schedule, a negative number, or terms that exclude each other.
@@ -85,6 +86,7 @@ class CreditTerms:
     holds: HoldSizing = "strict"
     hold_quantile: Decimal = HOLD_QUANTILE
     hold_floor_tokens: int = HOLD_FLOOR_TOKENS
+    cached_share: Decimal = Decimal(1)
 
     def __post_init__(self) -> None:
         frozen = MappingProxyType(dict(self.schedule_milli))
@@ -110,6 +112,8 @@ class CreditTerms:
             raise PlanError("credits.holds", "statistical needs metered credits; a schedule's charge is known before")
         if not 0 < self.hold_quantile < 1:
             raise PlanError("credits.hold_quantile", "must lie between 0 and 1, and be neither")
+        if not 0 <= self.cached_share <= 1:
+            raise PlanError("credits.cached", "must lie between 0 and 1")
         if self.enforce == "hard" and self.overage_nusd_per_credit is not None:
             raise PlanError("credits.overage", "contradicts enforce hard, which serves nothing past the balance")
 
@@ -129,6 +133,8 @@ class CreditTerms:
             found["holds"] = self.holds
         if self.holds == "statistical":
             found |= {"hold_quantile": _canonical(self.hold_quantile), "hold_floor_tokens": self.hold_floor_tokens}
+        if self.cached_share != 1:  # a plan that says nothing of it keeps its version
+            found["cached_share"] = _canonical(self.cached_share)
         return found
 
 

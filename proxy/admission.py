@@ -144,13 +144,28 @@ class Wallets:
             done.exception()  # seen here too, so that a fill all askers left does not warn
 
 
-async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[], int], refusal: str) -> None:
+class Price(Protocol):
+    """What a request is to be charged."""
+
+    @property
+    def hold_milli(self) -> int:
+        """What is put aside for it."""
+        ...
+
+    @property
+    def refusal(self) -> str:
+        """The sentence for a customer whose credits do not cover it."""
+        ...
+
+
+async def put_aside(wallets: Wallets, customer: int, price: Price, now: Callable[[], int]) -> None:
     """Take credits from the customer's lease, filling it when it is dry.
 
     Raises:
-        OutOfCredit: the keeper says the customer has less; `refusal` is its sentence.
+        OutOfCredit: the keeper says the customer has less.
         Unavailable: the keeper did not answer in time. Never served for free.
     """
+    milli = price.hold_milli
     for _ in range(FILL_ROUNDS_MAX):
         if wallets.take(customer, milli, now()):
             return
@@ -160,7 +175,7 @@ async def put_aside(wallets: Wallets, customer: int, milli: int, now: Callable[[
             raise Unavailable("The credit balance cannot be checked right now.") from None
         # A larger request's no is not ours: we ask for ourselves in the next round.
         if refused_milli is not None and refused_milli <= milli:
-            raise OutOfCredit(refusal)
+            raise OutOfCredit(price.refusal)
     raise Unavailable("Too many requests want this customer's credits at once.")
 
 
@@ -172,6 +187,10 @@ class Right(Protocol):
 
     def end(self, attempts: list[Record], credits_milli: int) -> None:
         """The exchange is closed and journalled: it came to this."""
+        ...
+
+    def repeat(self, credits_milli: int) -> None:
+        """The exchange was answered from memory, and charged this."""
         ...
 
 
@@ -240,12 +259,15 @@ class Ticket:
         self.stage = move(self.stage, Stage.CALLED)
 
     def _begin(self, hold: Record, call: Record) -> None:
-        try:
-            self._journal.append(records.begun(hold, call))
-        except JournalBroken:
-            self.void(hold["t"], "unwritten")
-            raise Unavailable("The books cannot be written right now.", retry_after_s=5) from None
+        self._write_first(records.begun(hold, call))
         self._hold = None
+
+    def _write_first(self, record: Record) -> None:
+        try:
+            self._journal.append(record)
+        except JournalBroken:
+            self.void(record["t"], "unwritten")
+            raise Unavailable("The books cannot be written right now.", retry_after_s=5) from None
 
     def streaming(self) -> None:
         """The caller is about to get a first byte: no attempt may follow."""
@@ -281,6 +303,26 @@ class Ticket:
         self.is_answered = outcome not in UNANSWERED
         self._release(self.held_milli - credits_milli, credits_milli)
 
+    def repeat(self, record: Record) -> None:
+        """Journal an answer from memory and its charge, which is no more than what is held; the rest goes back.
+
+        Raises:
+            Unavailable: the journal refused it: the ticket is void, and nothing is charged.
+        """
+        closed = move(self.stage, Stage.CLOSED)
+        self._write_first(record)
+        charged = record["cr"]
+        self.stage, self.charged_milli, self.is_answered = closed, charged, True
+        self._give_back(self.held_milli - charged)
+        if self.right is not None:
+            self.right.repeat(charged)
+
+    @property
+    def unwritten(self) -> Record:
+        """The hold, which is not on file yet."""
+        assert self._hold is not None, "an answer from memory comes before the first call"
+        return self._hold
+
     def void(self, t: int, why: str) -> None:
         """Journal that nothing is charged; the whole hold goes back. Attempts keep their cost lines.
 
@@ -293,10 +335,13 @@ class Ticket:
         self._release(self.held_milli, 0)
 
     def _release(self, milli: int, charged_milli: int) -> None:
-        if self._enforced and milli:
-            self._wallets.put_back(self.customer, milli, lease=self._lease)
+        self._give_back(milli)
         if self.right is not None:
             self.right.end(self.attempts, charged_milli)
+
+    def _give_back(self, milli: int) -> None:
+        if self._enforced and milli:
+            self._wallets.put_back(self.customer, milli, lease=self._lease)
 
     @property
     def is_open(self) -> bool:

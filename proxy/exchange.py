@@ -1,6 +1,7 @@
 """One chat completion, from bytes in to books closed. Read this file first.
 
     authenticate → read → classify → route → admit (limits, hold) → answer → meter → settle → reply
+                                                                       └ from memory: charge ─┘
 
 Every step raises only `ProxyError`. What is refused before the hold leaves no trace in the books; after it the ticket
 is settled or voided exactly once, whoever leaves, breaks or dies. A plain answer is settled before it is sent; a
@@ -16,11 +17,14 @@ from typing import NamedTuple
 
 from margin import records
 from margin.journal import JournalBroken
-from proxy import idempotency, identity, limiting, metering, refusing
+from margin.sellbook import Plan
+from proxy import idempotency, identity, limiting, metering, repeating, telling
 from proxy.admission import KeeperAway, Ticket, put_aside
+from proxy.caching.answers import Kept
 from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
 from proxy.quote import ATTEMPTS_MAX, quote
+from proxy.repeating import Replay, Understood
 from proxy.routing import policy
 from proxy.routing.judging import Judging
 from proxy.settings import TIERS, Deployment, Tier
@@ -57,7 +61,7 @@ class Reply(NamedTuple):
     status: int
     headers: Headers
     body: bytes = b""
-    relay: Relay | None = None
+    relay: Relay | Replay | None = None
 
 
 async def serve(world: World, principal: Principal, inbound: Inbound, started: float) -> Reply:
@@ -67,11 +71,9 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
         ProxyError: nothing is charged; what the attempts cost us is booked.
     """
     principal = await attribute(world, principal, inbound)
-    ask = chat.read(inbound.body)
-    judging = Judging(ask)
     plan = world.plan_of(principal.plan)
     hint = _hint(inbound)
-    route = policy.route(world.settings, plan, ask, judging, hint, uncarried, principal.terms)
+    ask, judging, route, place = understand(world, principal, plan, inbound, hint)
     feature = limiting.feature(inbound.headers, world.settings.limits)
     bundle = limiting.bundle_of(world, principal, plan, feature)
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
@@ -79,10 +81,23 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     terms = quote(plan, route, ask, world.outputs)
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
-        bundle, feature, hint,
+        bundle, feature, hint, place=place,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask.fields, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
+
+
+def understand(world: World, principal: Principal, plan: Plan, inbound: Inbound, hint: Tier | None) -> Understood:
+    """Read a request, judge and route it; one that came before, byte for byte, is understood already."""
+    seen = repeating.sight(world, principal, inbound, hint)
+    if seen is not None:
+        found = repeating.known(world, principal, plan, seen)
+        if found is not None:
+            return found
+    ask = chat.read(inbound.body)
+    judging = Judging(ask)
+    route = policy.route(world.settings, plan, ask, judging, hint, uncarried, principal.terms)
+    return Understood(ask, judging, route, repeating.place(principal, seen, ask, route))
 
 
 async def once(world: World, case: Case, claim: Claim) -> Reply:
@@ -124,6 +139,9 @@ async def run(world: World, case: Case) -> Reply:
         case = lowered(world, case)
         await admit(world, case)
     try:
+        found = repeating.find(world, case)
+        if found is not None:
+            return await repeated(world, case, found)
         call, answer = await call_in_turn(world, case)
         return streamed(world, case, call, answer) if case.ask.stream else await plain(world, case, call, answer)
     except ProxyError as error:
@@ -144,7 +162,9 @@ def lowered(world: World, case: Case) -> Case:
     """Return an exchange as it is served while a budget is used up that serves cheaper then."""
     plan = limiting.cheaper(case.plan)
     route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, case.principal.terms)
-    return case._replace(route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True)
+    return case._replace(
+        route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True, place=None
+    )
 
 
 async def attribute(world: World, principal: Principal, inbound: Inbound) -> Principal:
@@ -192,7 +212,7 @@ async def admit(world: World, case: Case) -> None:
     right = await limiting.admit(world, case)
     if case.plan.credits.enforce == "hard":
         try:
-            await put_aside(world.wallets, ticket.customer, case.quote.hold_milli, now, case.quote.refusal)
+            await put_aside(world.wallets, ticket.customer, case.quote, now)
         except BaseException:  # cancelled, too: what was refused never counted
             right.undo()
             raise
@@ -306,17 +326,36 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
         raise UpstreamBroke("The provider's answer broke off or is no answer.") from error
     call = call._replace(upstream_s=call.upstream_s + time.perf_counter() - before)
     cost = settle(case, call, usage, "ok", call_id=call_id, output_estimate=len(body) // 4, t=world.now())
+    repeating.keep(world, case, call, usage, body)
     await world.durable()
-    found = [headers.JSON, *_headers(world, case, call)]
+    found = [headers.JSON, *telling.headers_of(world, case, call)]
     if cost is not None and "see-cost" in case.principal.scopes:
         found.append((b"x-penstock-cost-usd", headers.usd(cost)))
     return Reply(200, found, body)
 
 
+async def repeated(world: World, case: Case, found: Kept) -> Reply:
+    """Reply with an answer that was given before: charged as the plan says, at no cost."""
+    blocks = repeating.events(case, found) if case.ask.stream else None
+    if case.ask.stream and blocks is None:  # it says what no stream can
+        call, answer = await call_in_turn(world, case)
+        return streamed(world, case, call, answer)
+    deployment = repeating.served_by(case, found)
+    call = Call(0, deployment, 200, upstream_s=0, overhead_s=time.perf_counter() - case.started)
+    repeating.charge(world, case, found)
+    await world.durable()
+    said = telling.headers_of(world, case, call, cache=b"hit")
+    if "see-cost" in case.principal.scopes and (blocks is None or case.wants_cost):
+        said.append((b"x-penstock-cost-usd", headers.usd(0)))
+    if blocks is None:
+        return Reply(200, [headers.JSON, *said], found.body)
+    return Reply(200, [*headers.STREAM, *said], relay=repeating.Replay(case.ticket, blocks, said))
+
+
 def streamed(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     """Reply with a relay: it owns the answer, and settles."""
     case.ticket.streaming()
-    return Reply(200, [*headers.STREAM, *_headers(world, case, call)], relay=Relay(world, case, call, answer))
+    return Reply(200, [*headers.STREAM, *telling.headers_of(world, case, call)], relay=Relay(world, case, call, answer))
 
 
 def void(world: World, ticket: Ticket, why: str) -> None:
@@ -332,33 +371,3 @@ def abandon(world: World, ticket: Ticket) -> None:
     if ticket.is_open and call is not None and len(ticket.attempts) < call["n"]:
         ticket.attempts.append(records.lost(call))
     void(world, ticket, "aborted")
-
-
-def _headers(world: World, case: Case, call: Call) -> Headers:
-    """Return the headers that say what happened."""
-    route = case.route
-    # Of a stream: up to its first byte. Reading, judging, routing, holding, settling, and waiting for our own loop.
-    overhead_ms = (time.perf_counter() - case.started - call.upstream_s) * 1000
-    found = [
-        (b"x-penstock-request-id", case.ticket.x.encode()),
-        (b"x-penstock-tier", route.charge_tier.encode()),
-        (b"x-penstock-served-tier", policy.tier_of(case.settings, call.deployment, route.served_tier).encode()),
-        (b"x-penstock-confidence", b"%.2f" % case.judging.judge().confidence),
-        (b"x-penstock-model", call.deployment.name.encode()),
-        (b"x-penstock-provider", call.deployment.provider.name.encode()),
-        (b"x-penstock-cache", b"bypass"),
-        (b"x-penstock-route", route.rule.encode()),
-        (b"x-penstock-overhead-ms", b"%.2f" % overhead_ms),
-    ]
-    charged = case.quote.hold_milli if case.quote.meter is None else case.ticket.charged_milli
-    if charged is not None:  # of a metered stream nobody knows it yet
-        found.append((b"x-penstock-credits-charged", headers.decimal(charged)))
-    if case.bundle.requests or case.bundle.tokens:
-        found += refusing.headers(case.bundle, world.limits.guard.clock())
-    if case.bundle.tells_budgets and case.settings.server.workers == 1:
-        found += refusing.budget_headers(case.bundle, case.principal.scopes, world.limits.guard.clock())
-    left = world.wallets.left_milli(case.ticket.customer)
-    # With one worker its lease is the whole balance; of several none knows it, and none says a wrong figure.
-    if left is not None and case.plan.credits.enforce == "hard" and case.settings.server.workers == 1:
-        found.append((b"x-penstock-credits-remaining", headers.decimal(left)))
-    return found

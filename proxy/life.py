@@ -28,8 +28,8 @@ MOVES: dict[Stage, frozenset[Stage]] = {
     Stage.RECEIVED: frozenset({Stage.KNOWN, Stage.CLOSED}),
     # judged, routed; refused without a trace in the books, or credits put aside
     Stage.KNOWN: frozenset({Stage.HELD, Stage.CLOSED}),
-    # nothing was sent: giving up here is free
-    Stage.HELD: frozenset({Stage.CALLED, Stage.VOID}),
+    # nothing was sent: giving up here is free, and an answer from memory is charged from here
+    Stage.HELD: frozenset({Stage.CALLED, Stage.CLOSED, Stage.VOID}),
     # something may be billed; another attempt is another call
     Stage.CALLED: frozenset({Stage.CALLED, Stage.STREAMING, Stage.SETTLING, Stage.VOID}),
     # the caller got a first byte: no attempt may follow

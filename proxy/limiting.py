@@ -67,6 +67,11 @@ class Right:
         self.passage.end(Amounts(1, tokens, cost, credits_milli * self.nusd_per_credit // 1000))
         self.end_call(attempts)
 
+    def repeat(self, credits_milli: int) -> None:
+        """It was answered from memory: a request, and its charge; no tokens, and no cost."""
+        self._world.crowd.leave(self._customer)
+        self.passage.end(Amounts(1, 0, 0, credits_milli * self.nusd_per_credit // 1000))
+
     def begin(self, nusd: int) -> None:
         """Somebody is called: this much of what is held is for calls that were let through."""
         self.begun_nusd, self.covers = nusd, None

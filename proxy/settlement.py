@@ -10,6 +10,7 @@ from margin.sellbook import Plan
 from margin.usage import Usage
 from proxy import metering
 from proxy.admission import Ticket
+from proxy.caching.answers import Place
 from proxy.identity import Principal
 from proxy.limits.bundles import Bundle
 from proxy.quote import Quote
@@ -46,6 +47,8 @@ class Case(NamedTuple):
     """The tier that the caller's header asks for."""
     is_lowered: bool = False
     """Whether it is served cheaper, as a budget is used up that says so."""
+    place: Place | None = None
+    """Where its answer is kept; None when it is not to be answered from memory."""
 
 
 class Call(NamedTuple):
@@ -110,7 +113,7 @@ def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
         "baseline": None if route.baseline is None else route.baseline.name,
         "charge_tier": route.charge_tier,
         "served_tier": policy.tier_of(case.settings, call.deployment, route.served_tier),
-        "cache": "bypass",
+        "cache": "bypass" if case.place is None else "miss",
         "stream": case.ask.stream,
         "usage_source": usage.source,
         "total_us": round(total_s * 1e6),

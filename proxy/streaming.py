@@ -14,7 +14,7 @@ import orjson
 
 from margin.journal import JournalBroken
 from margin.records import Outcome
-from proxy import metering
+from proxy import metering, repeating
 from proxy.idempotency import Tape
 from proxy.settlement import NS, Call, Case, settle
 from proxy.upstream.client import Answer, Lost
@@ -63,6 +63,7 @@ class Relay:
         "_cut",
         "_dismissed",
         "_gone",
+        "_kept",
         "_limit",
         "_marked_t",
         "_marked_tokens",
@@ -81,6 +82,7 @@ class Relay:
         self._marked_t = self._marked_tokens = 0
         self.tape: Tape | None = None
         """Keeps the answer, when it came with an idempotency key."""
+        self._kept = None if case.place is None else repeating.Recording(world, case, call)
 
     def left(self) -> None:
         """The caller is gone: read on, but no longer than the drain budget."""
@@ -125,6 +127,8 @@ class Relay:
         try:
             outcome, error = await self._pump(outlet)
             cost = self._settle(outcome)
+            if self._kept is not None and outcome == "ok":
+                self._kept.end(self._stream.usage)
             error = await self._durable(error)
             await self._keep(is_whole=error is None)
             await self._send(outlet, self._last_bytes(error, cost))
@@ -182,6 +186,8 @@ class Relay:
                 self._mark()
                 if self.tape is not None:
                     self.tape.add(block)
+                if self._kept is not None:
+                    self._kept.add(block)
                 await self._send(outlet, block)
             if self._stream.finished or self._stream.error:
                 return

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from margin.journal import Journal, JournalBroken
 from margin.sellbook import Plan
 from proxy.admission import Wallets
+from proxy.caching.answers import Answers
 from proxy.idempotency import Registry
 from proxy.identity import Identity
 from proxy.limits.bundles import Bundles
@@ -99,6 +100,7 @@ class World:
     tasks: Tasks = field(default_factory=Tasks)
     outputs: Outputs = field(default_factory=Outputs)
     limits: Bundles = field(default_factory=Bundles)
+    answers: Answers = field(default_factory=Answers)
     crowd: Crowd = field(default_factory=Crowd)
     incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
     relays: set[Stoppable] = field(default_factory=set)

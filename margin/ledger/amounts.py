@@ -19,11 +19,12 @@ import orjson
 from margin.card import Card, UnpricedBucket
 from margin.ledger import questions
 from margin.ledger.burning import revenue_nusd
+from margin.ledger.exchanges import CACHE
 from margin.ledger.rounding import MILLI, NUSD, Rounding
 from margin.meter import Meter
-from margin.money import round_half_even
+from margin.money import round_half_even, share_milli
 from margin.rerating import read_card
-from margin.savings import routing_saving_nusd
+from margin.savings import saved_nusd
 from margin.usage import Usage
 
 NAMED_MAX = 20
@@ -84,24 +85,28 @@ def _schedules(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
 
 
 _CHARGES = """SELECT x, outcome, charge_tier, plan_version, credits_milli, revenue_nusd, cost_nusd, baseline_nusd,
-    saving_nusd, decision, burnt, (SELECT usage FROM cost_lines AS l WHERE l.x = charges.x ORDER BY n DESC LIMIT 1),
-    (SELECT CASE COUNT(*) WHEN COUNT(cost_nusd) THEN SUM(cost_nusd) END FROM cost_lines AS l WHERE l.x = charges.x)
-    FROM charges"""
+    saving_nusd, spared_nusd, decision, burnt,
+    (SELECT usage FROM cost_lines AS l WHERE l.x = charges.x ORDER BY n DESC LIMIT 1),
+    (SELECT CASE COUNT(*) WHEN COUNT(cost_nusd)
+        THEN COALESCE(SUM(cost_nusd), CASE charges.provider WHEN '{cache}' THEN 0 END) END
+        FROM cost_lines AS l WHERE l.x = charges.x)
+    FROM charges""".replace("{cache}", CACHE)
 
 
 def _charges(
     db: sqlite3.Connection, schedules: Mapping[str, Mapping[str, int]], rounding: Rounding
 ) -> Iterator[str]:  # fmt: skip
-    for x, outcome, tier, version, milli, revenue, cost, baseline, saving, decision, burnt, usage, lines in db.execute(
-        _CHARGES
-    ):
+    for (
+        x, outcome, tier, version, milli, revenue, cost, baseline, saving, spared, decision, burnt, usage, lines,
+    ) in db.execute(_CHARGES):  # fmt: skip
+        saved = saved_nusd(baseline, cost, spared_nusd=spared)
         parts = orjson.loads(burnt)
         asked = {
             "revenue in nUSD": (revenue, sum(revenue_nusd(parts))),
             "usage charged in nUSD": (revenue_nusd(parts)[1], _uncovered_nusd(parts)),
             "credits burnt": (milli, sum(part[1] for part in parts)),
             "cost in nUSD": (cost, lines),
-            "saving in nUSD": (saving, routing_saving_nusd(baseline, cost)),
+            "saving in nUSD": (saving, None if saved is None else saved.total),
         }
         price = _price(orjson.loads(decision), outcome, usage, schedules.get(version, {}).get(tier))
         if price is not None:
@@ -129,7 +134,9 @@ def _uncovered_nusd(parts: list[Any]) -> int:
 
 def _price(decision: dict[str, Any], outcome: str, usage: str | None, scheduled: int | None) -> _Price | None:
     """Return what the terms charge; None where the books do not say."""
-    if "usage_source" not in decision or decision.get("cache") != "bypass":
+    if decision.get("cache") == "hit":
+        return _repeated(decision, scheduled)
+    if "usage_source" not in decision:
         return None
     if outcome in FREE:
         return _Price(0)
@@ -143,3 +150,10 @@ def _price(decision: dict[str, Any], outcome: str, usage: str | None, scheduled:
     meter, used = Meter(**rates), Usage.from_dict(orjson.loads(usage))  # type: ignore[arg-type]
     price = meter.charge_milli(used)
     return _Price(price, meter.residue(used, price))
+
+
+def _repeated(decision: dict[str, Any], scheduled: int | None) -> _Price | None:
+    """Return what the terms charge for an answer from memory: the plan's share of the tier's credits."""
+    if scheduled is None or decision.get("requested") not in ROUTED:
+        return None
+    return _Price(share_milli(scheduled, Decimal(decision["cached_share"])))

@@ -157,7 +157,7 @@ class Books:
         sync_file(path)
         end = batch.after.offset
         self._append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end))
-        self.store.look_up([record["x"] for record in batch.records if record["k"] == "held"])
+        self.store.look_up([record["x"] for record in batch.records if record["k"] in {"held", "repeated"}])
         for record in batch.records:
             fold.apply(self.state, record, self.effects, journal=path.name)
         self.state.put_journal(path.name, batch.after)

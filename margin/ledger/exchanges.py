@@ -1,4 +1,4 @@
-"""The fold of one exchange's records: hold, calls and marks, then one settlement or void.
+"""The fold of one exchange's records: hold, calls and marks, then one settlement or void; or an answer from memory.
 
 Postings of a settlement: credits go from *held* to *spent* (what was held too much goes back to the same grants, last
 taken first, and expires at once where the grant has ended meanwhile); each burnt grant's cash basis becomes revenue;
@@ -21,12 +21,15 @@ from margin.ledger.postings import CREDIT, NOBODY, USD, Effects, Leg, RollupKey,
 from margin.ledger.state import Hold, State
 from margin.ledger.terms import Terms, day
 from margin.money import round_half_even
-from margin.savings import routing_saving_nusd
+from margin.savings import Saved, saved_nusd
 
 Record = dict[str, Any]
 
 UNANSWERED = frozenset({"error", "cut"})
 """Outcomes of a provider that failed: nothing was charged, so whoever asks again with the same key is served anew."""
+
+CACHE = "cache"
+"""Who served an answer from memory, where a provider's name stands."""
 
 COST_ACCOUNTS = {"model": "cogs.model", "estimated": "cogs.estimated", "failed": "cogs.failed"}
 
@@ -37,13 +40,7 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     if why is not None:
         effects.refused.append((x, why))
         return
-    parts = allocate(state.live_grants(number), milli, t)
-    for name, taken in parts:
-        state.put_grant(state.grants[name].hold(taken))
-    terms = state.terms_of(record["plan"])
-    hold = Hold(x, journal, number, record["key"], record["plan"], record["pv"], record["tier"], record["served"], t,
-                record["dl"], milli, tuple(parts), terms.uncovered_nusd_per_credit, record.get("call"),
-                excess=_excess(record, terms), claimed="i" in record, feature=record.get("f", ""))  # fmt: skip
+    hold = _hold_of(state, record, journal)
     state.put_hold(hold)
     if hold.claimed:
         effects.claims.append((number, *record["i"], x, t))
@@ -51,6 +48,19 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     effects.post(f"hold:{x}", "hold", t,
                  *pair(number, CREDIT, milli - uncovered, to="credits.held", from_="credits.available"),
                  *pair(number, CREDIT, uncovered, to="credits.held", from_="credits.overdraft"))  # fmt: skip
+
+
+def _hold_of(state: State, record: Record, journal: str) -> Hold:
+    """Take the credits from the customer's grants, as far as they reach."""
+    parts = allocate(state.live_grants(record["c"]), record["cr"], record["t"])
+    for name, taken in parts:
+        state.put_grant(state.grants[name].hold(taken))
+    terms = state.terms_of(record["plan"])
+    return Hold(
+        record["x"], journal, record["c"], record["key"], record["plan"], record["pv"], record["tier"],
+        record["served"], record["t"], record["dl"], record["cr"], tuple(parts), terms.uncovered_nusd_per_credit,
+        record.get("call"), excess=_excess(record, terms), claimed="i" in record, feature=record.get("f", ""),
+    )  # fmt: skip
 
 
 def _excess(record: Record, terms: Terms) -> str:
@@ -129,6 +139,28 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     _book(hold, record, revenue_credits, revenue_usage, burnt, effects)
 
 
+def _repeated(state: State, record: Record, effects: Effects, journal: str) -> None:
+    """An answer from memory: held and charged at once, in one transaction; it has no cost line."""
+    why = _senseless_hold(state, record, effects)
+    if why is not None:
+        effects.refused.append((record["x"], why))
+        return
+    hold, t, charge = _hold_of(state, record, journal), record["t"], record["cr"]
+    if hold.claimed:
+        effects.claims.append((hold.customer, *record["i"], hold.x, t))
+        _end_claim(hold, effects, is_answered=True)
+    burnt = _burn(state, hold, charge)
+    revenue_credits, revenue_usage = revenue_nusd(burnt)
+    uncovered = hold.uncovered_milli
+    effects.post(f"close:{hold.x}", "charge", t,
+                 *pair(hold.customer, CREDIT, charge - uncovered, to="credits.spent", from_="credits.available"),
+                 *pair(hold.customer, CREDIT, uncovered, to="credits.spent", from_="credits.overdraft"),
+                 *pair(hold.customer, USD, revenue_credits, to="deferred.credits", from_="rev.credits"),
+                 *pair(hold.customer, USD, revenue_usage, to="receivable", from_="rev.usage"))  # fmt: skip
+    spending.note(effects.spent, hold, [_served(record)], charge)
+    _book(hold, record, revenue_credits, revenue_usage, burnt, effects)
+
+
 def _end_claim(hold: Hold, effects: Effects, *, is_answered: bool) -> None:
     """An idempotency key stays with the exchange that answered; of one that did not, it is free again."""
     if hold.claimed:
@@ -193,18 +225,19 @@ def _book(
     hold: Hold, record: Record, revenue_credits: int, revenue_usage: int, burnt: list[Burnt], effects: Effects
 ) -> None:
     """Note the charge's own row and its sums in the day's rollup."""
-    lines = record["a"]
-    known = [line["cost"] for line in lines]
-    cost = None if None in known or not lines else sum(known)
-    saving = routing_saving_nusd(record["base"], cost)
-    last: Record = lines[-1] if lines else {"p": "", "d": "", "m": "", "u": None}
+    lines, last = record["a"], _served(record)
+    known = [line["cost"] for line in lines] if lines else [last["cost"]]
+    cost = None if None in known else sum(known)
+    spared = record.get("spared", 0)
+    saved = saved_nusd(record["base"], cost, spared_nusd=spared)
+    saving = None if saved is None else saved.total
     usage = last["u"] or {}
     t = record["t"]
     effects.names.add(hold.x)
     effects.charges.append(
         (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier,
          record["o"], last["p"], last["d"], last["m"], record["cr"], revenue_credits + revenue_usage, cost,
-         record["base"], saving, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
+         record["base"], saving, spared, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
     )  # fmt: skip
     row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, last["p"], last["m"],
                     record["o"])  # fmt: skip
@@ -214,18 +247,30 @@ def _book(
         cache_write=usage.get("cache_write_5m", 0) + usage.get("cache_write_1h", 0),
         output=usage.get("output", 0) + usage.get("reasoning", 0),
         revenue_credits_nusd=revenue_credits, revenue_usage_nusd=revenue_usage,
-        **_saved(record["base"], saving),
+        **_saved(record["base"], saved),
     )  # fmt: skip
     if record["o"] == "ok" and lines and last["kind"] == "estimated":
         effects.add(row, usage_unusable=1)
 
 
-def _saved(baseline: int | None, saving: int | None) -> dict[str, int]:
+def _served(record: Record) -> Record:
+    """Return the cost line of who served last; one that cost nothing for an answer from memory."""
+    if record["a"]:
+        last: Record = record["a"][-1]
+        return last
+    if record["k"] == "repeated":
+        return {"p": CACHE, "d": record["d"], "m": record["m"], "u": None, "cost": 0}
+    return {"p": "", "d": "", "m": "", "u": None, "cost": None}
+
+
+def _saved(baseline: int | None, saved: Saved | None) -> dict[str, int]:
     """Return the rollup's sums of what an exchange saved; an unknown saving is counted, not guessed."""
-    if saving is None or baseline is None:
+    if saved is None or baseline is None:
         return {"unpriced": 1}
-    found = {"baseline_nusd": baseline, "saving_routing_nusd": saving}
-    return found if saving >= 0 else found | {"saving_negative_nusd": -saving}
+    found = {"baseline_nusd": baseline, "saving_routing_nusd": saved.routing}
+    if saved.response_cache:
+        found["saving_cache_nusd"] = saved.response_cache
+    return found if saved.routing >= 0 else found | {"saving_negative_nusd": -saved.routing}
 
 
 STEPS: dict[str, Callable[[State, Record, Effects, str], None]] = {
@@ -234,4 +279,5 @@ STEPS: dict[str, Callable[[State, Record, Effects, str], None]] = {
     "mark": _mark,
     "void": _void,
     "settled": _settled,
+    "repeated": _repeated,
 }

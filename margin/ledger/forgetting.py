@@ -17,7 +17,7 @@ FORGOTTEN_MAX = 500
 
 KEPT = (
     "config", "classifier", "cost_book", "sell_book", "charge_tier", "served_tier", "metered", "usage_source",
-    "recovered", "cache", "stream", "baseline",
+    "recovered", "cache", "cached_share", "stream", "baseline",
     "requested",
 )  # fmt: skip
 """What stays of a decision record: the versions it was made under, both tiers, and the terms of a metered charge,

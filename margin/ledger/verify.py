@@ -71,12 +71,16 @@ _PAIRS = {
         "SELECT COALESCE(SUM(balance), 0) FROM accounts WHERE name = 'credits.spent'",
     ),
     "savings in the rollup and in the charges": (
-        "SELECT COALESCE(SUM(saving_routing_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(saving_cache_nusd + saving_routing_nusd), 0) FROM rollup",
         "SELECT COALESCE(SUM(saving_nusd), 0) FROM charges",
     ),
     "negative savings in the rollup and in the charges": (
         "SELECT COALESCE(SUM(saving_negative_nusd), 0) FROM rollup",
-        "SELECT COALESCE(-SUM(saving_nusd), 0) FROM charges WHERE saving_nusd < 0",
+        "SELECT COALESCE(SUM(spared_nusd - saving_nusd), 0) FROM charges WHERE saving_nusd < spared_nusd",
+    ),
+    "what answers from memory spared in the rollup and in the charges": (
+        "SELECT COALESCE(SUM(saving_cache_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(spared_nusd), 0) FROM charges WHERE saving_nusd IS NOT NULL",
     ),
     "baselines in the rollup and in the charges": (
         "SELECT COALESCE(SUM(baseline_nusd), 0) FROM rollup",
@@ -105,9 +109,10 @@ _COARSER = {
     "balances": ("SELECT name, commodity, SUM(balance) FROM accounts GROUP BY 1, 2",
                  "SELECT account, commodity, balance FROM balances"),
 }  # fmt: skip
+_SAVING = "saving_cache_nusd + saving_routing_nusd"
 _SQL = {
     "week": WEEK,
-    "margin": f"SUM(requests), SUM({COST}), SUM({REVENUE}), SUM(saving_routing_nusd), SUM(unpriced)",
+    "margin": f"SUM(requests), SUM({COST}), SUM({REVENUE}), SUM({_SAVING}), SUM(unpriced)",
     "labels": ", ".join(TOTALS_KEY),
     "sums": ", ".join(f"SUM({name})" for name in ROLLUP_SUMS),
     "columns": ", ".join(ROLLUP_SUMS),

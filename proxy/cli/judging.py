@@ -13,6 +13,7 @@ import orjson
 
 from classifiers import TIERS, Judgement, judge, read_ask
 from margin.money import format_usd
+from proxy.caching import repeatable
 from proxy.ceilings import ceiling_nusd
 from proxy.cli import charges
 from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
@@ -106,7 +107,24 @@ def _explained(settings: Settings, body: bytes, plan_name: str | None) -> dict[s
         terms = quote(plan, route, ask, Outputs())
     except ProxyError as error:
         fail(error.message, USAGE)
-    return _judgement(judgement) | _route(route, terms, ask, int(time.time())) | {"plan": plan.name, "cache": "bypass"}
+    caches = {"cache": "bypass" if _uncached(settings, ask) else "miss", "cache_why": _uncached(settings, ask)}
+    return _judgement(judgement) | _route(route, terms, ask, int(time.time())) | {"plan": plan.name} | caches
+
+
+_UNCACHED = {
+    "off": "the cache of responses is off",
+    "varied": f"its temperature is above {repeatable.TEMPERATURE_MAX}",
+    "choices": "it asks for several choices",
+    "tools": "it has tools, and does not say temperature 0",
+    "audio": "its answer is audio",
+    "search": "its answer depends on a search",
+    "stored": "its answer is to be stored at the provider",
+}
+
+
+def _uncached(settings: Settings, ask: chat.ChatRequest) -> str | None:
+    """Say in a word why the answer is not given again; None when it is."""
+    return repeatable.why_not(ask) if settings.caching.responses else "off"
 
 
 def _judgement(found: Judgement) -> dict[str, Any]:
@@ -152,7 +170,11 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
         yield f"Charged by its usage: {most} are put aside on the plan {found['plan']}, and the rest goes back."
     else:
         yield f"Charged as {found['charge_tier']}: {_credits(found['credits'])} on the plan {found['plan']}."
-    yield f"It can cost us at most {format_usd(found['ceiling_nusd'])}. Caches: not built yet, so none answers."
+    yield f"It can cost us at most {format_usd(found['ceiling_nusd'])}."
+    if found["cache_why"] is None:
+        yield "The same request of the same customer is answered from memory for a while after."
+    else:
+        yield f"Never answered from memory: {_UNCACHED[found['cache_why']]}."
 
 
 def _credits(amount: float) -> str:

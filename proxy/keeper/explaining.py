@@ -12,7 +12,7 @@ from margin.costbooks.writing import rate_text
 from margin.ledger import questions
 from margin.ledger.burning import OWED
 from margin.rerating import read_card
-from margin.savings import waterfall
+from margin.savings import saved_nusd, waterfall
 from margin.usage import Usage
 from proxy.keeper.office import Office, UnknownName
 from proxy.keeper.refusing import Args
@@ -39,7 +39,7 @@ def explain_charge(office: Office, args: Args) -> Any:
         "corrections": corrections,
         "burn": [_part(office, each) for each in found["burnt"]],
         "standing": standing,
-        "waterfall": _waterfall(found["baseline_nusd"], standing["cost_nusd"]),
+        "waterfall": _waterfall(found["baseline_nusd"], standing["cost_nusd"], found["spared_nusd"]),
         "versions": {name: found["decision"].get(name) for name in _VERSIONS} | {"plan": found["plan_version"]},
     }
 
@@ -76,15 +76,20 @@ def _standing(found: Mapping[str, Any]) -> dict[str, Any]:
     known = [cost for cost in costs.values() if cost is not None]
     is_reversed = found["reversal"] is not None
     return {
-        "cost_nusd": sum(known) if known and len(known) == len(costs) else None,
+        # An answer from memory has no cost line, and cost nothing.
+        "cost_nusd": (sum(known) if len(known) == len(costs) else None) if costs else found["cost_nusd"],
         "credits": 0 if is_reversed else in_credits(found["credits_milli"]),
         "revenue_nusd": 0 if is_reversed else found["revenue_nusd"],
     }
 
 
-def _waterfall(baseline_nusd: int | None, cost_nusd: int | None) -> list[dict[str, Any]] | None:
-    """Return the steps from the baseline to what stands; None where either is not known."""
-    if baseline_nusd is None or cost_nusd is None:
+def _waterfall(
+    baseline_nusd: int | None, cost_nusd: int | None, spared_nusd: int | None
+) -> list[dict[str, Any]] | None:
+    """Return the steps from the baseline to what stands; None where one is not known."""
+    saved = saved_nusd(baseline_nusd, cost_nusd, spared_nusd=spared_nusd)
+    if saved is None or baseline_nusd is None or cost_nusd is None:
         return None
-    steps = waterfall(baseline_nusd, {"routing": baseline_nusd - cost_nusd}, cost_nusd)
+    levers = {name: nusd for name, nusd in saved._asdict().items() if name != "response_cache" or nusd}
+    steps = waterfall(baseline_nusd, levers, cost_nusd)
     return [{"step": name, "nusd": nusd} for name, nusd in steps]

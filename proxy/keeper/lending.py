@@ -60,6 +60,8 @@ class Lending:
         if kind == "held" and enforced:
             self.lend(worker, record["c"], -record["cr"])
             account.holds[record["x"]] = (record["c"], record["cr"])
+        elif kind == "repeated" and enforced:
+            self.lend(worker, record["c"], -record["cr"])
         elif kind in {"settled", "void"} and record["x"] in account.holds:
             customer, milli = account.holds.pop(record["x"])
             self.lend(worker, customer, milli - record.get("cr", 0))

@@ -336,7 +336,7 @@ class Office:
         return len(folded)
 
     def _is_enforced(self, record: dict[str, Any]) -> bool:
-        return record["k"] == "held" and record["pv"] in self._enforcing
+        return record["k"] in {"held", "repeated"} and record["pv"] in self._enforcing
 
     def tick(self) -> None:
         """Let time pass in the books: fees accrue, grants end.

@@ -73,6 +73,9 @@ class CreditsShape(Section):
         HOLD_QUANTILE, description="Share of the requests whose output a statistical hold covers, between 0 and 1."
     )
     hold_floor: Whole = Field(HOLD_FLOOR_TOKENS, description="Output tokens that a statistical hold covers at least.")
+    cached: Share = Field(
+        Decimal(1), description="What an answer from memory is charged: 1 its price, 0 nothing, or a share between."
+    )
     included: Credits = Field(Decimal(0), description="Credits that each period's fee includes.")
     enforce: Enforcement = Field(
         "none", description="none counts only; soft serves past the balance; hard refuses (402)."

@@ -98,6 +98,7 @@ def _credit_terms(shape: CreditsShape) -> CreditTerms:
         metered=None if shape.metered is None else _meter(shape.metered),
         holds=shape.holds,
         hold_quantile=shape.hold_quantile,
+        cached_share=shape.cached,
         hold_floor_tokens=shape.hold_floor,
     )
 

@@ -122,7 +122,7 @@ class Metrics:
     def settled(self, record: dict[str, Any]) -> None:
         """Observe one folded record; only settlements of live exchanges have timings."""
         decision = record.get("dec")
-        if record["k"] != "settled" or decision is None or "total_us" not in decision:
+        if decision is None or "total_us" not in decision:
             return
         duration, cost = self._of_tier(decision["charge_tier"])
         duration.observe(decision["total_us"] / 1e6)
@@ -276,9 +276,9 @@ class _LedgerCollector(Collector):
         yield family
 
     def _savings(self) -> Iterator[Metric]:
-        columns = ("baseline_nusd", "saving_routing_nusd", "saving_negative_nusd")
+        columns = ("baseline_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_negative_nusd")
         sums = self._books.totals(("1",), columns)
-        baseline, net, negative = sums[0][1:] if sums else (0, 0, 0)
+        baseline, spared, net, negative = sums[0][1:] if sums else (0, 0, 0, 0)
         family = CounterMetricFamily(
             "penstock_baseline_usd", "What the baseline would have cost.", labels=("baseline",)
         )
@@ -294,6 +294,8 @@ class _LedgerCollector(Collector):
         ):
             family = CounterMetricFamily(name, text, labels=("lever", "attribution", "basis"))
             family.add_metric(("routing", "gateway", "same_token"), nusd / NUSD)
+            if name == "penstock_savings_usd":
+                family.add_metric(("response_cache", "gateway", "same_token"), spared / NUSD)
             yield family
 
     def _credits(self) -> Iterator[Metric]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import SANDBOX, Server
+from tests.e2e.server import Server
 
 Launch = Callable[..., Server]
 
@@ -23,7 +23,7 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
     """Return a function that starts a server of one's own; it ends with the module at the latest."""
     started: list[Server] = []
 
-    def begin(config: Path = SANDBOX) -> Server:
+    def begin(config: Path | None = None) -> Server:
         started.append(Server(tmp_path_factory.mktemp("own") / "data", config))
         return started[-1].start()
 

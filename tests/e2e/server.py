@@ -70,7 +70,9 @@ class Sample:
 class Server:
     """One data folder and, between `start` and an end, the processes that serve it."""
 
-    def __init__(self, data_dir: Path, config: Path = SANDBOX, *, speed: str = "0") -> None:
+    def __init__(self, data_dir: Path, config: Path | None = None, *, speed: str = "0") -> None:
+        if config is None:
+            config = write_config(data_dir.with_name("configs"))
         self.data_dir, self.config = data_dir, config
         self.port, self.metrics_port = free_port(), free_port()
         self.log = data_dir.with_name(f"{data_dir.name}.log")
@@ -265,8 +267,12 @@ def free_port() -> int:
 
 
 def write_config(folder: Path, *, plans: Mapping[str, Any] | None = None, **sections: Mapping[str, Any]) -> Path:
-    """Write the sandbox's configuration with changes; each named section is merged into the shipped one."""
+    """Write the sandbox's configuration with changes; each named section is merged into the shipped one.
+
+    Answers come from the provider, also to a request that came before, unless `caching` says otherwise.
+    """
     shipped, sellbook = yaml.safe_load(SANDBOX.read_text()), yaml.safe_load(SANDBOX_PLANS.read_text())
+    shipped["caching"] = {"responses": {"enabled": False}}
     for name, changes in sections.items():
         shipped[name] = {**shipped.get(name, {}), **changes}
     sellbook["plans"].update(plans or {})

@@ -196,7 +196,8 @@ def test_the_tables_of_the_configuration_are_those_of_the_code():
 
 
 UNUSED = {
-    "caching": r"settings\.caching\b",
+    "caching.responses.semantic": r"caching\.semantic\b",
+    "caching.prompts": r"caching\.prompts\b",
     "routing.sessions": r"\bsessions_idle_s\b",
     "routing.margin_floor": r"\bmargin_floor\b",
     "routing.mode": r"\brouting\.mode\b",

@@ -14,7 +14,7 @@ from margin.usage import Usage
 from tests.keeper.offices import Worker, office
 from tests.keeper.test_commands import given, result
 from tests.keeper.test_rerating import attempt, price_file, rerated
-from tests.margin.bookkeeping import CREDIT, called, held, mark, settled
+from tests.margin.bookkeeping import CREDIT, called, held, mark, repeated, settled
 
 PLANS = """\
 default: open
@@ -54,6 +54,11 @@ def booked(tmp_path):
     exchange("named", "open", 7, requested="gpt-6-luna")
     exchange("broken", "open", 0, outcome="cut")
     exchange("estimated", "metered", 11, metered=meter.terms(), usage_source="estimated")
+    plan = plans["open"].version
+    worker.paper.write(
+        repeated("again", 1500, spared=9, baseline=9, requested="auto", cached_share="0.5")
+        | {"pv": plan, "tier": "medium"}
+    )  # fmt: skip
     worker.paper.write(held("crashed", 3 * CREDIT), called("crashed"), mark("crashed", cost=17))
     found.fold_all()
     worker.die()
@@ -89,6 +94,9 @@ TAMPERED = {
     "UPDATE charges SET credits_milli = credits_milli + 1 WHERE x = 'metered'": [
         "credits burnt of metered", "credits in thousandths of metered"],
     "UPDATE charges SET charge_tier = 'complex' WHERE x = 'scheduled'": ["credits in thousandths of scheduled"],
+    "UPDATE charges SET credits_milli = credits_milli + 1 WHERE x = 'again'": [
+        "credits burnt of again", "credits in thousandths of again: 1501 is stored, and 1500 follows"],
+    "UPDATE charges SET cost_nusd = 1 WHERE x = 'again'": ["cost in nUSD of again", "saving in nUSD of again"],
 }  # fmt: skip
 
 

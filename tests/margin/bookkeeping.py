@@ -98,6 +98,14 @@ def settled(x, milli, *lines, baseline=None, outcome="ok", t=T0):
     )
 
 
+def repeated(x, milli, *, spared, baseline=None, of=1, plan="open", t=T0, **decision):
+    """Return an answer from memory."""
+    return records.repeated(
+        hold=held(x, milli, of=of, plan=plan, t=t), t=t, credits_milli=milli, deployment="d1", model="m1",
+        spared_nusd=spared, baseline_nusd=baseline, decision={"cache": "hit"} | decision,
+    )  # fmt: skip
+
+
 def void(x, *lines, t=T0):
     """Void an exchange."""
     return records.void(x=x, t=t, why="test", attempts=list(lines))

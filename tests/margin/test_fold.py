@@ -20,6 +20,7 @@ from tests.margin.bookkeeping import (
     ledger,
     line,
     mark,
+    repeated,
     sellbook,
     settled,
     void,
@@ -205,6 +206,39 @@ def test_whole_answers_without_usage_to_book_are_counted(outcome, kinds, counted
     books = ledger("open", held("x1", 1000), settled("x1", 0, *attempts, outcome=outcome))
 
     assert books.rollup("usage_unusable") == counted
+
+
+def test_an_answer_from_memory_is_charged_and_cost_nothing():
+    """Its revenue is margin, who served is the cache, and the saving is the call that was spared, then routing."""
+    books = ledger("prepaid", grant("g1", 1000 * CREDIT, paid=150 * USD))
+
+    books.apply(repeated("x1", 5 * CREDIT, spared=300, baseline=1_000, plan="prepaid"))
+
+    assert books.credits() == {"available": 995_000, "held": 0, "spent": 5_000, "expired": 0, "overdraft": 0}
+    assert books.balance("rev.credits") == -150 * USD * 5 // 1000
+    assert (books.effects.charges[0][14], books.effects.charges[0][16], books.effects.charges[0][17]) == (0, 1_000, 300)
+    (key,) = [key for key, row in books.effects.rollup.items() if "requests" in row]
+    assert (key.provider, key.model) == ("cache", "m1")
+    assert (books.rollup("saving_cache_nusd"), books.rollup("saving_routing_nusd")) == (300, 700)
+    assert books.effects.cost_lines == []
+
+
+def test_an_answer_from_memory_is_booked_once():
+    """A second one of the same exchange has no effect, and is listed."""
+    again = repeated("x1", 1000, spared=3)
+
+    books = ledger("open", again, again)
+
+    assert len(books.effects.charges) == 1
+    assert books.effects.refused == [("x1", "held twice")]
+
+
+def test_what_an_answer_from_memory_spared_may_be_unknown():
+    """Then so is its saving."""
+    books = ledger("open", repeated("x1", 1000, spared=None, baseline=1_000))
+
+    assert books.rollup("unpriced") == 1
+    assert books.rollup("saving_cache_nusd") == 0
 
 
 def test_tokens_are_rolled_up_by_day_and_tier():

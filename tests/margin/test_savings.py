@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from margin.savings import LEVERS, routing_saving_nusd, waterfall
+from margin.savings import LEVERS, saved_nusd, saving_nusd, waterfall
 
 amounts = st.integers(-(10**18), 10**18)
 
@@ -14,20 +14,26 @@ amounts = st.integers(-(10**18), 10**18)
 )
 def test_a_saving_is_the_baseline_minus_the_bill(baseline, actual, saving):
     """It may be negative, and without either side it is unknown."""
-    assert routing_saving_nusd(baseline, actual) == saving
+    assert saving_nusd(baseline, actual) == saving
 
 
-@given(amounts, amounts)
-def test_the_waterfall_telescopes(baseline, actual):
-    """From the baseline, the steps lead to the actual bill, to the nano."""
-    saving = routing_saving_nusd(baseline, actual)
+@given(amounts, amounts, amounts)
+def test_the_waterfall_telescopes(baseline, actual, spared):
+    """From the baseline, the steps lead to the actual bill, to the nano, whatever was spared on the way."""
+    saved = saved_nusd(baseline, actual, spared_nusd=spared)
 
-    steps = waterfall(baseline, {"routing": saving}, actual)
+    steps = waterfall(baseline, saved._asdict(), actual)
 
     assert steps[0] == ("baseline", baseline)
     assert steps[-1] == ("actual", actual)
     assert sum(amount for _, amount in steps[:-1]) == actual
     assert [name for name, _ in steps[1:-1]] == list(LEVERS)
+
+
+@pytest.mark.parametrize(("baseline", "actual", "spared"), [(None, 5, 0), (5, None, 0), (5, 0, None)])
+def test_what_is_not_known_is_not_split(baseline, actual, spared):
+    """Without the price of the call that was spared, nobody knows what routing saved."""
+    assert saved_nusd(baseline, actual, spared_nusd=spared) is None
 
 
 @given(amounts, amounts, st.integers(1, 10**6))

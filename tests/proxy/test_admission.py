@@ -15,6 +15,7 @@ from margin import journal, records
 from margin.journal import Journal, Position
 from proxy.admission import FILL_ROUNDS_MAX, KeeperAway, Lease, Ticket, Wallets, put_aside
 from proxy.life import ForbiddenMove, Stage
+from proxy.quote import Quote
 from proxy.wire.errors import OutOfCredit, Unavailable
 
 ACME, GLOBEX = 1, 2
@@ -56,7 +57,7 @@ class FakeKeeper:
 async def aside(keeper: FakeKeeper, milli: int = NEED, customer: int = ACME, t: int = 0) -> str:
     """Put credits aside; say how it went."""
     try:
-        await put_aside(keeper.wallets, customer, milli, lambda: t, "too little")
+        await put_aside(keeper.wallets, customer, Quote(milli), lambda: t)
     except OutOfCredit:
         return "402"
     except Unavailable:
@@ -122,9 +123,7 @@ def test_the_keeper_s_no_is_402() -> None:
     keeper = FakeKeeper(0)
 
     with pytest.raises(OutOfCredit, match=r"needs 2\.5"):
-        asyncio.run(
-            put_aside(keeper.wallets, ACME, 2_500, lambda: 0, "The credits do not cover this request: it needs 2.5.")
-        )
+        asyncio.run(put_aside(keeper.wallets, ACME, Quote(2_500), lambda: 0))
 
 
 def test_no_word_from_the_keeper_is_503_for_everybody_who_waits() -> None:

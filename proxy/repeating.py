@@ -1,0 +1,215 @@
+"""Answers from memory, as an exchange sees them: found before anybody is called, kept after somebody answered.
+
+A request that came before, byte for byte, from the same key, is not read, judged and routed again. A hit passes the
+limits and is charged by its plan; it cost nothing, and its journal is one record that names the exchange it repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from margin import records
+from margin.money import share_milli
+from margin.sellbook import Plan
+from margin.usage import Usage
+from proxy import metering
+from proxy.admission import Ticket
+from proxy.caching import repeatable, words
+from proxy.caching.answers import SHARE_MAX, Kept, Known, Place
+from proxy.caching.words import Words
+from proxy.identity import Principal
+from proxy.routing.judging import Judging
+from proxy.routing.policy import Route
+from proxy.settings import Deployment, Tier
+from proxy.settlement import NS, Call, Case
+from proxy.wire import chat_again, sse
+from proxy.wire.chat import ChatRequest
+from proxy.wire.chat_pieces import usage_of
+from proxy.wire.headers import Headers
+from proxy.world import World
+
+if TYPE_CHECKING:
+    from proxy.exchange import Inbound
+    from proxy.idempotency import Tape
+    from proxy.streaming import Outlet
+
+SURFACE = b"chat"
+EVENTS_AT_ONCE = 16
+"""Events in one write of a repeated stream: it is all there, and a write for each would only cost."""
+
+
+class Understood(NamedTuple):
+    """A request, read, judged and routed; and where its answer is kept, if it may be given again."""
+
+    ask: ChatRequest
+    judging: Judging
+    route: Route
+    place: Place | None
+
+
+class Sight(NamedTuple):
+    """A request before it is read: the digest of its bytes, and what its caller says about answers from memory."""
+
+    digest: bytes
+    words: Words
+
+
+def sight(world: World, principal: Principal, inbound: Inbound, hint: Tier | None) -> Sight | None:
+    """Look at a request; None where answers are not kept, or its caller wants none kept.
+
+    Raises:
+        Malformed: its header says what it cannot.
+    """
+    said = words.read(inbound.headers)
+    if not world.settings.caching.responses or not (said.reads or said.keeps):
+        return None
+    who = b"%d|%b|%b|" % (principal.customer, principal.key.encode(), b"" if hint is None else hint.encode())
+    return Sight(blake2b(inbound.body, digest_size=32, key=blake2b(who, digest_size=32).digest()).digest(), said)
+
+
+def known(world: World, principal: Principal, plan: Plan, seen: Sight) -> Understood | None:
+    """Return what was understood of the same bytes before, under this configuration, plan and terms of the key."""
+    found = world.answers.known(seen.digest, principal.customer, (world.settings, plan, principal.terms))
+    if found is None:
+        return None
+    ask, judging, route = found.understood
+    return Understood(ask, judging, route, Place(seen.digest, found.key, seen.words))
+
+
+def place(principal: Principal, seen: Sight | None, ask: ChatRequest, route: Route) -> Place | None:
+    """Return where the answer is kept; None when it always comes from a provider."""
+    if seen is None or repeatable.why_not(ask) is not None:
+        return None
+    served = [[each.provider.name, each.name, each.model] for each in route.deployments]
+    decided = orjson.dumps([principal.customer, route.served_tier, served, repeatable.deciding(ask)])
+    return Place(seen.digest, blake2b(decided, digest_size=32, person=SURFACE).digest(), seen.words)
+
+
+def find(world: World, case: Case) -> Kept | None:
+    """Return the answer to give again, if there is one that is young enough."""
+    at = case.place
+    if at is None or not at.words.reads:
+        return None
+    age_s = case.settings.caching.ttl_s
+    if at.words.age_s_max is not None and at.words.age_s_max < age_s:
+        age_s = at.words.age_s_max
+    return world.answers.find(at.key, case.principal.customer, world.now() - int(age_s * NS))
+
+
+def keep(world: World, case: Case, call: Call, usage: Usage | None, body: bytes) -> None:
+    """Keep a whole answer, for who asks the same again; not one whose usage nobody knows."""
+    at = case.place
+    if at is None or not at.words.keeps or usage is None or usage.source != "reported":
+        return
+    bytes_max = case.settings.caching.bytes_max
+    answer = Kept(case.principal.customer, body, usage, call.deployment.name, case.ticket.x, world.now())
+    if world.answers.keep(at.key, answer, bytes_max):
+        _learn(world, case, at)
+
+
+class Recording:
+    """A stream as it goes by, up to a size; at its end it is kept as the answer that it gave, if that can be told."""
+
+    __slots__ = ("_blocks", "_call", "_case", "_left_bytes", "_world")
+
+    def __init__(self, world: World, case: Case, call: Call) -> None:
+        self._world, self._case, self._call = world, case, call
+        self._blocks: list[bytes] = []
+        self._left_bytes = case.settings.caching.bytes_max // SHARE_MAX
+
+    def add(self, block: bytes) -> None:
+        """Note whole events; of a stream that is too long, none."""
+        self._left_bytes -= len(block)
+        if self._left_bytes >= 0:
+            self._blocks.append(block)
+        else:
+            self._blocks.clear()
+
+    def end(self, usage: Usage | None) -> None:
+        """The stream is whole."""
+        if usage is None or self._left_bytes < 0:
+            return
+        body = chat_again.completion(b"".join(self._blocks), usage_of(usage))
+        if body is not None:
+            keep(self._world, self._case, self._call, usage, body)
+
+
+def _learn(world: World, case: Case, at: Place) -> None:
+    principal = case.principal
+    under = (case.settings, case.plan, principal.terms)
+    found = Known(principal.customer, at.key, under, (case.ask, case.judging, case.route))
+    world.answers.learn(at.sight, found, case.ask.body_bytes, case.settings.caching.bytes_max)
+
+
+def served_by(case: Case, found: Kept) -> Deployment:
+    """Return the deployment that made an answer: one of the route's, as these are in its key."""
+    route = case.route.deployments
+    return next((each for each in route if each.name == found.deployment), route[0])
+
+
+def charge(world: World, case: Case, found: Kept) -> None:
+    """Journal a repeated answer and its charge.
+
+    Raises:
+        Unavailable: the books cannot be written; nothing is charged, and nothing may be answered.
+    """
+    t, share = world.now(), case.plan.credits.cached_share
+    full = case.quote.charge_milli(found.usage)
+    milli = full if share == 1 else share_milli(full, share)
+    spared = metering.cost_nusd(case.route.deployments[0], found.usage, t // NS)
+    baseline = case.route.baseline
+    would = spared if baseline is case.route.deployments[0] else (
+        None if baseline is None else metering.cost_nusd(baseline, found.usage, t // NS)
+    )  # fmt: skip
+    case.ticket.repeat(
+        records.repeated(
+            hold=case.ticket.unwritten, t=t, credits_milli=min(milli, case.quote.hold_milli),
+            deployment=found.deployment, model=served_by(case, found).model, spared_nusd=spared, baseline_nusd=would,
+            decision={"cache": "hit", "of": found.exchange, "requested": case.route.requested,
+                      "cached_share": "1" if share == 1 else f"{share.normalize():f}", "stream": case.ask.stream},
+        )
+    )  # fmt: skip
+    if case.place is not None and not world.answers.knows(case.place.sight):
+        _learn(world, case, case.place)
+
+
+def events(case: Case, found: Kept) -> list[bytes] | None:
+    """Return an answer as the events of a stream; None where it cannot be told so."""
+    return chat_again.events(found.body, include_usage=case.ask.include_usage)
+
+
+class Replay:
+    """A stream from memory. Its books are closed before its first byte: it only has to be sent."""
+
+    __slots__ = ("_blocks", "_has_left", "_ticket", "tape")
+
+    def __init__(self, ticket: Ticket, blocks: list[bytes], said: Headers) -> None:
+        self._ticket = ticket
+        cost = next((value for name, value in said if name == b"x-penstock-cost-usd"), None)
+        end = b"" if cost is None else sse.comment(f"x-penstock-cost-usd {cost.decode()}")
+        self._blocks = [*blocks, end + sse.event(sse.DONE)]
+        self._has_left = False
+        self.tape: Tape | None = None
+
+    def left(self) -> None:
+        """The caller is gone: nobody has to be told."""
+        self._has_left = True
+
+    async def run(self, outlet: Outlet) -> None:
+        """Send it."""
+        if self.tape is not None:
+            for block in self._blocks:
+                self.tape.add(block)
+            await self.tape.end(self._ticket)
+        try:
+            await outlet.open()
+            for start in range(0, len(self._blocks), EVENTS_AT_ONCE):
+                if self._has_left:
+                    return
+                await outlet.send(b"".join(self._blocks[start : start + EVENTS_AT_ONCE]))
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            self._has_left = True
