@@ -60,6 +60,7 @@ class _Exchange:
         """Serve; a connection that the app aborts is cut."""
         scope = {
             "type": "http", "method": self._request.method, "path": self._request.url.path,
+            "query_string": self._request.url.query,
             "headers": [(name.lower(), value) for name, value in self._request.headers.raw],
         }  # fmt: skip
         try:
