@@ -62,9 +62,9 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    """Run one demo of three seconds without a terminal."""
+    """Run one demo of two seconds without a terminal."""
     data_dir = tmp_path_factory.mktemp("demo")
-    return Shown(data_dir, penstock(data_dir, "demo", "--duration", "3", "--seed", "4"))
+    return Shown(data_dir, penstock(data_dir, "demo", "--duration", "2", "--seed", "4"))
 
 
 def test_it_ends_by_itself_with_the_margin_table(shown: Shown) -> None:
@@ -113,7 +113,7 @@ def test_json_is_one_document(tmp_path: Path) -> None:
     assert found["margin"]["total"]["requests"] == sum(row["requests"] for row in found["margin"]["customers"]) > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
 def test_a_signal_ends_it_early_and_in_order(number: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C reaches the whole group: exit 0, the table, and nothing left."""
     command = [*PENSTOCK, "demo", "--duration", "600", *CONFIG]

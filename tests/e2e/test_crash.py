@@ -57,12 +57,25 @@ class Load:
             line.close()
 
 
-def test_killed_whole_and_started_again(launch: Launch):
+@pytest.fixture(scope="module")
+def house(launch: Launch) -> Server:
+    """Return a server that each test here leaves running."""
+    return launch()
+
+
+@pytest.fixture(scope="module")
+def pair(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> tuple[Server, Server]:
+    """Return two servers with two workers, whose open streams get two seconds to finish when they end."""
+    config = write_config(tmp_path_factory.mktemp("config"), server={"shutdown": "2s", "workers": 2})
+    return launch(config), launch(config)
+
+
+def test_killed_whole_and_started_again(house: Server):
     """SIGKILL to everything under load: the restart is ready within ten seconds and every exchange is closed.
 
     A second crash right after the restart changes nothing: what was recovered once stays as it is.
     """
-    server = launch()
+    server = house
     load = Load(server, streams=8, busy=6)
     until(lambda: len(load.answered) > 60, "the load is under way")
 
@@ -105,9 +118,9 @@ def check_recovered(server: Server, load: Load) -> None:
     assert counted >= len(load.answered) + len(load.streams)
 
 
-def test_killed_workers_are_replaced_and_their_leases_returned(launch: Launch, tmp_path: Path):
+def test_killed_workers_are_replaced_and_their_leases_returned(pair: tuple[Server, Server]):
     """Others take over; the dead ones' open exchange is closed and their credits are all there to spend."""
-    server = launch(write_config(tmp_path, server={"workers": 2}))
+    server, _ = pair
     key = server.create_key("leaseholder", plan="sandbox")
     server.grant("leaseholder", 20, paid_usd=1)
     line = server.connect()
@@ -130,9 +143,9 @@ def test_killed_workers_are_replaced_and_their_leases_returned(launch: Launch, t
     assert server.ask("ledger.verify")["ok"]
 
 
-def test_worker_without_keeper_stops_and_ends(launch: Launch):
+def test_worker_without_keeper_stops_and_ends(house: Server):
     """SIGKILL to the keeper alone: its worker admits nothing more and is gone within five seconds."""
-    server = launch()
+    server = house
     (worker,) = server.workers
     line = server.connect()
     line.sendall(wire.chat(server.key, SLOWLY, stream=True))
@@ -163,29 +176,22 @@ def admits_nothing(client: httpx.Client, body: object) -> str:
     return "" if status == 200 else str(status)
 
 
-@pytest.fixture(scope="module")
-def ending(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> tuple[Server, Server]:
-    """Return two servers with open streams that get two seconds to finish."""
-    config = write_config(tmp_path_factory.mktemp("config"), server={"shutdown": "2s", "workers": 2})
-    return launch(config), launch(config)
-
-
-def test_sigterm_ends_in_order(ending: tuple[Server, Server]):
+def test_sigterm_ends_in_order(pair: tuple[Server, Server]):
     """To the parent or to the whole group: exit 0 within ten seconds, streams that run on are settled, books sound."""
-    loads = [Load(server, streams=4, busy=1) for server in ending]
-    quick = [open_quick_stream(server) for server in ending]
-    hanging = [open_hanging_request(server) for server in ending]
+    loads = [Load(server, streams=4, busy=1) for server in pair]
+    quick = [open_quick_stream(server) for server in pair]
+    hanging = [open_hanging_request(server) for server in pair]
 
     begun_s = time.monotonic()
-    for server, by_group in zip(ending, (False, True), strict=True):
+    for server, by_group in zip(pair, (False, True), strict=True):
         assert server.process is not None
         (os.killpg if by_group else os.kill)(server.process.pid, signal.SIGTERM)
-    codes = [server.process.wait(10) for server in ending if server.process is not None]
+    codes = [server.process.wait(10) for server in pair if server.process is not None]
     took_s = time.monotonic() - begun_s
 
     assert codes == [0, 0]
     assert took_s < 10
-    for server, load, line, hung, by_group in zip(ending, loads, quick, hanging, (False, True), strict=True):
+    for server, load, line, hung, by_group in zip(pair, loads, quick, hanging, (False, True), strict=True):
         for open_line in (stream for stream, _ in load.streams):
             rest = read_rest(open_line)
             assert b'"error"' in rest
@@ -245,9 +251,9 @@ def check_ended(server: Server, load: Load) -> None:
         assert server.ask("explain.charge", id=x)["outcome"] == "ok"
 
 
-def test_second_server_on_the_folder_ends_with_a_sentence(server: Server):
+def test_second_server_on_the_folder_ends_with_a_sentence(house: Server):
     """Two `serve` on one folder: the second exits 2, says why in one sentence, and disturbs nobody."""
-    second = Server(server.data_dir, server.config)
+    second = Server(house.data_dir, house.config)
 
     found = second.shell("serve")
 
@@ -255,14 +261,14 @@ def test_second_server_on_the_folder_ends_with_a_sentence(server: Server):
     assert found.out == ""
     assert len(found.err.strip().splitlines()) == 1
     assert "another server" in found.err
-    assert server.chat("Say hello").status_code == 200
+    assert house.chat("Say hello").status_code == 200
 
 
 @pytest.mark.parametrize("variable", ["PORT", "METRICS_PORT"])
-def test_port_in_use_ends_with_a_sentence(server: Server, tmp_path: Path, variable: str):
+def test_port_in_use_ends_with_a_sentence(house: Server, tmp_path: Path, variable: str):
     """A port that is taken: exit 2, one sentence that names the variable to set, and nothing is left behind."""
     second = Server(tmp_path / "data")
-    second.environ[variable] = str(server.port)
+    second.environ[variable] = str(house.port)
 
     found = second.shell("serve")
 
@@ -270,4 +276,4 @@ def test_port_in_use_ends_with_a_sentence(server: Server, tmp_path: Path, variab
     assert len(found.err.strip().splitlines()) == 1
     assert f"{variable}=" in found.err
     assert not second.data_dir.exists()
-    assert server.chat("Say hello").status_code == 200
+    assert house.chat("Say hello").status_code == 200

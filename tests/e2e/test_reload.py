@@ -1,8 +1,10 @@
 """A configuration that changes under a running server, and processes that stop answering under it."""
 
 import os
+import shutil
 import signal
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -36,21 +38,45 @@ def charged(server: Server) -> str:
     return server.chat("Say hello").headers["x-penstock-credits-charged"]
 
 
-@pytest.fixture
-def shop(launch: Launch, tmp_path: Path) -> Server:
+@pytest.fixture(scope="module")
+def open_shop(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """Return a server with a configuration of its own."""
-    return launch(write_config(tmp_path / "config", server={"workers": 2}))
+    return launch(write_config(tmp_path_factory.mktemp("config"), server={"workers": 2}))
+
+
+@pytest.fixture
+def shop(open_shop: Server) -> Iterator[Server]:
+    """Return the server, and put its configuration back afterwards."""
+    version = open_shop.settings.version
+    yield open_shop
+    write_config(open_shop.config.parent, server={"workers": 2})
+    until(lambda: all(served_version(open_shop) == version for _ in range(4)), "it serves as it did at the start")
+
+
+def served_version(server: Server) -> str:
+    """Return which version of the configuration a request is served by."""
+    x = server.chat("Say hello").headers["x-penstock-request-id"]
+    return server.ask("explain.charge", id=x)["decision"]["config"]
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a sandbox that served a request and was stopped, for copies of it."""
+    server = Server(tmp_path_factory.mktemp("closed") / "data").start()
+    assert server.chat("Say hello").status_code == 200
+    assert server.stop() == 0
+    return server.data_dir
 
 
 def test_a_change_takes_effect_without_a_restart(shop: Server):
     """A plan's schedule and a tier's order: the next requests follow them, on every worker."""
-    workers = shop.workers
+    workers, before = shop.workers, reloads(shop, "ok")
     assert charged(shop) == "1"
 
     tiers = {"simple": ["gpt-4o-mini", "gpt-6-luna"]}
     write_config(shop.config.parent, plans={"sandbox": PLAN}, server={"workers": 2}, tiers=tiers)
 
-    until(lambda: reloads(shop, "ok") == 1, "the new configuration serves")
+    until(lambda: reloads(shop, "ok") > before, "the new configuration serves")
     answers = [shop.chat("Say hello").headers for _ in range(6)]
     assert {answer["x-penstock-credits-charged"] for answer in answers} == {"2"}
     assert {answer["x-penstock-model"] for answer in answers} == {"gpt-4o-mini"}
@@ -60,19 +86,19 @@ def test_a_change_takes_effect_without_a_restart(shop: Server):
 
 def test_a_bad_change_leaves_the_old_one_serving(shop: Server):
     """A broken file and a change that needs a restart are refused and counted; the next good one mends it."""
-    good = shop.config.read_text()
+    good, refused, taken = shop.config.read_text(), reloads(shop, "refused"), reloads(shop, "ok")
 
     shop.config.write_text(good + "\nroutng: {}\n")
-    until(lambda: reloads(shop, "refused") == 1, "the broken file is noticed")
+    until(lambda: reloads(shop, "refused") == refused + 1, "the broken file is noticed")
     assert charged(shop) == "1"
     write_config(shop.config.parent, server={"workers": 1})
-    until(lambda: reloads(shop, "refused") == 2, "the restart is asked for")
+    until(lambda: reloads(shop, "refused") == refused + 2, "the restart is asked for")
     assert charged(shop) == "1"
 
     shop.config.write_text(good)
     assert shop.process is not None
     os.kill(shop.process.pid, signal.SIGHUP)
-    until(lambda: reloads(shop, "ok") == 1, "SIGHUP reads it again")
+    until(lambda: reloads(shop, "ok") == taken + 1, "SIGHUP reads it again")
     (successful,) = [s.value for s in shop.metrics() if s.name == "penstock_config_last_reload_successful"]
     assert successful == 1
     assert 'did you mean "routing"?' in shop.log.read_text()
@@ -120,17 +146,16 @@ def test_files_are_for_this_account_alone(shop: Server):
     assert [path for path in files if path.stat().st_mode & 0o077] == []
 
 
-def test_a_sandbox_key_is_worth_nothing_elsewhere(tmp_path: Path):
+def test_a_sandbox_key_is_worth_nothing_elsewhere(closed: Path, tmp_path: Path):
     """A folder that was a sandbox's is served without one: its key is revoked, and a plan that is gone is told."""
-    sandbox = Server(tmp_path / "data").start()
-    key = sandbox.key
-    assert sandbox.stop() == 0
+    data = Path(shutil.copytree(closed, tmp_path / "data"))
+    key = Server(data).key
     config = write_config(tmp_path / "config")
     shipped = yaml.safe_load(config.read_text())
     del shipped["sandbox"], shipped["plans"]
     (config.parent / "serious.yaml").write_text(yaml.safe_dump(shipped))
 
-    serious = Server(tmp_path / "data", config.parent / "serious.yaml").start()
+    serious = Server(data, config.parent / "serious.yaml").start()
     try:
         answer = serious.chat("Say hello", key)
     finally:
@@ -143,14 +168,15 @@ def test_a_sandbox_key_is_worth_nothing_elsewhere(tmp_path: Path):
 
 def test_a_plan_that_is_taken_away_serves_on_the_default_one(shop: Server):
     """Customers on a plan that a reload removed are neither refused nor broken; a plan given to them later holds."""
+    before = reloads(shop, "ok")
     plan = {"gold": {"credits": {"enforce": "none", "schedule": {"simple": 7, "medium": 8, "complex": 9}}}}
     write_config(shop.config.parent, plans=plan, server={"workers": 2})
-    until(lambda: reloads(shop, "ok") == 1, "the plan is there")
+    until(lambda: reloads(shop, "ok") == before + 1, "the plan is there")
     key = shop.create_key("midas", plan="gold")
     assert shop.chat("Say hello", key).headers["x-penstock-credits-charged"] == "7"
 
     write_config(shop.config.parent, server={"workers": 2})
-    until(lambda: reloads(shop, "ok") == 2, "the plan is gone")
+    until(lambda: reloads(shop, "ok") == before + 2, "the plan is gone")
 
     answers = [shop.chat("Say hello", key) for _ in range(4)]
     assert {answer.status_code for answer in answers} == {200}
@@ -158,11 +184,9 @@ def test_a_plan_that_is_taken_away_serves_on_the_default_one(shop: Server):
     assert shop.ask("ledger.verify")["ok"]
 
 
-def test_a_command_with_another_configuration_changes_nothing(tmp_path: Path):
+def test_a_command_with_another_configuration_changes_nothing(closed: Path, tmp_path: Path):
     """Reading a stopped server's books through the wrong file leaves its plans and fees as they are."""
-    server = Server(tmp_path / "data").start()
-    server.grant("acme", 5)
-    assert server.stop() == 0
+    server = Server(Path(shutil.copytree(closed, tmp_path / "data")))
     other = write_config(tmp_path / "other", plans={"starter": {"credits": {"enforce": "none"}}})
     stranger = Server(tmp_path / "data", other)
     before = server.cli("ledger", "verify", "--json").json()["transactions"]
@@ -176,11 +200,9 @@ def test_a_command_with_another_configuration_changes_nothing(tmp_path: Path):
     assert server.cli("ledger", "verify", "--json").json()["transactions"] <= before + 4, "at most fees accrued"
 
 
-def test_a_damaged_journal_is_one_sentence(tmp_path: Path):
+def test_a_damaged_journal_is_one_sentence(closed: Path, tmp_path: Path):
     """A command that must read a journal with a flipped byte says so, and exits 1."""
-    server = Server(tmp_path / "data").start()
-    server.chat("Say hello")
-    assert server.stop() == 0
+    server = Server(Path(shutil.copytree(closed, tmp_path / "data")))
     (journal,) = (server.data_dir / "journal").glob("worker-*.journal")
     content = bytearray(journal.read_bytes())
     content[len(content) // 2] ^= 1
