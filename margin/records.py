@@ -54,15 +54,17 @@ def held(
 
 def called(
     *, x: str, t: int, attempt: int, provider: str, deployment: str, model: str, card: str | None,
-    input_estimate: int, input_cost_nusd: int | None, before: Sequence[Record] = (),
+    input_estimate: int, input_cost_nusd: int | None, before: Sequence[Record] = (), most_nusd: int | None = None,
 ) -> Record:  # fmt: skip
     """The intent to send, written before the first byte goes upstream.
 
     `input_cost_nusd` is what the input alone is estimated to cost: all that is known if the process dies before an
-    answer. `before` are the cost lines of the attempts that failed before this one.
+    answer. `before` are the cost lines of the attempts that failed before this one. `most_nusd` is the ceiling that a
+    stated budget holds for it: what it counts there if nobody learns what it cost.
     """
     return {"k": "called", "x": x, "t": t, "n": attempt, "p": provider, "d": deployment, "m": model, "card": card,
-            "in": input_estimate, "inc": input_cost_nusd, **({"a": list(before)} if before else {})}  # fmt: skip
+            "in": input_estimate, "inc": input_cost_nusd, **({"a": list(before)} if before else {}),
+            **({} if most_nusd is None else {"max": most_nusd})}  # fmt: skip
 
 
 def begun(hold: Record, call: Record) -> Record:
@@ -89,22 +91,24 @@ def mark(
 def attempt(
     *, n: int, provider: str, deployment: str, model: str, card: str | None, kind: CostKind,
     usage: dict[str, int] | None, cost_nusd: int | None, call_id: str | None, status: int | None,
-    service_tier: str | None = None,
+    service_tier: str | None = None, most_nusd: int | None = None,
 ) -> Record:  # fmt: skip
     """One call to a provider inside *settled* or *void*: a cost line. Unknown cost is null.
 
-    `service_tier` is which of the provider's service tiers it was billed in, if not its standard one.
+    `service_tier` is which of the provider's service tiers it was billed in, if not its standard one. `most_nusd` is
+    what budgets count of it, as nobody knows what it cost.
     """
     return {"n": n, "p": provider, "d": deployment, "m": model, "card": card, "kind": kind, "u": usage,
             "cost": cost_nusd, "id": call_id, "st": status,
-            **({} if service_tier is None else {"svc": service_tier})}  # fmt: skip
+            **({} if service_tier is None else {"svc": service_tier}),
+            **({} if most_nusd is None else {"max": most_nusd})}  # fmt: skip
 
 
 def lost(call: Record) -> Record:
     """The cost line of a call nobody saw the answer of: its input's cost, as far as it is known."""
     return attempt(
         n=call["n"], provider=call["p"], deployment=call["d"], model=call["m"], card=call["card"], kind="failed",
-        usage={"input": call["in"]}, cost_nusd=call["inc"], call_id=None, status=None,
+        usage={"input": call["in"]}, cost_nusd=call["inc"], call_id=None, status=None, most_nusd=call.get("max"),
     )  # fmt: skip
 
 

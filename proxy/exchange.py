@@ -251,14 +251,14 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
         if n == ATTEMPTS_MAX:
             break
         try:
-            await limiting.call(world, case, deployment)
+            most_nusd = await limiting.call(world, case, deployment)
         except Rejected as error:  # this model's limit, or a budget that does not cover it
             failure = failure or error
             continue
         n += 1
         before = time.perf_counter()
         try:
-            answer = await _call(world, case, n, deployment, body)
+            answer = await _call(world, case, n, deployment, body, most_nusd)
         except CallFailed as error:
             failure = _failed(world, case, n, deployment, error)
             continue
@@ -271,7 +271,7 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
     raise failure or unsayable or UpstreamFailed("No provider answered.")
 
 
-async def _call(world: World, case: Case, n: int, deployment: Deployment, body: bytes) -> Answer:
+async def _call(world: World, case: Case, n: int, deployment: Deployment, body: bytes, most_nusd: int | None) -> Answer:
     t = world.now()
     estimate, tier = case.route.input_estimate, metering.service_tier_of(deployment, case.ask)
     case.ticket.call(
@@ -280,6 +280,7 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment, body: 
             model=deployment.model, card=metering.card_id(deployment, t // NS, tier), input_estimate=estimate,
             input_cost_nusd=metering.cost_nusd(deployment, metering.estimated(estimate, 0, tier), t // NS),
             before=case.ticket.attempts,
+            most_nusd=most_nusd,
         )
     )  # fmt: skip
     # Once the request is sent: where the route did not depend on it, the provider's time is when to judge.
@@ -289,11 +290,17 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment, body: 
 
 
 def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:
-    """Note a call without an answer. What was sent may be billed: its input is booked as an estimate."""
+    """Note a call without an answer. What was sent may be billed: its input is booked as an estimate.
+
+    Budgets that were stated count all that was held for it: docs/adr/0024.
+    """
     tier = metering.service_tier_of(deployment, case.ask)
     usage = metering.estimated(case.route.input_estimate, 0, tier) if isinstance(error, Lost) else None
     at_s = world.now() // NS
-    case.ticket.attempts.append(metering.attempt(n, deployment, at_s, usage=usage, failed=True, status=None))
+    assert case.ticket.last_call is not None, "what failed was called"
+    line = metering.attempt(n, deployment, at_s, usage=usage, failed=True, status=None,
+                            most_nusd=case.ticket.last_call.get("max"))  # fmt: skip
+    case.ticket.attempts.append(line)
     if error.late:
         return UpstreamLate(f"The provider did not answer in time ({error.phase}).")
     if isinstance(error, Unsent):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from margin.ledger.spending import most_nusd
 from margin.records import Record
 from margin.sellbook import Plan
 from proxy import refusing
@@ -38,15 +39,17 @@ class UsedUp(Exception):
 class Right:
     """An exchange's right to go on, until its ticket closes. It closes what the exchange took of every limit."""
 
-    __slots__ = ("_customer", "_world", "begun_nusd", "bundle", "call", "covers", "held_nusd", "nusd_per_credit",
-                 "passage")  # fmt: skip
+    __slots__ = ("_customer", "_tokens", "_world", "begun_nusd", "bundle", "call", "covers", "held_nusd",
+                 "nusd_per_credit", "passage")  # fmt: skip
 
-    def __init__(self, world: World, case: Case, passage: Passage, held_nusd: int) -> None:
+    def __init__(self, world: World, case: Case, passage: Passage, amounts: Amounts) -> None:
         self._world, self._customer = world, case.ticket.customer
         self.bundle, self.passage, self.nusd_per_credit = case.bundle, passage, nusd_per_credit(case.plan)
         self.covers: Deployment | None = case.route.deployments[0]
         """Whose ceiling was held; None as soon as somebody is called."""
-        self.held_nusd, self.begun_nusd = held_nusd, 0
+        self._tokens = amounts.tokens or 0
+        """What was reserved for one call."""
+        self.held_nusd, self.begun_nusd = amounts.cost_nusd or 0, 0
         """What is held of the budgets, and the ceilings of the calls that were let through: never more."""
         self.call: Passage | None = None
         """What the call that is under way took of its model's limits."""
@@ -57,12 +60,9 @@ class Right:
             self.undo()
             return
         self._world.crowd.leave(self._customer)
-        cost, tokens = 0, 0
-        for line in attempts:
-            cost += 0 if line["cost"] is None else line["cost"]  # nothing is booked of what nobody knows
-            if self.bundle.tokens and line["u"] is not None:
-                tokens += sum(line["u"].values())
-        if self.bundle.tokens and attempts[-1]["u"] is not None:
+        cost = sum(map(most_nusd, attempts))
+        tokens = sum(_tokens(each, self._tokens) for each in attempts) if self.bundle.tokens else 0
+        if self.bundle.tokens and attempts[-1]["kind"] == "model":
             self.bundle.learn(_output(attempts[-1]))
         self.passage.end(Amounts(1, tokens, cost, credits_milli * self.nusd_per_credit // 1000))
         self.end_call(attempts)
@@ -79,7 +79,7 @@ class Right:
     def end_call(self, attempts: list[Record]) -> None:
         """A call is over: the last line is its own."""
         if self.call is not None:
-            self.call.end(_of_line(attempts[-1]))
+            self.call.end(Amounts(1, _tokens(attempts[-1], self._tokens), most_nusd(attempts[-1]), 0))
             self.call = None
 
     def undo(self) -> None:
@@ -95,9 +95,12 @@ def _output(line: Record) -> int:
     return int(line["u"].get("output", 0) + line["u"].get("reasoning", 0))
 
 
-def _of_line(line: Record) -> Amounts:
-    tokens = 0 if line["u"] is None else sum(line["u"].values())
-    return Amounts(1, tokens, 0 if line["cost"] is None else line["cost"], 0)
+def _tokens(line: Record, reserved: int) -> int:
+    """Return what a call used; where nobody saw its answer, no less than was reserved for it."""
+    if line["u"] is None:
+        return 0  # the provider refused it, or never had it
+    used = int(sum(line["u"].values()))
+    return max(used, reserved) if line["kind"] == "failed" else used
 
 
 def feature(found: Mapping[bytes, bytes], limits: Limits) -> str | None:
@@ -150,7 +153,7 @@ async def admit(world: World, case: Case) -> Right:
         passage = await world.limits.guard.admit(bundle.shares, amounts)
         if lower is not None:
             passage.join(lower)
-        right = Right(world, case, passage, amounts.cost_nusd or 0)
+        right = Right(world, case, passage, amounts)
     except Reached as reached:
         raise refusing.refusal(reached, case.principal.scopes, world.limits.guard.clock()) from None
     except Away:
@@ -173,24 +176,21 @@ def nusd_per_credit(plan: Plan) -> int:
 
 
 def _amounts(case: Case, bundle: Bundle, at_s: int) -> Amounts:
-    ask, route = case.ask, case.route
-    tokens = cost = charge = 0
-    if bundle.tokens:
-        out = bundle.output_tokens if ask.output_max is None else ask.output_max
-        tokens = route.input_estimate + out * ask.choices
-    if bundle.counts_cost:
-        cost = _ceiling(case, bundle, route.deployments[0], at_s)
-    if bundle.charges:
-        charge = _charge(case)
-    return Amounts(1, tokens, cost, charge)
+    cost = _ceiling(case, case.route.deployments[0], at_s, is_strict=bundle.is_strict) if bundle.counts_cost else 0
+    return Amounts(1, _reserved(case, bundle), cost, _charge(case) if bundle.charges else 0)
 
 
-def _ceiling(case: Case, bundle: Bundle, deployment: Deployment, at_s: int) -> int:
-    assumed = None if bundle.is_strict else OUTPUT_ASSUMED_TOKENS
-    found = ceiling_nusd(deployment, case.ask, at_s, assumed_out=assumed)
+def _reserved(case: Case, bundle: Bundle) -> int:
+    """Return the tokens that are reserved for a call."""
+    out = bundle.output_tokens if case.ask.output_max is None else case.ask.output_max
+    return case.route.input_estimate + out * case.ask.choices
+
+
+def _ceiling(case: Case, deployment: Deployment, at_s: int, *, is_strict: bool) -> int:
+    found = ceiling_nusd(deployment, case.ask, at_s, assumed_out=None if is_strict else OUTPUT_ASSUMED_TOKENS)
     if found is not None:
         return found
-    if not bundle.is_strict:
+    if not is_strict:
         return 0
     if asks_for_dearer(deployment, case.ask) and case.ask.output_max is not None:
         raise Malformed(
@@ -203,29 +203,32 @@ def _ceiling(case: Case, bundle: Bundle, deployment: Deployment, at_s: int) -> i
     )
 
 
-async def call(world: World, case: Case, deployment: Deployment) -> None:
+async def call(world: World, case: Case, deployment: Deployment) -> int | None:
     """Take what the next call of an exchange needs: of its model's limits, and of the budgets what is not held yet.
 
     What is held is the ceiling of the route's first model. Where that was passed over, the next may be a dearer one.
+
+    Returns what stated budgets count of the call if nobody learns what it cost; None where none was stated.
 
     Raises:
         OverLimit, OverBudget, Malformed, Unavailable: as `admit`; then this model is not called.
     """
     right = case.ticket.right
     if not isinstance(right, Right):
-        return
-    shares = world.limits.of_model(deployment.name, case.settings.limits)
-    is_held = deployment is right.covers or not right.bundle.costs
+        return None
+    right.end_call(case.ticket.attempts)
+    bundle, shares = right.bundle, world.limits.of_model(deployment.name, case.settings.limits)
+    is_held = deployment is right.covers or not bundle.costs
     if is_held and not shares:
         right.begin(right.held_nusd)
-        return
-    right.end_call(case.ticket.attempts)
+        return right.held_nusd if bundle.is_strict and bundle.counts_cost else None
     guard, at_s = world.limits.guard, world.now() // NS
-    cost = _ceiling(case, right.bundle, deployment, at_s)
+    is_strict = bundle.is_strict or any(each.name.measure == "cost" for each in shares)
+    cost = _ceiling(case, deployment, at_s, is_strict=is_strict)
     taken: Passage | None = None
     try:
         if shares:
-            taken = await guard.admit(shares, _amounts_of_call(case, right.bundle, cost))
+            taken = await guard.admit(shares, Amounts(1, _reserved(case, bundle), cost, 0))
         if not is_held:
             await _hold_more(guard, right, cost)
         right.begin(right.held_nusd if is_held else right.begun_nusd + cost)
@@ -237,6 +240,7 @@ async def call(world: World, case: Case, deployment: Deployment) -> None:
     finally:
         if taken is not None:
             taken.undo()
+    return cost if is_strict else None
 
 
 async def _hold_more(guard: Guard, right: Right, cost_nusd: int) -> None:
@@ -247,11 +251,6 @@ async def _hold_more(guard: Guard, right: Right, cost_nusd: int) -> None:
     for each in right.bundle.costs:
         await guard.more(right.passage, each, missing)
     right.held_nusd += missing
-
-
-def _amounts_of_call(case: Case, bundle: Bundle, cost: int) -> Amounts:
-    out = bundle.output_tokens if case.ask.output_max is None else case.ask.output_max
-    return Amounts(1, case.route.input_estimate + out * case.ask.choices, cost, 0)
 
 
 async def _pass_downgrades(world: World, case: Case) -> Passage | None:

@@ -72,10 +72,25 @@ def attempt(
     failed: bool = False,
     status: int | None,
     call_id: str | None = None,
+    most_nusd: int | None = None,
+    whole: bool = False,
 ) -> Record:
-    """Return the cost line of one call. `usage` None: the provider never had it, or billed nothing; the cost is 0."""
+    """Return the cost line of one call.
+
+    Args:
+        n: Which call of its exchange.
+        deployment: Where it went.
+        at_s: The moment, in unix seconds.
+        usage: What it used; None: the provider never had it, or billed nothing, and the cost is 0.
+        failed: Whether nobody got an answer.
+        status: What the provider answered.
+        call_id: Its own name of the call.
+        most_nusd: The ceiling that a stated budget holds for the call. It counts as long as nobody knows the cost.
+        whole: Whether its answer was seen to the end: then our own count of it is taken for the cost.
+    """
     cost = 0 if usage is None else cost_nusd(deployment, usage, at_s)
     tier = None if usage is None else usage.service_tier
+    is_sure = usage is None or (cost is not None and (whole or usage.source == "reported"))
     return records.attempt(
         n=n,
         provider=deployment.provider.name,
@@ -88,6 +103,7 @@ def attempt(
         call_id=call_id,
         status=status,
         service_tier=tier if tier in SERVICE_TIERS else None,
+        most_nusd=None if is_sure else most_nusd,
     )
 
 

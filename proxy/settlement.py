@@ -77,7 +77,9 @@ def settle(
     if usage is None:
         tier = metering.service_tier_of(call.deployment, case.ask)
         usage = metering.estimated(case.route.input_estimate, output_estimate, tier)
-    line = metering.attempt(call.n, call.deployment, t // NS, usage=usage, status=call.status, call_id=call_id)
+    assert case.ticket.last_call is not None, "what answered was called"
+    line = metering.attempt(call.n, call.deployment, t // NS, usage=usage, status=call.status, call_id=call_id,
+                            most_nusd=case.ticket.last_call.get("max"), whole=outcome == "ok")  # fmt: skip
     case.ticket.attempts.append(line)
     baseline = line["cost"] if case.route.baseline is call.deployment else _baseline_nusd(case, usage, t // NS)
     case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, _decision(case, call, usage))

@@ -30,12 +30,21 @@ class Place(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What was used: exchanges, or calls of a model; tokens; nano-dollars of cost, and of charge at the list price."""
+    """What was used: exchanges, or calls of a model; tokens; nano-dollars of cost, and of charge at the list price.
+
+    `unsure_nusd` is what calls may have cost beyond what was booked of them, as nobody saw their answer.
+    """
 
     requests: int = 0
     tokens: int = 0
     cost_nusd: int = 0
     charge_nusd: int = 0
+    unsure_nusd: int = 0
+
+    @property
+    def most_nusd(self) -> int:
+        """The most that it cost: what budgets count."""
+        return self.cost_nusd + self.unsure_nusd
 
     def plus(self, other: Sums) -> Sums:
         """Return both together."""
@@ -55,8 +64,17 @@ def note(spent: Spent, hold: Hold, lines: list[Record], charge_milli: int) -> No
         sums, calls = spent.get(place, _NONE)
         tokens = 0 if line["u"] is None else sum(line["u"].values())
         cost = 0 if line["cost"] is None else line["cost"]  # nothing is booked of what nobody knows
-        more = Sums(index == last, tokens, cost, charge if index == last else 0)
+        more = Sums(index == last, tokens, cost, charge if index == last else 0, most_nusd(line) - cost)
         spent[place] = (sums.plus(more), calls + 1)
+
+
+def most_nusd(line: Record) -> int:
+    """Return what budgets count of a call: what it cost; and where nobody knows that, the most that it may have cost.
+
+    Where no stated budget held anything for it, what is booked is all there is to count: 0 of an unknown cost.
+    """
+    cost = 0 if line["cost"] is None else line["cost"]
+    return max(int(cost), int(line.get("max", 0)))
 
 
 _NONE = (Sums(), 0)
@@ -89,18 +107,15 @@ def write(db: sqlite3.Connection, spent: Spent, until_hour: int) -> None:
     if until_hour:
         db.execute("DELETE FROM spending WHERE hour < ?", (until_hour,))
     db.executemany(
-        "INSERT INTO spending VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET requests = requests + "
-        "excluded.requests, tokens = tokens + excluded.tokens, cost_nusd = cost_nusd + excluded.cost_nusd, "
-        "charge_nusd = charge_nusd + excluded.charge_nusd",
+        f"INSERT INTO spending VALUES (?, ?, ?{', ?' * len(Sums._fields)}) ON CONFLICT DO UPDATE SET "  # noqa: S608
+        + ", ".join(f"{name} = {name} + excluded.{name}" for name in Sums._fields),
         [(*row, *sums) for row, sums in by_subject(spent).items()],
     )
 
 
 def since(db: sqlite3.Connection, pending: Spent, kind: str, id_: str, hour: int) -> dict[int, Sums]:
     """Return what a subject used in each hour from `hour` on; `pending` is applied and not stored yet."""
-    query = (
-        "SELECT hour, requests, tokens, cost_nusd, charge_nusd FROM spending WHERE kind = ? AND id = ? AND hour >= ?"
-    )
+    query = f"SELECT hour, {', '.join(Sums._fields)} FROM spending WHERE kind = ? AND id = ? AND hour >= ?"  # noqa: S608
     found = {row[0]: Sums(*row[1:]) for row in db.execute(query, (kind, id_, hour))}
     for (its_kind, its_id, its_hour), sums in by_subject(pending).items():
         if (its_kind, its_id) == (kind, id_) and its_hour >= hour:
@@ -110,8 +125,6 @@ def since(db: sqlite3.Connection, pending: Spent, kind: str, id_: str, hour: int
 
 def subjects(db: sqlite3.Connection, kind: str, hour: int) -> Mapping[str, Sums]:
     """Return what each subject of a kind used from `hour` on, as far as it is stored."""
-    query = (
-        "SELECT id, SUM(requests), SUM(tokens), SUM(cost_nusd), SUM(charge_nusd) FROM spending "
-        "WHERE kind = ? AND hour >= ? GROUP BY id"
-    )
+    sums = ", ".join(f"SUM({name})" for name in Sums._fields)
+    query = f"SELECT id, {sums} FROM spending WHERE kind = ? AND hour >= ? GROUP BY id"  # noqa: S608
     return {row[0]: Sums(*row[1:]) for row in db.execute(query, (kind, hour))}

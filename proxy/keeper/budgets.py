@@ -70,7 +70,7 @@ class Budgets:
                     self._count(found, kind, id_, each, used, first)
 
     def _count(self, found: Spread, kind: str, id_: str, budget: Budget, used: Sums, first: int) -> None:
-        spent = used.cost_nusd if budget.of == "cost" else used.charge_nusd
+        spent = used.most_nusd if budget.of == "cost" else used.charge_nusd
         found.counts[kind, budget.action, band(spent, budget.nusd)] += 1
         if spent < budget.nusd:
             return
@@ -120,7 +120,7 @@ class Budgets:
         now, books = self._now(), self._office.books
         for each in self._budgets(kind, id_):
             used = spending.since(books.store.db, {}, kind, id_, periods.first_hour(each.per, now))
-            nusd = {hour: sums.cost_nusd if each.of == "cost" else sums.charge_nusd for hour, sums in used.items()}
+            nusd = {hour: sums.most_nusd if each.of == "cost" else sums.charge_nusd for hour, sums in used.items()}
             frees_t = periods.frees_t(each.per, now, nusd)
             yield {
                 "kind": kind, "id": id_, "per": each.per, "of": each.of, "action": each.action,

@@ -57,8 +57,10 @@ class Ledgered:
         return None if frees_t is None else frees_t - now
 
     def _by_hour(self, name: Name, now: int) -> dict[int, int]:
-        field = 2 if name.measure == "cost" else 3
-        return {hour: sums[field] for hour, sums in self._since(name, periods.first_hour(_per(name), now)).items()}
+        found = self._since(name, periods.first_hour(_per(name), now))
+        if name.measure == "cost":
+            return {hour: sums.most_nusd for hour, sums in found.items()}
+        return {hour: sums.charge_nusd for hour, sums in found.items()}
 
     def _since(self, name: Name, hour: int) -> dict[int, spending.Sums]:
         books = self._office.books

@@ -50,6 +50,21 @@ def test_attempts_are_calls_of_a_model_and_one_request():
     assert found["key", "k1", HOUR] == Sums(1, 360, 730, 0)
 
 
+def test_what_nobody_saw_the_answer_of_may_have_cost_its_ceiling():
+    """Budgets count the 5,000 that were held for the lost call; its cost line stays at 10."""
+    found = folded(begun("x1", 3000), settled("x1", 0, line(10, n=1, kind="failed") | {"max": 5_000}, line(700, n=2)))
+
+    assert found["key", "k1", HOUR].cost_nusd == 710
+    assert found["key", "k1", HOUR].most_nusd == found["model", "d1", HOUR].most_nusd == 5_700
+
+
+def test_an_unknown_cost_counts_its_ceiling():
+    """Unknown is not nothing."""
+    found = folded(begun("x1", 3000), settled("x1", 0, line(None) | {"max": 5_000}))
+
+    assert (found["all", "", HOUR].cost_nusd, found["all", "", HOUR].most_nusd) == (0, 5_000)
+
+
 def test_it_belongs_to_the_hour_in_which_it_was_admitted():
     """An exchange that runs over midnight is spent where it was taken from."""
     found = folded(begun("x1", 0, t=T0 - 1), settled("x1", 0, line(700), t=T0 + 60 * 10**9))
