@@ -12,7 +12,6 @@ from typing import Final
 
 from margin.card import Card
 from margin.costbook import NoPrice, UnpricedBucket
-from margin.money import NUSD_MAX
 from proxy import metering
 from proxy.quote import input_max_of, output_max_of
 from proxy.settings import Deployment
@@ -22,6 +21,9 @@ OUTPUT_ASSUMED_TOKENS = 131_072
 """Where neither request nor model states a limit and only a default budget asks: as long as the longest answers of the
 models in the shipped cost book that are not of the largest context."""
 
+
+CEILING_NUSD_MAX: Final = 10**18 + 1
+"""More than the largest budget, a billion dollars: it fits none, and sums of it stay within 64 bits."""
 
 _NOT_DEARER: Final = frozenset({None, "flex", "batch"})
 """Service tiers that cost what the list says, or less (OpenAI, Anthropic, Groq)."""
@@ -54,7 +56,7 @@ def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int, *, assumed
             if len(cards) == 1 and assumed_out is None:
                 return None
         most = max(each.ceiling_nusd(input_tokens_max=ins, output_tokens_max=out * ask.choices) for each in cards)
-        return min(most, NUSD_MAX)
+        return min(most, CEILING_NUSD_MAX)
     except (NoPrice, UnpricedBucket):
         return None
 

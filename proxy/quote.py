@@ -20,6 +20,8 @@ from proxy.wire.errors import Malformed
 
 ATTEMPTS_MAX = 3
 """Calls for one exchange: the first choice and two others. More only turn an outage into a storm."""
+HOLD_MILLI_MAX = 10**14
+"""The most that is put aside: a hundred billion credits, which nobody has. Those of all open exchanges fit 64 bits."""
 IMAGE_TOKENS_MAX = 50_000
 """The dearest image that is documented takes 48,169: gpt-4o-mini at high detail, 2,833 and eight tiles of 5,667
 (OpenAI, Images and vision)."""
@@ -87,7 +89,7 @@ def quote(plan: Plan, route: Route, ask: ChatRequest, outputs: Outputs) -> Quote
     ins = route.input_estimate if ins is None else ins
     out = OUTPUT_RESERVE_TOKENS if out is None else out
     whole = out * ask.choices
-    hold = terms.metered.ceiling_milli(input_tokens_max=ins, output_tokens_max=whole)
+    hold = min(terms.metered.ceiling_milli(input_tokens_max=ins, output_tokens_max=whole), HOLD_MILLI_MAX)
     return Quote(hold, terms.metered, ins, whole, seen, ask.choices)
 
 
@@ -114,11 +116,11 @@ def input_max_of(deployment: Deployment, ask: ChatRequest) -> int | None:
 
 
 def output_max_of(deployment: Deployment, ask: ChatRequest) -> int | None:
-    """Return the most tokens that may come out for each choice: what was asked for, within what the model can give."""
-    limit, asked = deployment.output_max, ask.output_max
-    if asked is None:
-        return limit
-    return asked if limit is None or asked < limit else limit
+    """Return the most tokens that may come out for each choice: what was asked for, else what the model can give.
+
+    Also what is beyond that: the model's provider refuses it, and one that does not may bill it.
+    """
+    return deployment.output_max if ask.output_max is None else ask.output_max
 
 
 def _largest(limits: list[int | None]) -> int | None:

@@ -222,7 +222,9 @@ class Guard:
         owed = -each.free(t)
         # All who wait are asked for, so that one fill serves them and not one of them.
         wish = max(need, self._waiting[name])
-        no = await self._lender.lend_share(Question(name, each.limit, need + owed, wish + owed, back, frees))
+        # More than all there is cannot be lent, and need not be written down: what was asked for may be any number.
+        need_most, wish = min(need, each.limit + 1), min(wish, each.limit + 1)
+        no = await self._lender.lend_share(Question(name, each.limit, need_most + owed, wish + owed, back, frees))
         if no is None:
             self._noted.pop(name, None)
         else:

@@ -20,6 +20,8 @@ from proxy.wire.errors import Forbidden, Malformed, UnknownModel
 AUTO = "auto"
 OUTPUT_RESERVE_TOKENS = 1_024
 """Kept free in a context window for the answer when the caller states no `max_tokens`."""
+OUTPUT_BEYOND_TOKENS = 10_000_000
+"""No model's window: whoever asks for more is not told of windows, but of what it would cost, or by the provider."""
 BYTES_PER_TOKEN = 4
 """English prose under cl100k is 4.2 bytes a token; code and other scripts are less. For capability, never money."""
 TOKENS_PER_MEDIA_PART = 800
@@ -313,7 +315,9 @@ def _require(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried) -> 
 
 
 def _reserve(ask: ChatRequest) -> int:
-    return OUTPUT_RESERVE_TOKENS if ask.output_max is None else ask.output_max
+    if ask.output_max is None or ask.output_max > OUTPUT_BEYOND_TOKENS:
+        return OUTPUT_RESERVE_TOKENS
+    return ask.output_max
 
 
 def input_estimate(ask: ChatRequest) -> int:

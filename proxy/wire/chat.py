@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.wire.errors import Malformed
-from proxy.wire.fields import TOKENS_MAX, array, boolean, integer, model
+from proxy.wire.fields import COUNT_MAX, array, boolean, integer, model
 from proxy.wire.shapes import check_parts, check_response_format, check_settings, check_tool_calls, check_tools
 from proxy.wire.strict import read_object
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 TEXT_TYPES = frozenset({"text", "refusal"})
 MESSAGES_MAX = 20_000
-CHOICES_MAX = 128
-"""OpenAI's own bound on `n`."""
 
 
 class ChatRequest(NamedTuple):
@@ -142,12 +140,9 @@ def _output_max(fields: Mapping[str, Any]) -> int | None:
     stated = [name for name in ("max_completion_tokens", "max_tokens") if fields.get(name) is not None]
     if not stated:
         return None
-    return max(integer(fields, name, low=1, high=TOKENS_MAX, default=1) for name in stated)
+    return max(integer(fields, name, low=1, high=COUNT_MAX, default=1) for name in stated)
 
 
 def _choices(fields: Mapping[str, Any]) -> int:
     """Return how many answers are made. Some servers also know `best_of`, which makes more than come back."""
-    choices = integer(fields, "n", low=1, high=CHOICES_MAX, default=1)
-    if fields.get("best_of") is not None:
-        integer(fields, "best_of", low=1, high=choices, default=1)
-    return choices
+    return max(integer(fields, name, low=1, high=COUNT_MAX, default=1) for name in ("n", "best_of"))

@@ -9,8 +9,8 @@ from proxy.wire.errors import Malformed
 
 TEXT_MAX = 256
 """Characters of a model name or an identity field: OpenAI's own limits are 64; longer ones only bloat records."""
-TOKENS_MAX = 10_000_000
-"""A bound on an output limit, far above any model's window, so that ceilings stay small integers."""
+COUNT_MAX = 2**63 - 1
+"""A bound on `n` and `max_tokens`: what 64 bits hold. How much is too much the provider says, and what it may cost."""
 
 
 def model(fields: Mapping[str, Any]) -> str:
@@ -51,7 +51,8 @@ def integer(fields: Mapping[str, Any], name: str, *, low: int, high: int, defaul
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise Malformed(f"`{name}` must be an integer from {low} to {high}.", param=name)
+        limit = f"{low} or more" if high == COUNT_MAX else f"{low} to {high}"
+        raise Malformed(f"`{name}` must be an integer, {limit}.", param=name)
     return value
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.wire.errors import Malformed
-from proxy.wire.fields import TEXT_MAX, TOKENS_MAX, array, boolean, integer, model
+from proxy.wire.fields import COUNT_MAX, TEXT_MAX, array, boolean, integer, model
 from proxy.wire.strict import read_object
 
 ITEMS_MAX = 20_000
@@ -78,7 +78,7 @@ def read(body: bytes) -> ResponsesRequest:
     _check_tools(tools)
     media = list(_media(items))
     types = [part["type"] for part in media]
-    limit = integer(fields, "max_output_tokens", low=1, high=TOKENS_MAX, default=0)
+    limit = integer(fields, "max_output_tokens", low=1, high=COUNT_MAX, default=0)
     images = types.count("input_image") + types.count("computer_screenshot")
     return ResponsesRequest(
         fields=fields,

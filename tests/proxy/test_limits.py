@@ -19,7 +19,7 @@ from proxy.limits.crowd import Crowd
 from proxy.limits.shares import Name
 from proxy.settings import Budget, Deployment, Limits, Provider, Terms
 from proxy.wire import chat
-from proxy.wire.errors import Malformed, OutOfCredit, OverBudget, OverLimit, UpstreamFailed
+from proxy.wire.errors import Malformed, OutOfCredit, OverBudget, OverLimit, Refused, UpstreamFailed
 from tests.proxy.scene import Scene, configured, scene
 
 NUSD = 10**9
@@ -158,6 +158,60 @@ async def test_many_choices_and_images_are_in_the_ceiling(tmp_path):
         messages = [{"role": "user", "content": [{"type": "text", "text": "hi"}, *[image] * 300]}]
         with pytest.raises(OverBudget):
             await found.ask(max_tokens=10, messages=messages)
+
+
+HUGE = 2**63 - 1
+
+
+@pytest.mark.parametrize("scopes", ["serve", "serve see-cost"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"n": 1_000, "max_tokens": 20_000},
+        {"best_of": 1_000, "max_tokens": 20_000},
+        {"max_tokens": 10**9},
+        {"max_completion_tokens": 10**9},
+        {"n": HUGE, "max_tokens": HUGE},
+        {"n": HUGE, "best_of": HUGE, "max_tokens": HUGE, "service_tier": "priority"},
+    ],
+    ids=" ".join,
+)
+@in_loop
+async def test_what_asks_for_very_much_is_told_what_it_needs_and_what_there_is(tmp_path, fields, scopes):
+    """402 before anything is written or sent: the amounts to who may see costs, the parts to everybody else."""
+    async with scene(tmp_path, scopes=scopes) as found:
+        under(found, keyed(budgets=(Budget(5 * NUSD, "day"),)))
+        with pytest.raises(OverBudget) as refused:
+            await found.ask(**fields)
+
+        text = refused.value.message
+        assert ("it needs up to $" in text) == ("and $5 is left" in text) == ("see-cost" in scopes)
+        assert ("% of it and 100.00% is left" in text) == ("see-cost" not in scopes)
+        assert (refused.value.should_retry, found.records(), found.billed()) == (False, [], [])
+
+
+@pytest.mark.parametrize("fields", [{"n": HUGE, "max_tokens": HUGE}, {"max_tokens": HUGE}])
+@in_loop
+async def test_very_many_tokens_do_not_fit_a_limit_on_tokens(tmp_path, fields):
+    """429, and no wait helps."""
+    async with scene(tmp_path) as found:
+        under(found, keyed(tpm=1_000_000))
+        with pytest.raises(OverLimit) as refused:
+            await found.ask(**fields)
+
+        assert "this request alone may need" in refused.value.message
+        assert refused.value.retry_after_s is None
+
+
+@in_loop
+async def test_what_the_provider_will_not_have_it_refuses(tmp_path):
+    """A budget that covers a thousand choices lets them through; OpenAI takes 128, and nothing is billed."""
+    async with scene(tmp_path) as found:
+        under(found, keyed(budgets=(Budget(100 * NUSD, "day"),)))
+        with pytest.raises(Refused):
+            await found.ask(n=1_000, max_tokens=20_000)
+
+        assert (found.billed(), share(found, "key", "key_1", "cost", "day cost hard").size) == ([], 100 * NUSD)
 
 
 @pytest.mark.parametrize(

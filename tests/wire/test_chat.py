@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.wire import chat
 from proxy.wire.errors import Malformed
-from proxy.wire.fields import TEXT_MAX, TOKENS_MAX
+from proxy.wire.fields import COUNT_MAX, TEXT_MAX
 from proxy.wire.strict import read_object
 from tests.wire.test_strict import JSON_VALUES
 
@@ -70,16 +70,18 @@ def message(**fields: Any) -> dict[str, Any]:
         ({"stream": True, "stream_options": []}, "stream_options"),
         ({"stream": True, "stream_options": {"include_usage": "yes"}}, "stream_options.include_usage"),
         ({"n": 0}, "n"),
-        ({"n": chat.CHOICES_MAX + 1}, "n"),
+        ({"n": -1}, "n"),
+        ({"n": COUNT_MAX + 1}, "n"),
         ({"n": True}, "n"),
         ({"n": 1.5}, "n"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": -1}, "max_tokens"),
         ({"max_tokens": "10"}, "max_tokens"),
-        ({"max_tokens": TOKENS_MAX + 1}, "max_tokens"),
+        ({"max_tokens": COUNT_MAX + 1}, "max_tokens"),
+        ({"max_tokens": 1e9}, "max_tokens"),
         ({"max_completion_tokens": 0, "max_tokens": 5}, "max_completion_tokens"),
-        ({"best_of": 2}, "best_of"),
-        ({"best_of": 50, "n": 49}, "best_of"),
+        ({"best_of": 0}, "best_of"),
+        ({"best_of": 2.5, "n": 49}, "best_of"),
         ({"best_of": True}, "best_of"),
         ({"service_tier": ["priority"]}, "service_tier"),
         ({"tools": {}}, "tools"),
@@ -113,11 +115,11 @@ def test_a_missing_field_is_named(name: str) -> None:
 def test_what_is_at_the_limits_is_read() -> None:
     """The largest allowed values, and null where it means absent."""
     request = read(
-        model="m" * TEXT_MAX, n=chat.CHOICES_MAX, max_tokens=TOKENS_MAX, stream=None, stream_options=None,
+        model="m" * TEXT_MAX, n=COUNT_MAX, max_tokens=COUNT_MAX, stream=None, stream_options=None,
         tools=None, response_format=None, max_completion_tokens=None,
     )  # fmt: skip
 
-    assert (request.choices, request.output_max) == (chat.CHOICES_MAX, TOKENS_MAX)
+    assert (request.choices, request.output_max) == (COUNT_MAX, COUNT_MAX)
     assert (request.stream, request.include_usage, request.tools, request.wants_schema) == (False, False, 0, False)
 
 
