@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from proxy.limits.bundles import Bundle
+from proxy.limits.bundles import TOLD, Bundle
 from proxy.limits.guard import Reached
 from proxy.limits.shares import Name, Share
 from proxy.wire.errors import OverBudget, OverLimit
@@ -15,11 +15,10 @@ NUSD = 1_000_000_000
 RETRY_S = 1
 """When to come back where nobody can say: requests under way end at any moment."""
 
-WORDS = {"key": "this key", "customer": "this customer", "feature": "this feature", "model": "this model",
-         "all": "this proxy"}  # fmt: skip
+WORDS = {name: f"this {name}" for name in ("key", "customer", "member", "plan", "feature", "model")} | {
+    "all": "this proxy"
+}
 REASONS = {"requests": "over_requests", "tokens": "over_tokens", "open": "over_concurrency"}
-TOLD = ("key", "customer")
-"""Whose budgets a caller hears of in figures: what all others together spend is not for its eyes."""
 _UNITS = {"requests": "requests", "tokens": "tokens", "open": "requests open at once"}
 
 
@@ -32,15 +31,24 @@ def refusal(reached: Reached, scopes: Collection[str], t: int) -> OverLimit | Ov
 
 def _over_limit(reached: Reached, t: int) -> OverLimit:
     name, need, limit = reached.share.name, reached.need, reached.share.limit
-    per = f" per {name.per}" if name.per else ""
-    whose = f"The limit of {WORDS[name.kind]} is {limit:,} {_UNITS[name.measure]}{per}"
+    is_told = name.kind in TOLD
     if need > limit:
-        text = f"{whose}; this request alone may need {need:,}. A smaller `max_tokens` needs less."
-        return OverLimit(text, reason=REASONS[name.measure], retry_after_s=None)
+        alone = f"{_limit(name, limit)}; this request alone may need {need:,}"
+        text = alone if is_told else f"This request alone may need more than the limit of {WORDS[name.kind]}"
+        return OverLimit(
+            f"{text}. A smaller `max_tokens` needs less.", reason=REASONS[name.measure], retry_after_s=None
+        )
     wait_s = RETRY_S if reached.retry_ns is None else seconds(reached.retry_ns)
-    text = f"{whose}, and it is reached. Try again in {wait_s} s."
-    told = limit_headers([reached.share], t, wait_s * NS)
-    return OverLimit(text, reason=REASONS[name.measure], retry_after_s=wait_s, headers=told)
+    text = f"{_limit(name, limit)}, and it is" if is_told else f"A limit of {WORDS[name.kind]} is"
+    told = limit_headers([reached.share], t, wait_s * NS) if is_told else []
+    return OverLimit(
+        f"{text} reached. Try again in {wait_s} s.", reason=REASONS[name.measure], retry_after_s=wait_s, headers=told
+    )
+
+
+def _limit(name: Name, limit: int) -> str:
+    per = f" per {name.per}" if name.per else ""
+    return f"The limit of {WORDS[name.kind]} is {limit:,} {_UNITS[name.measure]}{per}"
 
 
 def _over_budget(reached: Reached, scopes: Collection[str]) -> OverBudget:
@@ -84,8 +92,8 @@ def seconds(wait_ns: int) -> int:
 
 def headers(bundle: Bundle, t: int) -> Headers:
     """Return what a caller has left of requests and tokens, of the tightest limit each; of no limit, nothing."""
-    found = list(limit_headers(bundle.requests, t))
-    return found + limit_headers(bundle.tokens, t)
+    found = list(limit_headers(bundle.told_requests, t))
+    return found + limit_headers(bundle.told_tokens, t)
 
 
 def budget_headers(bundle: Bundle, scopes: Collection[str], t: int) -> Headers:

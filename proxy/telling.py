@@ -32,7 +32,7 @@ def headers_of(world: World, case: Case, call: Call, *, cache: bytes | None = No
         charged = case.quote.hold_milli
     if charged is not None:  # of a metered stream nobody knows it yet
         found.append((b"x-penstock-credits-charged", headers.decimal(charged)))
-    if case.bundle.requests or case.bundle.tokens:
+    if case.bundle.told_requests or case.bundle.told_tokens:
         found += refusing.headers(case.bundle, world.limits.guard.clock())
     if case.bundle.tells_budgets and case.settings.server.workers == 1:
         found += refusing.budget_headers(case.bundle, case.principal.scopes, world.limits.guard.clock())

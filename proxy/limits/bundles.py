@@ -13,6 +13,8 @@ BUNDLES_MAX = 16_384
 """Bundles a worker keeps, some 15 MB; beyond it all are looked up again."""
 OUTPUT_FIRST_TOKENS = 512
 """What an answer is reserved for before any was seen: a page."""
+TOLD = ("key", "customer", "member")
+"""Whose limits a caller hears of in figures. What all others use together is not for its eyes."""
 LEARNT_PART = 8
 """Each answer moves what is reserved by an eighth of the way."""
 
@@ -33,11 +35,13 @@ class Bundle:
     """The shares that requests of one key, customer and feature take from."""
 
     __slots__ = ("charges", "costs", "counts_cost", "downgrades", "is_strict", "limits", "output_tokens", "plan",
-                 "purses", "requests", "shares", "tells_budgets", "terms", "tokens")  # fmt: skip
+                 "purses", "shares", "tells_budgets", "terms", "tokens", "told_requests", "told_tokens")  # fmt: skip
 
     def __init__(self, shares: list[Share], downgrades: list[Share], who: Who, limits: Limits) -> None:
         self.shares, self.downgrades = tuple(shares), tuple(downgrades)
-        self.requests = tuple(each for each in shares if each.name.measure == "requests")
+        told = [each for each in shares if each.name.kind in TOLD]
+        self.told_requests = tuple(each for each in told if each.name.measure == "requests")
+        self.told_tokens = tuple(each for each in told if each.name.measure == "tokens")
         self.tokens = tuple(each for each in shares if each.name.measure == "tokens")
         self.costs = tuple(each for each in shares if each.name.measure == "cost")
         self.purses = tuple(each for each in (*shares, *downgrades) if isinstance(each, Purse))

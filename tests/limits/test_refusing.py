@@ -63,6 +63,22 @@ def test_what_all_others_spend_is_nobodys_to_read():
         assert not any(sign in said.message for sign in "$%0123456789")
 
 
+@pytest.mark.parametrize("kind", ["all", "feature", "model", "plan"])
+@pytest.mark.parametrize(("measure", "per"), [("requests", "minute"), ("tokens", "day"), ("open", "")])
+def test_of_a_limit_that_others_use_too_nobody_hears_a_figure(kind, measure, per):
+    """It is reached, and when to come back: neither how high it is, nor how much of it others use."""
+    limit = share(Name(kind, "x", measure, per), 97)
+    own = share(Name("key", "k", "requests", "minute"), 50)
+    bundle = Bundle([limit, own], [], Who("k", None, 1, "acme", "open", None), Limits())
+
+    reached = refusing.refusal(Reached(limit, 1, No(0, is_final=False, frees_ns=7 * NS), 7 * NS), {"see-cost"}, 0)
+    beyond = refusing.refusal(Reached(limit, 98, No(0, is_final=False, frees_ns=None), None), {"see-cost"}, 0)
+
+    assert (reached.retry_after_s, reached.headers) == (7, ())
+    assert not any(digit in reached.message.replace("7 s", "") + beyond.message for digit in "0123456789")
+    assert {value for name, value in refusing.headers(bundle, 0) if b"-limit-" in name} == {b"50"}
+
+
 def test_the_budget_that_binds_is_told_of():
     """A hundred left of a thousand stop a caller before five hundred left of a million do: dollars, not parts."""
     own = Bundle([purse("key", 1_000, 100), purse("customer", 1_000_000, 500)], [],
