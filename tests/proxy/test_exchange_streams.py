@@ -128,7 +128,7 @@ def test_the_caller_sees_what_the_provider_would_have_sent(tmp_path: Path) -> No
         async def send(message: dict[str, Any]) -> None:
             direct.append(message.get("body", b""))
 
-        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions",
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"",
                  "headers": [(b"authorization", b"Bearer simulator")]}  # fmt: skip
         await here.simulator(scope, receive, send)
 
