@@ -85,6 +85,7 @@ class WorkerProcess:
         self.link, self._load = link, load
         link.on_reload = self.reload
         link.is_broken = lambda: self.world.journal.is_broken
+        link.resting = lambda: self.world.vitals.resting(time.perf_counter())
         settings = load()
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))

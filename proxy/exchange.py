@@ -23,10 +23,11 @@ from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.caching.answers import Kept
 from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
-from proxy.quote import ATTEMPTS_MAX, quote
+from proxy.quote import quote
 from proxy.repeating import Replay, Understood
-from proxy.routing import policy
+from proxy.routing import deadline, policy
 from proxy.routing.judging import Judging
+from proxy.routing.tries import Tries
 from proxy.settings import TIERS, Deployment, Tier
 from proxy.settlement import NS, Call, Case, settle
 from proxy.streaming import Relay
@@ -37,7 +38,6 @@ from proxy.wire import chat, headers
 from proxy.wire.errors import (
     Malformed,
     ProxyError,
-    Refused,
     Rejected,
     Unavailable,
     UpstreamBroke,
@@ -81,7 +81,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     terms = quote(plan, route, ask, world.outputs)
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
-        bundle, feature, hint, place=place,
+        bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask.fields, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
@@ -218,12 +218,12 @@ async def admit(world: World, case: Case) -> None:
             raise
     ticket.right = right
     t = now()
-    limits = route.deployments[0].provider.timeouts
+    total_s = route.deployments[0].provider.timeouts.total_s * case.settings.routing.retries.attempts_max
     ticket.hold(
         records.held(
             x=ticket.x, t=t, customer=ticket.customer, key=case.principal.key, plan=case.plan.name,
             plan_version=case.plan.version, charge_tier=route.charge_tier, served_tier=route.served_tier,
-            credits_milli=case.quote.hold_milli, deadline_t=t + int(limits.total_s * ATTEMPTS_MAX + 60) * NS,
+            credits_milli=case.quote.hold_milli, deadline_t=t + int(total_s + 60) * NS,
             metered=case.quote.meter is not None,
             claim=ticket.claim, feature=case.feature,
         )
@@ -237,38 +237,36 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
         Refused: the provider says the request itself is wrong; no other is asked.
         Malformed: it cannot be said in the wire format of any of them; nobody was asked.
         OverLimit, OverBudget: none of them has room.
-        UpstreamFailed: none answered.
+        UpstreamFailed: none answered, or all rest.
     """
-    failure: ProxyError | None = None
-    unsayable: Malformed | None = None
-    n = 0
+    tries, attempts_max = Tries(world.vitals), case.settings.routing.retries.attempts_max
     for deployment in case.route.deployments:
         try:
             body = DIALECTS[deployment.provider.dialect].request_body(case.ask, deployment)
         except Malformed as error:
-            unsayable = error
+            tries.unsayable(error)
             continue
-        if n == ATTEMPTS_MAX:
-            break
+        if not tries.may_call(deployment, attempts_max, case.left_s()):
+            if tries.is_over:
+                break
+            continue
         try:
             most_nusd = await limiting.call(world, case, deployment)
         except Rejected as error:  # this model's limit, or a budget that does not cover it
-            failure = failure or error
+            tries.limited(error)
             continue
-        n += 1
-        before = time.perf_counter()
+        before = tries.begin()
         try:
-            answer = await _call(world, case, n, deployment, body, most_nusd)
+            answer = await _call(world, case, tries.n, deployment, body, most_nusd)
         except CallFailed as error:
-            failure = _failed(world, case, n, deployment, error)
+            tries.lost(error.phase, _failed(world, case, tries.n, deployment, error))
             continue
         if answer.status == 200:
-            now = time.perf_counter()
-            return Call(n, deployment, 200, upstream_s=now - before, overhead_s=before - case.started), answer
-        failure = await _refused(world, case, n, deployment, answer)
-        if isinstance(failure, Refused):
+            now = tries.answered(is_stream=case.ask.stream)
+            return Call(tries.n, deployment, 200, now - before, before - case.started, tries.detour), answer
+        if tries.refused(answer.status, await _refused(world, case, tries.n, deployment, answer)):
             break
-    raise failure or unsayable or UpstreamFailed("No provider answered.")
+    raise tries.error()
 
 
 async def _call(world: World, case: Case, n: int, deployment: Deployment, body: bytes, most_nusd: int | None) -> Answer:
@@ -285,8 +283,8 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment, body: 
     )  # fmt: skip
     # Once the request is sent: where the route did not depend on it, the provider's time is when to judge.
     world.soon(case.judging.judge)
-    # Each phase up to the answer's head has a deadline of its own in the transport.
-    return await world.upstream.call(deployment, body)
+    # Each phase up to the answer's head has a deadline of its own in the transport, besides the exchange's.
+    return await world.upstream.call(deployment, body, case.left_s())
 
 
 def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:
@@ -324,12 +322,15 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     """Read a whole answer, meter it, settle it, and reply with the provider's own bytes."""
     before = time.perf_counter()
     try:
-        read = await answer.read()
+        read = await answer.read(within_s=case.left_s())
         dialect = DIALECTS[call.deployment.provider.dialect]
         call_id, usage, body = dialect.read_answer(read, world.now() // NS)
     except (CallFailed, UpstreamBroke) as error:
         # It answered 200 and broke off, or sent nonsense: it may bill, the caller does not pay.
         settle(case, call, None, "error", call_id=None, output_estimate=0, t=world.now())
+        if isinstance(error, CallFailed) and error.phase == "total":
+            raise UpstreamLate("The provider's answer was not whole in time.") from error
+        world.vitals.broke(call.deployment, before)
         raise UpstreamBroke("The provider's answer broke off or is no answer.") from error
     call = call._replace(upstream_s=call.upstream_s + time.perf_counter() - before)
     cost = settle(case, call, usage, "ok", call_id=call_id, output_estimate=len(body) // 4, t=world.now())

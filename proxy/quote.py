@@ -18,8 +18,6 @@ from proxy.settings import Deployment
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Malformed
 
-ATTEMPTS_MAX = 3
-"""Calls for one exchange: the first choice and two others. More only turn an outage into a storm."""
 HOLD_MILLI_MAX = 10**14
 """The most that is put aside: a hundred billion credits, which nobody has. Those of all open exchanges fit 64 bits."""
 IMAGE_TOKENS_MAX = 50_000
@@ -74,9 +72,9 @@ def quote(plan: Plan, route: Route, ask: ChatRequest, outputs: Outputs) -> Quote
     terms = plan.credits
     if terms.metered is None:
         return Quote(route.credits_milli)
-    tried = route.deployments[:ATTEMPTS_MAX]
-    ins = _largest([input_max_of(each, ask) for each in tried])
-    out = _largest([output_max_of(each, ask) for each in tried])
+    # Any of them may serve in the end: those before it may rest.
+    ins = _largest([input_max_of(each, ask) for each in route.deployments])
+    out = _largest([output_max_of(each, ask) for each in route.deployments])
     seen = None
     if terms.holds == "statistical":
         seen = outputs.of(plan.version, route.charge_tier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, NamedTuple
 
@@ -49,6 +50,17 @@ class Case(NamedTuple):
     """Whether it is served cheaper, as a budget is used up that says so."""
     place: Place | None = None
     """Where its answer is kept; None when it is not to be answered from memory."""
+    within_s: float = math.inf
+    """How long it may take, from `started`, all its calls together."""
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether its caller gave it less time than the configuration does."""
+        return self.within_s < self.settings.routing.deadline_s
+
+    def left_s(self) -> float:
+        """Return how much of its time is left."""
+        return self.within_s - (time.perf_counter() - self.started)
 
 
 class Call(NamedTuple):
@@ -60,6 +72,8 @@ class Call(NamedTuple):
     upstream_s: float
     overhead_s: float
     """What the caller waited for us and not for the provider, up to the answer's head."""
+    detour: str = ""
+    """What the route's token says of deployments that did not answer, or were left alone."""
 
 
 def charge_milli(case: Case, usage: Usage, outcome: Outcome) -> int:
@@ -109,7 +123,7 @@ def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
         "tier": judged.tier,
         "probabilities": [round(each, 4) for each in judged.probabilities],
         "features": {name: value for name, value in judged.features.items() if value},  # what is absent is 0
-        "rule": route.rule,
+        "rule": route.rule + call.detour,
         "reasons": route.reasons,
         "candidates": [each.name for each in route.deployments],
         "baseline": None if route.baseline is None else route.baseline.name,

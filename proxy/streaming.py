@@ -8,6 +8,7 @@ append, so that no cancellation can come between.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Protocol
 
 import orjson
@@ -76,7 +77,7 @@ class Relay:
         self._world, self._case, self._call, self._answer = world, case, call, answer
         self._stream = DIALECTS[call.deployment.provider.dialect].stream(case.ask, world.now() // NS)
         self._gone = self._cut = self._dismissed = False
-        self._budget_s = call.deployment.provider.timeouts.total_s
+        self._budget_s = min(call.deployment.provider.timeouts.total_s, case.left_s())
         self._limit: asyncio.Timeout | None = None
         """The pump's deadline while it pumps."""
         self._marked_t = self._marked_tokens = 0
@@ -125,7 +126,10 @@ class Relay:
 
     async def _run(self, outlet: Outlet) -> None:
         try:
+            began_s = time.perf_counter()
             outcome, error = await self._pump(outlet)
+            if isinstance(error, UpstreamBroke):
+                self._world.vitals.broke(self._call.deployment, began_s)
             cost = self._settle(outcome)
             if self._kept is not None and outcome == "ok":
                 self._kept.end(self._stream.usage)
@@ -207,6 +211,8 @@ class Relay:
             return "cut", Unavailable("The server is shutting down.")
         if self._dismissed:
             return "client_gone", Unauthenticated("The API key was revoked, or has expired.")
+        if self._case.is_hurried and self._case.left_s() <= 0:
+            return "client_gone", UpstreamLate("The stream outlasted the deadline that came with its request.")
         return ("client_gone" if self._gone else "cut"), UpstreamLate("The provider's stream took too long.")
 
     def _mark(self) -> None:

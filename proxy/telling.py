@@ -24,7 +24,7 @@ def headers_of(world: World, case: Case, call: Call, *, cache: bytes | None = No
         (b"x-penstock-model", call.deployment.name.encode()),
         (b"x-penstock-provider", call.deployment.provider.name.encode()),
         (b"x-penstock-cache", cache or (b"bypass" if case.place is None else b"miss")),
-        (b"x-penstock-route", route.rule.encode()),
+        (b"x-penstock-route", f"{route.rule}{call.detour}".encode()),
         (b"x-penstock-overhead-ms", b"%.2f" % overhead_ms),
     ]
     charged = case.ticket.charged_milli

@@ -21,6 +21,7 @@ from proxy.identity import Identity
 from proxy.limits.bundles import Bundles
 from proxy.limits.crowd import Crowd
 from proxy.outputs import Outputs
+from proxy.routing.health import Vitals
 from proxy.settings import Settings
 from proxy.upstream.client import Upstream
 from proxy.wire.errors import NotDurable
@@ -102,6 +103,7 @@ class World:
     limits: Bundles = field(default_factory=Bundles)
     answers: Answers = field(default_factory=Answers)
     crowd: Crowd = field(default_factory=Crowd)
+    vitals: Vitals = field(init=False)
     incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
     relays: set[Stoppable] = field(default_factory=set)
     """Streams on their way, so that a shutdown, or the end of their key, can end them with an error event."""
@@ -112,6 +114,9 @@ class World:
     _count: int = 0
     _loop: asyncio.AbstractEventLoop | None = None
 
+    def __post_init__(self) -> None:
+        self.vitals = Vitals(self.settings)
+
     def plan_of(self, name: str) -> Plan:
         """Return a customer's plan; the default one when a reload took its own away a moment ago."""
         book = self.settings.sellbook
@@ -120,6 +125,7 @@ class World:
     def adopt(self, settings: Settings) -> None:
         """Serve new exchanges under another configuration; connections to providers stay."""
         self.settings = settings
+        self.vitals = Vitals(settings, self.vitals)
         self.upstream = self.upstream.anew()
 
     def new_exchange(self) -> str:

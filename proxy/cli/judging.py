@@ -21,7 +21,7 @@ from proxy.outputs import Outputs
 from proxy.quote import Quote, quote
 from proxy.routing import policy
 from proxy.routing.policy import Route
-from proxy.settings import Settings
+from proxy.settings import Routing, Settings
 from proxy.upstream.dialects import uncarried
 from proxy.wire import chat
 from proxy.wire.errors import ProxyError
@@ -108,7 +108,12 @@ def _explained(settings: Settings, body: bytes, plan_name: str | None) -> dict[s
     except ProxyError as error:
         fail(error.message, USAGE)
     caches = {"cache": "bypass" if _uncached(settings, ask) else "miss", "cache_why": _uncached(settings, ask)}
-    return _judgement(judgement) | _route(route, terms, ask, int(time.time())) | {"plan": plan.name} | caches
+    return {
+        **_judgement(judgement),
+        **_route(settings.routing, route, terms, ask, int(time.time())),
+        "plan": plan.name,
+        **caches,
+    }
 
 
 _UNCACHED = {
@@ -140,7 +145,7 @@ def _judgement(found: Judgement) -> dict[str, Any]:
     }
 
 
-def _route(route: Route, terms: Quote, ask: chat.ChatRequest, now_s: int) -> dict[str, Any]:
+def _route(routing: Routing, route: Route, terms: Quote, ask: chat.ChatRequest, now_s: int) -> dict[str, Any]:
     first = route.deployments[0]
     return {
         "why": list(route.reasons),
@@ -150,6 +155,8 @@ def _route(route: Route, terms: Quote, ask: chat.ChatRequest, now_s: int) -> dic
         "model": first.name,
         "provider": first.provider.name,
         "fallbacks": [each.name for each in route.deployments[1:]],
+        "attempts_max": routing.retries.attempts_max,
+        "deadline_s": routing.deadline_s,
         "credits": terms.hold_milli / 1000 if terms.meter is None else None,
         "credits_max": terms.hold_milli / 1000,
         "ceiling_nusd": ceiling_nusd(first, ask, now_s),
@@ -164,7 +171,9 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
         yield f"  - {reason}"
     yield f"Goes to {found['model']} at {found['provider']}, tier {found['served_tier']} (rule: {found['rule']})."
     if found["fallbacks"]:
-        yield f"If that fails: {', '.join(found['fallbacks'])}."
+        calls = min(found["attempts_max"], len(found["fallbacks"]) + 1)
+        within = f"{calls} calls at most, within {found['deadline_s']:g} s"
+        yield f"If that fails, or rests as it failed before: {', '.join(found['fallbacks'])}; {within}."
     if found["credits"] is None:
         most = _credits(found["credits_max"])
         yield f"Charged by its usage: {most} are put aside on the plan {found['plan']}, and the rest goes back."

@@ -8,6 +8,7 @@ worker left open is recovered.
 from __future__ import annotations
 
 import asyncio
+import collections
 import logging
 import socket
 import time
@@ -154,6 +155,10 @@ class Crew:
         """How many workers answer."""
         return sum(worker.is_up and worker.silent_s < HUNG_S for worker in self._workers)
 
+    def resting(self) -> dict[str, int]:
+        """Return how many workers leave a deployment alone, as its calls fail."""
+        return collections.Counter(name for worker in self._workers if worker.is_up for name in worker.resting)
+
     @property
     def broken(self) -> int:
         """How many workers have a journal that a disk error closed."""
@@ -188,7 +193,7 @@ class Crew:
     def _note(self, worker: Worker, message: Message) -> None:
         if "pong" in message:
             worker.heard()
-            worker.is_broken = message["broken"]
+            worker.is_broken, worker.resting = message["broken"], message["resting"]
         elif "ack" in message:
             for customer, milli in message["leases"]:
                 self._desk.give_back(worker, customer, milli)

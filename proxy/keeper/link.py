@@ -30,6 +30,8 @@ class KeeperLink:
         """Reads the configuration again and returns the version that serves now."""
         self.is_broken: Callable[[], bool] = lambda: False
         """Tells whether a disk error closed the journal."""
+        self.resting: Callable[[], list[str]] = list
+        """Names the deployments that are left alone, as their calls fail."""
         self._frames, self._identity = frames, identity
         self.wallets = Wallets(self)
         self.guard = Guard(self)
@@ -76,7 +78,7 @@ class KeeperLink:
             if waiting is not None and not waiting.done():
                 waiting.set_result(answer)
         elif "ping" in message:
-            self._frames.send({"pong": True, "broken": self.is_broken()})
+            self._frames.send({"pong": True, "broken": self.is_broken(), "resting": self.resting()})
         elif "recall" in message:
             milli = self.wallets.surrender(message["customer"])
             self._frames.send({"returned": message["recall"], "customer": message["customer"], "milli": milli})

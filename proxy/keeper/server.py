@@ -95,6 +95,7 @@ class KeeperServer:
                 self._reconciled,
                 self._claims,
                 self._budgets_by_band,
+                self._crew.resting,
             )
         )
         office.on_record = self.metrics.settled

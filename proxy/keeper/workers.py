@@ -30,6 +30,7 @@ class Worker:
         self.journal: str | None = None
         self.is_up = False
         self.is_broken = False
+        self.resting: list[str] = []
         self._heard_s = time.monotonic()
         self.version: str | None = None
         """The configuration it serves, once it was told to read one."""

@@ -7,7 +7,7 @@ the tiers above it as fallback. A fallback never serves below what was judged or
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -223,7 +223,7 @@ def _by_name(
         deployments = _able(settings, (served,), ask, trail, uncarried, bounds)
     else:
         _require(deployment, ask, uncarried)
-        deployments = (deployment,)
+        deployments = (deployment, *_stand_ins(settings, plan, ask, deployment, uncarried, bounds))
     charge = served if plan.charge_follows_gate else tier
     own = deployment.credits_milli if listed is None and served == tier else None
     return Route(
@@ -237,6 +237,23 @@ def _by_name(
         baseline=_baseline(settings, deployment),
         input_estimate=input_estimate(ask),
     )
+
+
+def _stand_ins(
+    settings: Settings,
+    plan: Plan,
+    ask: ChatRequest,
+    deployment: Deployment,
+    uncarried: Uncarried,
+    bounds: Bounds | None,
+) -> Iterator[Deployment]:
+    """Yield what serves instead of a named model that does not answer: as configured, within plan and key."""
+    for name in deployment.fallbacks:
+        each = settings.deployments[name]
+        tier: Tier = "complex" if each.listed_tier is None else each.listed_tier
+        is_reached = TIERS.index(tier) <= TIERS.index(_ceiling_tier(plan))
+        if each.provider.enabled and is_reached and allows_named(bounds, each) and not lacking(each, ask, uncarried):
+            yield each
 
 
 def _ceiling_tier(plan: Plan) -> Tier:

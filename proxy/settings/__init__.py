@@ -12,6 +12,7 @@ from proxy.settings.entries import Entry
 from proxy.settings.limits import RATES, Budget, Limits, Runaway, Terms
 from proxy.settings.loading import load
 from proxy.settings.problems import Problem, SettingsError
+from proxy.settings.routing import Health, Retries, Routing
 from proxy.settings.settings import Settings, startup_errors
 from proxy.settings.sources import files
 from proxy.settings.values import (
@@ -19,7 +20,6 @@ from proxy.settings.values import (
     Deployment,
     Idempotency,
     Provider,
-    Routing,
     Sandbox,
     SandboxCustomer,
     Secret,
@@ -36,10 +36,12 @@ __all__ = [
     "Changed",
     "Deployment",
     "Entry",
+    "Health",
     "Idempotency",
     "Limits",
     "Problem",
     "Provider",
+    "Retries",
     "Routing",
     "Runaway",
     "Sandbox",

@@ -19,10 +19,10 @@ from proxy.settings.limiting import limits_of
 from proxy.settings.plans import Sold
 from proxy.settings.problems import SettingsError, Steps
 from proxy.settings.providers import providers as read_providers
+from proxy.settings.routes import check_fallbacks, routing_of
 from proxy.settings.sections import (
     caching_of,
     idempotency_of,
-    routing_of,
     sandbox_of,
     server_of,
     store_of,
@@ -65,6 +65,7 @@ def load(
     local_url = _local_url(found, environ, findings)
     deployments = models.deployments(shape.models, shape.tiers, found, book, findings)
     models.check_tiers(shape.tiers, shape.models, deployments, findings)
+    check_fallbacks(deployments, findings)
     aliases = models.aliases(shape.aliases, shape.models, findings, stated="aliases" in shape.model_fields_set)
     models.check_baseline(shape.routing.baseline, shape.models, findings)
     sandbox = sandbox_of(shape.sandbox, None if sold is None else sold.book, findings)

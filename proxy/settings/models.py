@@ -72,6 +72,7 @@ def _deployment(
         schema=shape.capabilities.json_schema,
         credits_milli=None if shape.credits is None else int(shape.credits * 1000),
         listed_tier=listed_tier,
+        fallbacks=tuple(shape.fallbacks),
     )
 
 

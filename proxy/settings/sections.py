@@ -9,7 +9,6 @@ from proxy.settings.findings import Findings
 from proxy.settings.shape import (
     CachingShape,
     IdempotencyShape,
-    RoutingShape,
     SandboxShape,
     ServerShape,
     StoreShape,
@@ -17,7 +16,6 @@ from proxy.settings.shape import (
 from proxy.settings.values import (
     Caching,
     Idempotency,
-    Routing,
     Sandbox,
     SandboxCustomer,
     Server,
@@ -42,20 +40,6 @@ def server_of(shape: ServerShape, findings: Findings) -> Server:
         sync=shape.sync,
         sync_interval_ms=round(shape.sync_interval * 1000),
         trusted_proxies=tuple(ip_network(each) for each in shape.trusted_proxies),
-    )
-
-
-def routing_of(shape: RoutingShape, findings: Findings) -> Routing:
-    """Return how `auto` chooses; a target has no effect until thresholds are solved from it."""
-    if shape.target is not None:
-        steps = ("routing", "target")
-        findings.warn(steps, "routing.target has no effect yet: the shipped cut points apply")
-    return Routing(
-        baseline=shape.baseline,
-        sessions_idle_s=shape.sessions.idle,
-        margin_floor=shape.margin_floor,
-        mode=shape.mode,
-        target_quality=None if shape.target is None else shape.target.quality,
     )
 
 

@@ -8,12 +8,12 @@ from margin.costbook import CostBook
 from margin.sellbook import SellBook, Tier
 from proxy.settings.entries import Entry
 from proxy.settings.limits import Limits
+from proxy.settings.routing import Routing
 from proxy.settings.values import (
     Caching,
     Deployment,
     Idempotency,
     Provider,
-    Routing,
     Sandbox,
     Server,
     Store,

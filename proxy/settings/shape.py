@@ -18,15 +18,15 @@ from proxy.settings.fields import (
     Private,
     Rate,
     Section,
-    Share,
     Size,
     Text,
     Usd,
     Whole,
 )
 from proxy.settings.limit_shape import LimitsShape
+from proxy.settings.routing_shape import RoutingShape
 from proxy.settings.units import UnitError
-from proxy.settings.values import Caching, Idempotency, Routing, Server, Store, Timeouts
+from proxy.settings.values import Caching, Idempotency, Server, Store, Timeouts
 
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
@@ -38,7 +38,6 @@ PLANS_FILE: Final = "plans.yaml"
 
 _SERVER = Server()
 _TIMEOUTS = Timeouts()
-_ROUTING = Routing()
 _CACHING = Caching()
 _IDEMPOTENCY = Idempotency()
 _STORE = Store()
@@ -145,6 +144,9 @@ class ModelShape(Section):
     )
     capabilities: CapabilitiesShape = Field(default_factory=CapabilitiesShape, description="What it can do.")
     credits: Credits | None = Field(None, description="Credits charged when it is named and no tier lists it.")
+    fallbacks: list[Name] = Field(
+        [], max_length=16, description="Models that serve instead when it is named and does not answer, in order."
+    )
 
 
 class TiersShape(Section):
@@ -153,38 +155,6 @@ class TiersShape(Section):
     simple: list[Name] = Field([], description="Lookups, classification, short rewrites.")
     medium: list[Name] = Field([], description="Summaries, drafting, everyday code.")
     complex: list[Name] = Field([], description="Long reasoning, hard code, agents.")
-
-
-class SessionsShape(Section):
-    """How long a conversation keeps its model."""
-
-    idle: Duration = Field(_ROUTING.sessions_idle_s, description="Without a request for so long, it may change.")
-
-
-class TargetShape(Section):
-    """A business target for `auto`; thresholds are solved from it."""
-
-    quality: Share = Field(description="The share of frontier quality to keep, 0..1.")
-
-
-class RoutingShape(Section):
-    """How `auto` chooses."""
-
-    baseline: Name = Field(
-        _ROUTING.baseline,
-        description="What savings are measured against: requested, frontier, or a model.",
-    )
-    sessions: SessionsShape = Field(
-        default_factory=SessionsShape, description="How long a conversation keeps its model."
-    )
-    margin_floor: Share | None = Field(
-        None, description="The gross margin, 0..1, below which the guard acts; null for none."
-    )
-    mode: Literal["enforce", "observe"] = Field(
-        _ROUTING.mode,
-        description="enforce routes; observe only records what it would have done.",
-    )
-    target: TargetShape | None = Field(None, description="A target instead of the shipped cut points.")
 
 
 class SemanticShape(Section):

@@ -86,6 +86,11 @@ class Timeouts:
     total_s: float = 600.0
     pool_s: float = 5.0
 
+    @property
+    def head_s(self) -> float:
+        """The longest wait for an answer's first byte: every phase before it taken to its end."""
+        return self.pool_s + self.connect_s + self.idle_s + self.first_byte_s
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -130,6 +135,8 @@ class Deployment:
         credits_milli: Milli-credits it charges when named and in no tier; `None` when not stated.
         listed_tier: The highest tier whose list names it, as written, before any borrowing;
             `None` when none does. A request that names the model charges this tier.
+        fallbacks: Names of the deployments that serve instead when a request names this one and
+            it does not answer, in order.
     """
 
     name: str
@@ -144,26 +151,7 @@ class Deployment:
     schema: bool = True
     credits_milli: int | None = None
     listed_tier: Tier | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """How `auto` chooses.
-
-    Args:
-        baseline: What savings are measured against: `requested` (what the client asked for; for
-            `auto` the first of complex), `frontier` (the first of complex) or a deployment's name.
-        sessions_idle_s: How long a conversation keeps its model without a request.
-        margin_floor: The gross margin, 0..1, below which the guard acts; `None` for no guard.
-        mode: `enforce` routes, `observe` only records what it would have done.
-        target_quality: The share of frontier quality to keep, 0..1; `None` for the shipped cuts.
-    """
-
-    baseline: str = "requested"
-    sessions_idle_s: float = 1800.0
-    margin_floor: Decimal | None = None
-    mode: Literal["enforce", "observe"] = "enforce"
-    target_quality: Decimal | None = None
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ OVERHEAD_BUCKETS = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.00
 COST_BUCKETS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1)
 
 NUSD = 1e9
+OVERLOADED = 529  # Anthropic's word for 503
+NOT_THE_CALLER_S = frozenset({401, 402, 403, 404, 408})
+"""Refusals that are about our account or address, not about the request."""
 COST_KINDS = ("model", "estimated", "failed")
 REVENUE_KINDS = {"credits": "credits", "usage": "usage", "subscription": "fee", "breakage": "breakage"}
 TOKEN_BUCKETS = ("input", "cache_read", "cache_write", "output")
@@ -53,6 +56,8 @@ class Books:
     claims: Callable[[], Mapping[str, int]]
     budgets: Callable[[], Mapping[tuple[str, str, str], int]] = dict
     """How many budgets of a kind and action are spent how far, by band."""
+    resting: Callable[[], Mapping[str, int]] = dict
+    """How many workers leave a deployment alone."""
 
 
 _GAUGES = {
@@ -102,6 +107,10 @@ class Metrics:
             "penstock_cost_per_request_usd", "Cost of one exchange, by charge tier.", ("tier",),
             buckets=COST_BUCKETS, registry=self.registry,
         )  # fmt: skip
+        self._attempts = Counter(
+            "penstock_attempts", "Calls to providers, each try of an exchange on its own.",
+            ("provider", "deployment", "result"), registry=self.registry,
+        )  # fmt: skip
         self._tiers: dict[str, tuple[Histogram, Histogram]] = {}
         self._refused = Counter(
             "penstock_refused", "Requests refused before they reached the books.", ("reason",), registry=self.registry
@@ -121,6 +130,9 @@ class Metrics:
 
     def settled(self, record: dict[str, Any]) -> None:
         """Observe one folded record; only settlements of live exchanges have timings."""
+        if record["k"] in {"settled", "void"}:
+            for line in record["a"]:
+                self._attempts.labels(line["p"], line["d"], result_of(line)).inc()
         decision = record.get("dec")
         if decision is None or "total_us" not in decision:
             return
@@ -154,6 +166,18 @@ class Metrics:
         return generate_latest(self.registry)
 
 
+def result_of(line: Mapping[str, Any]) -> str:
+    """Return a closed word for what came of one call: answered, refused, busy, error, lost or unsent."""
+    status: int | None = line["st"]
+    if status is None:
+        return "unsent" if line["u"] is None else "lost"
+    if status < 300:
+        return "answered"
+    if status in {429, OVERLOADED}:
+        return "busy"
+    return "refused" if 400 <= status < 500 and status not in NOT_THE_CALLER_S else "error"
+
+
 class _LedgerCollector(Collector):
     """Counters that are the ledger's sums."""
 
@@ -184,6 +208,13 @@ class _LedgerCollector(Collector):
         for labels, count in self._books.budgets().items():
             budgets.add_metric(labels, count)
         yield budgets
+        resting = GaugeMetricFamily(
+            "penstock_deployments_resting", "Workers that leave a deployment alone, as its calls fail.",
+            labels=("deployment",),
+        )  # fmt: skip
+        for name, count in self._books.resting().items():
+            resting.add_metric((name,), count)
+        yield resting
         for name, value in self._books.gauges().items():
             yield GaugeMetricFamily(name, _GAUGES[name], value=value)
 

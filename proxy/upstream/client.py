@@ -7,6 +7,7 @@ Errors say what is known of the bill: `Unsent` was never with the provider; afte
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 
 import httpx
@@ -56,8 +57,8 @@ class Answer:
         """Whether the provider says it streams."""
         return (self.header("content-type") or b"").startswith(b"text/event-stream")
 
-    async def read(self, bytes_max: int = ANSWER_BYTES_MAX) -> bytes:
-        """Return the whole body; no wait, and no deadline to set, when it came along with the head.
+    async def read(self, bytes_max: int = ANSWER_BYTES_MAX, within_s: float = math.inf) -> bytes:
+        """Return the whole body, within `within_s`; no wait, and no deadline to set, when it came along with the head.
 
         Raises:
             Lost: it broke off, came too slowly, or is larger than `bytes_max`.
@@ -67,7 +68,7 @@ class Answer:
         if whole is not None and len(whole) <= bytes_max:
             return whole
         try:
-            async with asyncio.timeout(self.timeouts.total_s):
+            async with asyncio.timeout(min(self.timeouts.total_s, within_s)):
                 return await self._read(bytes_max)
         except TimeoutError:
             raise Lost("total", late=True) from None
@@ -110,14 +111,23 @@ class Upstream:
         self._transport = transport
         self._templates: dict[str, httpx.Request] = {}
 
-    async def call(self, deployment: Deployment, body: bytes) -> Answer:
-        """Send `body` and return the answer once its head is here.
+    async def call(self, deployment: Deployment, body: bytes, within_s: float = math.inf) -> Answer:
+        """Send `body` and return the answer once its head is here, within `within_s`.
 
         Raises:
             Unsent: no connection in time.
             Lost: no answer in time, or the connection broke.
         """
-        provider = deployment.provider
+        if within_s >= deployment.provider.timeouts.head_s:  # each phase is bounded by then: no timer is needed
+            return await self._call(deployment.provider, body)
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._call(deployment.provider, body)
+        except TimeoutError:
+            # Nobody can say how far it came: it may be billed.
+            raise Lost("total", late=True) from None
+
+    async def _call(self, provider: Provider, body: bytes) -> Answer:
         try:
             response = await self._transport.handle_async_request(self._request(provider, body))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

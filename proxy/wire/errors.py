@@ -23,7 +23,8 @@ The tree says whose doing it is::
     ├─ UpstreamFailed         the provider's doing
     │  ├─ UpstreamBusy   429  its rate limit, after every deployment was tried
     │  ├─ UpstreamBroke  502  it answered nonsense, or not at all
-    │  └─ UpstreamLate   504  a deadline of ours ran out
+    │  ├─ UpstreamLate   504  a deadline ran out, ours or the caller's own
+    │  └─ AllDown        503  every deployment failed, or rests as it failed before: says which, and when to come back
     ├─ NotServed         501  an endpoint that is not built
     └─ Unavailable       503  our own doing: shutting down, the keeper or the disk is away, too many at once
 
@@ -244,11 +245,18 @@ class UpstreamBroke(UpstreamFailed):
 
 
 class UpstreamLate(UpstreamFailed):
-    """A deadline ran out; `phase` says which."""
+    """A deadline ran out."""
 
     status = 504
     code = "upstream_timeout"
     reason = "upstream_late"
+
+
+class AllDown(UpstreamFailed):
+    """No deployment of the route answered, or none is called for now as all failed a moment ago."""
+
+    status = 503
+    reason = "all_down"
 
 
 class NotServed(ProxyError):

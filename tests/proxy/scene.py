@@ -186,6 +186,7 @@ async def scene(
     timeouts: str | None = None,
     drain: str = "5s",
     repeats: bool = False,
+    sections: str = "",
 ) -> AsyncIterator[Scene]:
     """A scene; at its end all work is done and the journal is closed."""
     identity = Identity()
@@ -195,7 +196,7 @@ async def scene(
     provider = Loopback(simulator)
     (folder / "journals").mkdir()
     book = Brittle(folder / "journals" / "worker.journal")
-    settings = configured(folder, timeouts, drain, repeats=repeats)
+    settings = configured(folder, timeouts, drain, sections, repeats=repeats)
     world = World(settings, identity, keeper.wallets, book, Upstream(provider), keeper)
     principal = Principal("key_1", CUSTOMER, "sandbox", plan, frozenset(scopes.split()))
     try:
@@ -206,12 +207,14 @@ async def scene(
         book.close()
 
 
-def configured(folder: Path, timeouts: str | None, drain: str, *, repeats: bool = False) -> Settings:
-    """The sandbox's settings, with other waits."""
+def configured(
+    folder: Path, timeouts: str | None, drain: str, sections: str = "", *, repeats: bool = False
+) -> Settings:
+    """The sandbox's settings, with other waits, and with more sections."""
     text = (CONFIGS / "sandbox.yaml").read_text(encoding="utf-8")
     if timeouts is not None:
         text = text.replace("api_key: simulator}", f"api_key: simulator, timeouts: {timeouts}}}")
-    text += f"\nserver: {{drain: {drain}}}\ncaching: {{responses: {{enabled: {str(repeats).lower()}}}}}\n"
+    text += f"\nserver: {{drain: {drain}}}\ncaching: {{responses: {{enabled: {str(repeats).lower()}}}}}\n{sections}"
     (folder / "sandbox.yaml").write_text(text, encoding="utf-8")
     plans = (CONFIGS / "sandbox-plans.yaml").read_text(encoding="utf-8")
     (folder / "sandbox-plans.yaml").write_text(f"{plans}{METERED}", encoding="utf-8")

@@ -12,6 +12,7 @@ import pytest
 from proxy.admission import Lease
 from proxy.exchange import Reply
 from proxy.wire.errors import (
+    AllDown,
     Forbidden,
     Malformed,
     OutOfCredit,
@@ -21,7 +22,6 @@ from proxy.wire.errors import (
     UnknownModel,
     UpstreamBroke,
     UpstreamBusy,
-    UpstreamFailed,
     UpstreamLate,
 )
 from tests.proxy.scene import LENT, Scene, charged_milli, check_books, scene
@@ -317,10 +317,13 @@ def test_who_served_in_the_end_is_the_served_tier(tmp_path: Path) -> None:
 
 
 def test_after_three_calls_it_is_enough(tmp_path: Path) -> None:
-    """Four could serve, three are tried, the hold goes back whole."""
-    found, error = failed(tmp_path, "hi [[sim: status=503]]", UpstreamFailed)
+    """Four could serve, three are tried, the hold goes back whole; the caller hears which, and when to come back."""
+    found, error = failed(tmp_path, "hi [[sim: status=503]]", AllDown)
 
-    assert error.status == 502
+    assert (error.status, error.retry_after_s) == (503, 1)
+    assert error.message == (
+        "No model answered. Tried: gpt-6-luna (status 503), gpt-4o-mini (status 503), gpt-6.1-sol (status 503)."
+    )
     assert found.kinds() == ["held", "called", "called", "void"]
     assert [line["d"] for line in found.end()["a"]] == ["gpt-6-luna", "gpt-4o-mini", "gpt-6.1-sol"]
     assert found.spent_milli == 0
@@ -347,16 +350,16 @@ def test_a_request_that_the_provider_refuses_is_asked_once(tmp_path: Path, statu
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_trouble_with_our_own_key_is_not_the_caller_s(tmp_path: Path, status: int) -> None:
-    """The caller's key is fine: it hears 502, and none of the provider's words."""
-    _, error = failed(tmp_path, f"hi [[sim: status={status}]]", UpstreamFailed)
+    """The caller's key is fine: it hears 503, and none of the provider's words."""
+    _, error = failed(tmp_path, f"hi [[sim: status={status}]]", AllDown)
 
-    assert error.status == 502
+    assert error.status == 503
     assert "API key" not in error.message
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     """It is a failure like any other: nobody goes where an answer points."""
-    found, _ = failed(tmp_path, "hi [[sim: redirect]]", UpstreamFailed)
+    found, _ = failed(tmp_path, "hi [[sim: redirect]]", AllDown)
 
     assert {request.url.path for request in found.provider.requests} == {"/v1/chat/completions"}
 

@@ -116,7 +116,9 @@ def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyErro
         busy = UpstreamBusy("The provider is over its rate limit.")
         busy.retry_after_s = foreign.seconds(retry_after)
         return busy
-    return UpstreamFailed(f"The provider answered with status {status}.")
+    failed = UpstreamFailed(f"The provider answered with status {status}.")
+    failed.retry_after_s = foreign.seconds(retry_after)
+    return failed
 
 
 def _error_fields(body: bytes) -> Mapping[str, Any]:

@@ -41,7 +41,9 @@ def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyErro
         busy = UpstreamBusy(f"The provider {why}.")
         busy.retry_after_s = foreign.seconds(retry_after)
         return busy
-    return UpstreamFailed(f"The provider answered with status {status}.")
+    failed = UpstreamFailed(f"The provider answered with status {status}.")
+    failed.retry_after_s = foreign.seconds(retry_after)
+    return failed
 
 
 def _fields(body: bytes) -> Mapping[str, Any]:

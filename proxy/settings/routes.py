@@ -1,0 +1,62 @@
+"""Routing as the YAML states it → its values, and what of it cannot be."""
+
+from collections.abc import Mapping
+
+from margin.sellbook import TIERS
+from proxy.settings.findings import Findings
+from proxy.settings.problems import Steps
+from proxy.settings.routing import Health, Retries, Routing
+from proxy.settings.routing_shape import HealthShape, RetriesShape, RoutingShape
+from proxy.settings.values import Deployment
+
+
+def routing_of(shape: RoutingShape, findings: Findings) -> Routing:
+    """Return how `auto` chooses; a target has no effect until thresholds are solved from it."""
+    if shape.target is not None:
+        steps = ("routing", "target")
+        findings.warn(steps, "routing.target has no effect yet: the shipped cut points apply")
+    return Routing(
+        baseline=shape.baseline,
+        sessions_idle_s=shape.sessions.idle,
+        margin_floor=shape.margin_floor,
+        mode=shape.mode,
+        target_quality=None if shape.target is None else shape.target.quality,
+        deadline_s=shape.deadline,
+        retries=_retries_of(shape.retries),
+        health=_health_of(shape.health, findings),
+    )
+
+
+def _retries_of(shape: RetriesShape) -> Retries:
+    return Retries(attempts_max=shape.attempts, share=shape.share, burst=shape.burst)
+
+
+def _health_of(shape: HealthShape, findings: Findings) -> Health:
+    if shape.rest_max < shape.rest:
+        findings.wrong(("routing", "health", "rest_max"), "is shorter than rest")
+    return Health(
+        window_s=shape.window,
+        calls_min=shape.calls,
+        failed_share=shape.failures,
+        rest_s=shape.rest,
+        rest_max_s=shape.rest_max,
+        slow_s=shape.slow,
+    )
+
+
+def check_fallbacks(found: Mapping[str, Deployment], findings: Findings) -> None:
+    """Check that what serves instead of a named model exists, and is no lesser one."""
+    for name, deployment in found.items():
+        for index, other in enumerate(deployment.fallbacks):
+            steps: Steps = ("models", name, "fallbacks", index)
+            if other not in found:
+                findings.unknown(steps, other, "model", [each for each in found if each != name])
+            elif other == name or other in deployment.fallbacks[:index]:
+                findings.wrong(steps, f'"{other}" was tried already')
+            elif _rank(found[other]) < _rank(deployment):
+                findings.wrong(steps, f'"{other}" is of a lower tier than {name}, which was asked for')
+
+
+def _rank(deployment: Deployment) -> int:
+    """Return how high a model is listed; one that no tier lists charges as complex, and counts so."""
+    return len(TIERS) - 1 if deployment.listed_tier is None else TIERS.index(deployment.listed_tier)
