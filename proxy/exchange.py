@@ -284,7 +284,7 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment, body: 
     # Once the request is sent: where the route did not depend on it, the provider's time is when to judge.
     world.soon(case.judging.judge)
     # Each phase up to the answer's head has a deadline of its own in the transport, besides the exchange's.
-    return await world.upstream.call(deployment, body, case.left_s())
+    return await world.upstream.call(deployment, body, case.left_s(), stream=case.ask.stream)
 
 
 def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:

@@ -14,6 +14,8 @@ SIMULATOR: Final = "simulator"
 
 OUR_KEYS: Final = "sk-penstock-"
 
+_ENDS: Final = {"openai": "/v1", "gemini": "/v1beta"}
+"""How the base URL of each family ends."""
 _NOWHERE: Final = "http://simulator.invalid"  # RFC 2606: never resolves
 
 
@@ -45,7 +47,7 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
 
 def _simulator(url: str | None, dialect: str) -> str:
     root = (_NOWHERE if url is None else url).rstrip("/")
-    return f"{root}/v1" if dialect == "openai" else root  # as the base URL of each family ends
+    return root + _ENDS.get(dialect, "")
 
 
 def _check_dialect(steps: Steps, dialect: str, findings: Findings) -> None:

@@ -31,7 +31,7 @@ from proxy.settings.values import Caching, Idempotency, Server, Store, Timeouts
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
 
-DIALECTS_BUILT: Final = ("openai", "anthropic")
+DIALECTS_BUILT: Final = ("openai", "anthropic", "gemini")
 DIALECTS_KNOWN: Final = ("openai", "anthropic", "gemini", "litellm")
 
 PLANS_FILE: Final = "plans.yaml"

@@ -109,27 +109,31 @@ class Upstream:
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
-        self._templates: dict[str, httpx.Request] = {}
+        self._templates: tuple[dict[str, httpx.Request], dict[str, httpx.Request]] = ({}, {})
+        """By deployment; those of plain answers, and those of streams."""
 
-    async def call(self, deployment: Deployment, body: bytes, within_s: float = math.inf) -> Answer:
+    async def call(
+        self, deployment: Deployment, body: bytes, within_s: float = math.inf, *, stream: bool = False
+    ) -> Answer:
         """Send `body` and return the answer once its head is here, within `within_s`.
 
         Raises:
             Unsent: no connection in time.
             Lost: no answer in time, or the connection broke.
         """
+        request = self._request(deployment, body, stream)
         if within_s >= deployment.provider.timeouts.head_s:  # each phase is bounded by then: no timer is needed
-            return await self._call(deployment.provider, body)
+            return await self._call(deployment.provider, request)
         try:
             async with asyncio.timeout(within_s):
-                return await self._call(deployment.provider, body)
+                return await self._call(deployment.provider, request)
         except TimeoutError:
             # Nobody can say how far it came: it may be billed.
             raise Lost("total", late=True) from None
 
-    async def _call(self, provider: Provider, body: bytes) -> Answer:
+    async def _call(self, provider: Provider, request: httpx.Request) -> Answer:
         try:
-            response = await self._transport.handle_async_request(self._request(provider, body))
+            response = await self._transport.handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Unsent("connect", late=isinstance(error, httpx.TimeoutException)) from None
         except httpx.TimeoutException:
@@ -138,11 +142,12 @@ class Upstream:
             raise Lost("cut", late=False) from None
         return Answer(response, provider.timeouts)
 
-    def _request(self, provider: Provider, body: bytes) -> httpx.Request:
-        """Return the request to send: a provider's differ in the body alone, and a copy costs a tenth of a new one."""
-        template = self._templates.get(provider.name)
+    def _request(self, deployment: Deployment, body: bytes, stream: bool) -> httpx.Request:
+        """Return the request to send: a deployment's differ in their bodies, and a copy costs a tenth of a new one."""
+        templates = self._templates[stream]
+        template = templates.get(deployment.name)
         if template is None:
-            template = self._templates[provider.name] = _template(provider)
+            template = templates[deployment.name] = _template(deployment, stream=stream)
         request = object.__new__(httpx.Request)
         request.__dict__ |= template.__dict__  # what copying does, without asking how
         request.stream = httpx.ByteStream(body)
@@ -158,10 +163,11 @@ class Upstream:
         await self._transport.aclose()
 
 
-def _template(provider: Provider) -> httpx.Request:
+def _template(deployment: Deployment, *, stream: bool) -> httpx.Request:
+    provider = deployment.provider
     key = None if provider.api_key is None else provider.api_key.reveal()
     dialect = DIALECTS[provider.dialect]
-    headers, url = dialect.request_headers(key), provider.base_url + dialect.request_path()
+    headers, url = dialect.request_headers(key), provider.base_url + dialect.request_path(deployment, stream=stream)
     template = httpx.Request("POST", url, headers=headers, extensions=_extensions(provider))
     # The transport states each body's own length.
     del template.headers["content-length"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from margin.usage import Usage
 from proxy.upstream.dialects import anthropic
-from proxy.upstream.dialects.anthropic.stream import MessageStream
+from proxy.upstream.dialects.translated import TranslatedStream
 from proxy.wire import chat, sse
 from proxy.wire.errors import Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
 
@@ -58,7 +58,7 @@ def wire(found: Iterable[dict[str, Any]]) -> bytes:
     return b"".join(b"event: %b\ndata: %b\n\n" % (e["type"].encode(), orjson.dumps(e)) for e in found)
 
 
-def stream(*, usage_asked: bool = True) -> MessageStream:
+def stream(*, usage_asked: bool = True) -> TranslatedStream:
     """A stream to feed."""
     options = {"include_usage": usage_asked}
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True, "stream_options": options}

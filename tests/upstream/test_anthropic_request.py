@@ -47,7 +47,7 @@ def test_path_and_headers() -> None:
     """The key has a header of its own, and the API a version."""
     headers = dict(anthropic.request_headers("sk-ant"))
 
-    assert anthropic.request_path() == "/v1/messages"
+    assert anthropic.request_path(deployment(), stream=True) == "/v1/messages"
     assert headers[b"x-api-key"] == b"sk-ant"
     assert headers[b"anthropic-version"] == b"2023-06-01"
     assert b"authorization" not in headers

@@ -88,7 +88,7 @@ def test_a_provider_without_a_key_gets_none() -> None:
 
     async def main() -> None:
         await called(upstream, b"1")
-        await called(upstream, b"2", dataclasses.replace(DEPLOYMENT, provider=local))
+        await called(upstream, b"2", dataclasses.replace(DEPLOYMENT, name="local", provider=local))
         await called(upstream, b"3")
 
     asyncio.run(main())

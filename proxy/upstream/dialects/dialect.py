@@ -62,8 +62,8 @@ class Stream(Protocol):
 class Dialect(Protocol):
     """One wire format. Fulfilled by a module: see `proxy.upstream.dialects.openai`."""
 
-    def request_path(self) -> str:
-        """Return what is appended to a provider's base URL for a chat."""
+    def request_path(self, deployment: Deployment, *, stream: bool) -> str:
+        """Return what is appended to a provider's base URL for a chat: asked once for each deployment and way."""
 
     def request_headers(self, api_key: str | None) -> list[tuple[bytes, bytes]]:
         """Return the headers of every call. Nothing of the caller's headers goes upstream."""

@@ -14,7 +14,7 @@ import orjson
 
 from margin.usage import Usage, UsageError
 from proxy.settings import Deployment
-from proxy.upstream.dialects import foreign
+from proxy.upstream.dialects import foreign, signatures
 from proxy.wire import sse
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
@@ -25,7 +25,7 @@ _CALLER_STATUSES = frozenset({400, 409, 413, 415, 422})
 """What a provider says of the request itself. 401, 403 and 404 speak of our key and our configuration."""
 
 
-def request_path() -> str:
+def request_path(deployment: Deployment, *, stream: bool) -> str:
     """Return what is appended to a provider's base URL."""
     return "/chat/completions"
 
@@ -49,8 +49,15 @@ def uncarried(ask: ChatRequest, deployment: Deployment) -> str | None:
 
 
 def request_body(ask: ChatRequest, deployment: Deployment) -> bytes:
-    """Serialise what was judged, field for field; a stream is asked to report its usage."""
-    return ask.body_for(deployment.model)
+    """Serialise what was judged, field for field; a stream is asked to report its usage.
+
+    The one thing that does not pass are signatures of another provider inside the ids of tool calls.
+    """
+    body = ask.body_for(deployment.model)
+    if signatures.MARK_BYTES not in body:
+        return body
+    fields = {**ask.fields, "messages": signatures.unsigned(ask.messages)}
+    return ask._replace(fields=fields).body_for(deployment.model)
 
 
 def read_usage(reported: Any) -> Usage | None:

@@ -1,21 +1,22 @@
 """Anthropic's Messages API for callers of other surfaces: each function of the seam goes by way of the neutral form.
 
     models    what a model's name says of what it takes        request   `Prompt` → the body
-    blocks    answers and events → pieces                       stream    an event stream on its way
-    counts    usage in its several reports → buckets            refusals  error bodies → our errors
+    blocks    answers and events → pieces                       refusals  error bodies → our errors
+    counts    usage in its several reports → buckets
 
-Source: Anthropic's API reference ("Messages", "Streaming messages", "Errors", "Prompt caching") and its migration
-guides; the fields were checked against the types of its Python SDK 2.14.
+Its streams are read by `proxy.upstream.dialects.translated`, with the reader in `blocks`. Source: Anthropic's API
+reference ("Messages", "Streaming messages", "Errors", "Prompt caching") and its migration guides; the fields were
+checked against the types of its Python SDK 2.14.
 """
 
 from __future__ import annotations
 
 from proxy.settings import Deployment
-from proxy.upstream.dialects.anthropic.blocks import read_message
+from proxy.upstream.dialects.anthropic.blocks import Reader, read_message
 from proxy.upstream.dialects.anthropic.refusals import read_error
 from proxy.upstream.dialects.anthropic.request import unworded, written
-from proxy.upstream.dialects.anthropic.stream import MessageStream
 from proxy.upstream.dialects.dialect import Answered
+from proxy.upstream.dialects.translated import TranslatedStream
 from proxy.wire import chat_pieces, chat_prompt, lenient
 from proxy.wire.chat import ChatRequest
 from proxy.wire.chat_pieces import Chunks
@@ -28,7 +29,7 @@ VERSION = b"2023-06-01"
 """Of the API; the only one in use, and required."""
 
 
-def request_path() -> str:
+def request_path(deployment: Deployment, *, stream: bool) -> str:
     """Return what is appended to a provider's base URL."""
     return "/v1/messages"
 
@@ -77,6 +78,6 @@ def read_answer(body: bytes, at_s: int) -> Answered:
     return call_id, usage, chat_pieces.completion(pieces, at_s)
 
 
-def stream(ask: ChatRequest, at_s: int) -> MessageStream:
+def stream(ask: ChatRequest, at_s: int) -> TranslatedStream:
     """Return what reads the stream of an answer to this request, and writes it as chunks."""
-    return MessageStream(Chunks(include_usage=ask.include_usage, at_s=at_s))
+    return TranslatedStream(Reader(), Chunks(include_usage=ask.include_usage, at_s=at_s))

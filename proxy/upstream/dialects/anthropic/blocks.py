@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from margin.usage import Usage, UsageError
 from proxy.upstream.dialects.anthropic.counts import merged, read_usage
+from proxy.upstream.dialects.translated import Unreadable
 from proxy.wire import lenient
 from proxy.wire.errors import UpstreamBroke
 from proxy.wire.neutral import Argued, Called, Ended, Piece, Said, Started, Thought, Used
@@ -27,10 +28,6 @@ _REASONS: Final[Mapping[str, _Reason]] = {
     "model_context_window_exceeded": "limit",
     "refusal": "refused",
 }
-
-
-class Unreadable(Exception):
-    """An event or a block that is not what the API says it is."""
 
 
 class Reader:
@@ -62,6 +59,8 @@ class Reader:
         """
         if not isinstance(event, dict):
             raise Unreadable("event")
+        if self.is_whole:
+            return
         match event.get("type"):
             case "message_start":
                 yield self._started(_object(event, "message"))
@@ -80,6 +79,14 @@ class Reader:
                     yield Used(self.usage)
             case "error":
                 raise Unreadable("end")
+
+    def so_far(self, output_tokens: int) -> Usage | None:
+        """Return what the start reported, with our count of the output.
+
+        Raises:
+            UsageError: the counts contradict each other.
+        """
+        return read_usage(merged(self.reported, {"output_tokens": output_tokens}))
 
     def _started(self, message: Mapping[str, Any]) -> Piece:
         self.reported = merged({}, message.get("usage"))

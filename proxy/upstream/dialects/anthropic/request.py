@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from proxy.settings import Deployment
 from proxy.upstream.dialects.anthropic.models import always_thinks, samples, takes_effort
+from proxy.upstream.dialects.signatures import bare
 from proxy.wire import lenient
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, Call, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool
@@ -74,10 +75,10 @@ def _block(block: Block) -> dict[str, Any]:
         case ImageLink(url):
             return {"type": "image", "source": {"type": "url", "url": url}}
         case Call(identity, name, arguments):
-            return {"type": "tool_use", "id": identity, "name": name, "input": arguments}
+            return {"type": "tool_use", "id": bare(identity), "name": name, "input": arguments}
         case Result(call_id, parts):
             given = [_block(part) for part in parts]
-            return {"type": "tool_result", "tool_use_id": call_id} | ({"content": given} if given else {})
+            return {"type": "tool_result", "tool_use_id": bare(call_id)} | ({"content": given} if given else {})
 
 
 def _sampling(prompt: Prompt) -> dict[str, Any]:

@@ -1,14 +1,43 @@
-"""An event stream on its way to a caller who speaks another format."""
+"""An event stream on its way to a caller who speaks another format: read as pieces, written as the caller's events."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 from margin.usage import Usage, UsageError
-from proxy.upstream.dialects.anthropic.blocks import Reader, Unreadable
-from proxy.upstream.dialects.anthropic.counts import merged, read_usage
 from proxy.wire import lenient, sse
 from proxy.wire.neutral import Argued, Piece, Said, Started, Thought
+
+
+class Unreadable(Exception):
+    """An event or a part of an answer that is not what the provider's API says it is; its text names what it lacks."""
+
+
+class Reader(Protocol):
+    """A dialect's way to read an answer, event by event."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """What was used, once the answer's end said so and the counts make sense."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the answer's end was seen."""
+
+    def event(self, event: Any) -> Iterator[Piece]:
+        """Yield the pieces in an event.
+
+        Raises:
+            Unreadable: it is not what the API says it is, or an error.
+        """
+
+    def so_far(self, output_tokens: int) -> Usage | None:
+        """Return what was reported before the end, with our count of the output; None when nothing was.
+
+        Raises:
+            UsageError: the counts contradict each other.
+        """
 
 
 class Writer(Protocol):
@@ -18,22 +47,21 @@ class Writer(Protocol):
         """Return a piece as bytes."""
 
 
-class MessageStream:
+class TranslatedStream:
     """Reads events, writes what they say. An event that cannot be read may have held words: it breaks the answer off.
 
     Attributes:
         call_id: The provider's id of the call.
-        finished: Whether `message_stop` was seen.
         error: Whether the provider reported an error, or sent what is none of its events.
         deltas: Pieces of text relayed.
     """
 
     __slots__ = ("_framer", "_reader", "_text_bytes", "_writer", "call_id", "deltas", "error")
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        self._reader = reader
         self._writer = writer
         self._framer = sse.Framer()
-        self._reader = Reader()
         self.call_id: str | None = None
         self.error = False
         self.deltas = 0
@@ -51,11 +79,11 @@ class MessageStream:
 
     @property
     def usage(self) -> Usage | None:
-        """What the stream's end reported; before that, what its start did of the input, and our count of the rest."""
+        """What the stream's end reported; before that, what came before it of the input, and our count of the rest."""
         if self._reader.usage is not None:
             return self._reader.usage
         try:
-            begun = read_usage(merged(self._reader.reported, {"output_tokens": self.output_estimate}))
+            begun = self._reader.so_far(self.output_estimate)
         except UsageError:
             return None
         return None if begun is None else begun._replace(source="estimated")
@@ -66,18 +94,20 @@ class MessageStream:
 
     def _relayed(self, event: bytes) -> bytes:
         data = sse.payload(event)
-        if data is None or self.error or self.finished:
+        if data is None or self.error or (self.finished and data.strip() == sse.DONE):
             return b""
+        written = []
         try:
-            return b"".join(self._written(piece) for piece in self._reader.event(lenient.loads(data)))
+            for piece in self._reader.event(lenient.loads(data)):
+                written.append(self._written(piece))  # noqa: PERF401 -- what was read before the fault is relayed
         except (Unreadable, ValueError, RecursionError):
             self.error = True
-            return b""
+        return b"".join(written)
 
     def _written(self, piece: Piece) -> bytes:
         match piece:
             case Started(identity, _):
-                self.call_id = identity
+                self.call_id = identity or None
             case Said(text) | Thought(text) | Argued(_, text):
                 self.deltas += 1
                 self._text_bytes += len(text)
