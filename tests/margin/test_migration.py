@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from margin.ledger import audit, questions
+from margin.ledger.archive import archiving, dividing, shelf
 from margin.ledger.store import FORMAT, LedgerFormat, Store
-from tests.margin.bookkeeping import CREDIT, T0, balance, held, open_books, settled, sound
+from tests.margin.bookkeeping import CREDIT, T0, USD, balance, held, open_books, settled, sound
 from tests.margin.bookkeeping import Worker as Paper
 
 RELEASED = Path(__file__).with_name("files") / "v0_1_0"
+ARCHIVED = RELEASED.with_name("archive_format_14")
 
 
 @pytest.fixture
@@ -56,6 +58,29 @@ def test_a_folder_of_0_1_0_serves_on(folder):
     assert sound(found) == []
     found.close()
     paper.close()
+
+
+def test_an_archive_of_format_14_is_read_and_proved(tmp_path):
+    """Sums, balances and old charges are what they were; its checkpoint is of today's format, and can be made again."""
+    folder = Path(shutil.copytree(ARCHIVED, tmp_path / "data"))
+
+    found = open_books(folder)
+
+    db = found.store.db
+    rows = {row.customer: (row.requests, row.cost_nusd, row.revenue_nusd) for row in questions.margin_by_customer(db)}
+    assert rows == {
+        1: (5, 4 * (300 + 700) + 500, 9 * CREDIT * 150 * USD // (1000 * CREDIT)),
+        2: (1, 40 + 1000, 400_000_000),
+        3: (0, 0, 2 * 199 * USD),
+    }
+    assert [questions.charge(db, f"x{n}")["credits_milli"] for n in (1, 3, 4, 5, 6, 7)] == [2000] * 2 + [1000] + [
+        2000
+    ] * 3
+    assert balance(found)["spent"] == 9 * CREDIT
+    found.close()
+    assert audit.audit(folder).violations == ()
+    assert dividing.format_of(shelf.newest(folder).path / "checkpoint.sqlite") == FORMAT
+    assert list(archiving.differences(folder)) == []
 
 
 def test_a_later_format_is_refused_with_a_sentence(folder):
