@@ -164,7 +164,8 @@ _COPIES = (
         replace(burnt, '"grant_' || customer || '"', '"grant_' || (customer + :customers) || '"')
         FROM base_charges""",
     f"""INSERT INTO cost_lines SELECT {_NAME}, n, t + :later, customer + :customers, provider, deployment, model, kind,
-        substr(call_id, 1, 9) || :call || substr(call_id, 16), status, usage, card, cost_nusd
+        substr(call_id, 1, 9) || :call || substr(call_id, 16), status, usage, service_tier, card,
+        cost_nusd
         FROM base_cost_lines""",
     _adding("rollup", RollupKey._fields, ROLLUP_SUMS,
             f"""SELECT {_DAY}, customer + :customers, {_listed(RollupKey._fields[2:])}, {_listed(ROLLUP_SUMS)}

@@ -277,9 +277,9 @@ def write_config(folder: Path, *, plans: Mapping[str, Any] | None = None, **sect
         shipped[name] = {**shipped.get(name, {}), **changes}
     sellbook["plans"].update(plans or {})
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SANDBOX_PLANS.name).write_text(yaml.safe_dump(sellbook))
+    (folder / SANDBOX_PLANS.name).write_text(yaml.safe_dump(sellbook, sort_keys=False))
     path = folder / SANDBOX.name
-    path.write_text(yaml.safe_dump(shipped))
+    path.write_text(yaml.safe_dump(shipped, sort_keys=False))
     return path
 
 

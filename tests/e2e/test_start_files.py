@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import Server
+from tests.e2e.server import SANDBOX, Server
 from tests.margin.bookkeeping import Worker, customer, held, open_books, sellbook, settled
 
 
@@ -84,7 +84,7 @@ def test_a_workers_journal_that_was_cut_ends_a_start_with_a_sentence(tmp_path: P
 
 def test_a_folder_that_cannot_be_written_ends_a_start_with_a_sentence():
     """Read-only for whoever runs it, root too: the sentence names the folder."""
-    found = Server(Path("/proc/penstock-test/data")).shell("serve")
+    found = Server(Path("/proc/penstock-test/data"), SANDBOX).shell("serve")
 
     assert found.code == 2
     assert len(found.err.strip().splitlines()) == 1
