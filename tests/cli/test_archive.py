@@ -3,15 +3,12 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
 from margin.ledger import still
 from margin.ledger.books import Books
-from proxy.cli import main
 from proxy.keeper.directory import Directory
 from proxy.keeper.lock import Lock
 from tests.margin.bookkeeping import Worker, at, customer, held, sellbook, settled
-from tests.settings.writing import ENVIRON, changed
 
 OCTOBER = at("2026-10-10")
 
@@ -34,20 +31,6 @@ def data_dir(tmp_path, monkeypatch):
         names.add(1, "acme")
         names.close()
     return folder
-
-
-@pytest.fixture
-def ledger(tmp_path, data_dir, monkeypatch):
-    """Run a command of the group beside that folder, as a shell would."""
-    monkeypatch.chdir(tmp_path)
-    config = tmp_path / "penstock.yaml"
-    config.write_text(changed("data_dir: ./books", f"data_dir: {data_dir}"), encoding="utf-8")
-
-    def run(*words):
-        arguments = ["ledger", *words, "--config", str(config)]
-        return CliRunner().invoke(main, arguments, env=dict(ENVIRON), catch_exceptions=False)
-
-    return run
 
 
 def test_a_closed_month_is_archived_once(ledger, data_dir):

@@ -1,37 +1,17 @@
 """`penstock ledger rebuild`: its exit codes, and that a folder in use is left alone."""
 
 import json
+from functools import partial
 
 import pytest
-from click.testing import CliRunner
 
-from margin.ledger.books import Books
-from proxy.cli import main
 from proxy.keeper.lock import Lock
-from tests.settings.writing import ENVIRON, changed
 
 
 @pytest.fixture
-def data_dir(tmp_path):
-    """A data folder with closed books."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    Books(folder, version="test").close()
-    return folder
-
-
-@pytest.fixture
-def rebuild(tmp_path, data_dir, monkeypatch):
-    """Run the command beside that folder, as a shell would."""
-    monkeypatch.chdir(tmp_path)
-    config = tmp_path / "penstock.yaml"
-    config.write_text(changed("data_dir: ./books", f"data_dir: {data_dir}"), encoding="utf-8")
-
-    def run(*words):
-        arguments = ["ledger", "rebuild", *words, "--config", str(config)]
-        return CliRunner().invoke(main, arguments, env=dict(ENVIRON), catch_exceptions=False)
-
-    return run
+def rebuild(ledger):
+    """Run the command as a shell would."""
+    return partial(ledger, "rebuild")
 
 
 def test_the_same_ledger_exits_0(rebuild, tmp_path):

@@ -112,6 +112,8 @@ def void(x, *lines, t=T0):
 
 
 OPENING = [sellbook(), customer(plan="prepaid"), grant("g1", 1000 * CREDIT, paid=USD)]
+BOUGHT = [sellbook(), customer(plan="prepaid"), grant("g1", 1000 * CREDIT, paid=150 * USD)]
+"""A customer with credits at 15 cents."""
 EXCHANGE = [held("x1", 3000, plan="prepaid"), called("x1"), settled("x1", 2000, line(700))]
 
 

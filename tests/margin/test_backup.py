@@ -8,20 +8,7 @@ import pytest
 
 from margin.ledger import audit, backup, rebuilding, still
 from margin.ledger.backup import journal_dir
-from tests.margin.bookkeeping import (
-    CREDIT,
-    USD,
-    Worker,
-    balance,
-    called,
-    customer,
-    grant,
-    held,
-    line,
-    open_books,
-    sellbook,
-    settled,
-)
+from tests.margin.bookkeeping import BOUGHT, EXCHANGE, Worker, balance, held, open_books, sellbook, settled
 
 
 @pytest.fixture
@@ -30,9 +17,9 @@ def opened(tmp_path):
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     found = open_books(data_dir)
-    for record in [sellbook(), customer(1, "prepaid"), grant("g1", 1000 * CREDIT, paid=150 * USD)]:
+    for record in BOUGHT:
         found.record(record)
-    worker = Worker(data_dir).write(held("x1", 3000, plan="prepaid"), called("x1"), settled("x1", 2000, line(700)))
+    worker = Worker(data_dir).write(*EXCHANGE)
     found.fold_worker(worker.path)
     found.commit()
     worker.write(held("x2", 1000, plan="prepaid"), settled("x2", 1000))

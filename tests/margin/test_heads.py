@@ -10,23 +10,9 @@ from margin.journal import Position
 from margin.ledger import audit, heads
 from margin.ledger.heads import FIRST, HeadsError
 from margin.ledger.journals import JournalForeign, folder_id, journal_dir
-from tests.margin.bookkeeping import (
-    CREDIT,
-    DAY,
-    T0,
-    USD,
-    Worker,
-    customer,
-    grant,
-    held,
-    line,
-    open_books,
-    sellbook,
-    settled,
-)
+from tests.margin.bookkeeping import BOUGHT, CREDIT, DAY, T0, Worker, grant, held, line, open_books, settled
 
 KEY = b"a key of the tests, long enough"
-OPENING = [sellbook(), customer(1, "prepaid"), grant("g1", 1000 * CREDIT, paid=150 * USD)]
 
 
 def exchange(charge):
@@ -37,7 +23,7 @@ def exchange(charge):
 def booked(folder, *records):
     """Journal and fold records; close the books."""
     found = open_books(folder)
-    for record in OPENING:
+    for record in BOUGHT:
         found.record(record)
     worker = Worker(folder).write(*records)
     found.fold_worker(worker.path)

@@ -6,29 +6,16 @@ import pytest
 
 from margin.journal import JournalCorrupt
 from margin.ledger import audit, rebuilding
-from tests.margin.bookkeeping import (
-    CREDIT,
-    USD,
-    Worker,
-    balance,
-    called,
-    customer,
-    grant,
-    held,
-    line,
-    open_books,
-    sellbook,
-    settled,
-)
+from tests.margin.bookkeeping import BOUGHT, CREDIT, EXCHANGE, Worker, balance, grant, held, open_books, settled
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A folder with closed books and one exchange in them."""
     found = open_books(tmp_path)
-    for record in [sellbook(), customer(1, "prepaid"), grant("g1", 1000 * CREDIT, paid=150 * USD)]:
+    for record in BOUGHT:
         found.record(record)
-    worker = Worker(tmp_path).write(held("x1", 3000, plan="prepaid"), called("x1"), settled("x1", 2000, line(700)))
+    worker = Worker(tmp_path).write(*EXCHANGE)
     found.fold_worker(worker.path)
     found.close()
     worker.close()

@@ -227,9 +227,8 @@ def test_a_port_that_nobody_listens_on_is_a_connect_error(run):
     run(main())
 
 
-@on_both_loops
-def test_a_body_closed_early_closes_its_connection(run):
-    """The server sees its answer refused; nothing is kept."""
+def left_alone():
+    """Return an event, and a script that sends half of an answer and sets it when nobody listens any more."""
     went = asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -237,6 +236,14 @@ def test_a_body_closed_early_closes_its_connection(run):
         await peer.send(CUT_LENGTH)
         await peer.gone()
         went.set()
+
+    return went, script
+
+
+@on_both_loops
+def test_a_body_closed_early_closes_its_connection(run):
+    """The server sees its answer refused; nothing is kept."""
+    went, script = left_alone()
 
     async def main() -> None:
         async with serving(script) as url, calling() as transport:
@@ -255,13 +262,7 @@ def test_a_body_closed_early_closes_its_connection(run):
 @on_both_loops
 def test_a_reader_cancelled_while_it_waits_closes_the_connection(run):
     """In the turn of the cancellation the place is free, though the server sends no more."""
-    went = asyncio.Event()
-
-    async def script(peer: Peer) -> None:
-        await peer.request()
-        await peer.send(CUT_LENGTH)
-        await peer.gone()
-        went.set()
+    went, script = left_alone()
 
     async def main() -> None:
         async with serving(script) as url, calling() as transport:
