@@ -39,17 +39,18 @@ def opened(*, t: int, role: str, version: str, folder: str | None = None) -> Rec
 def held(
     *, x: str, t: int, customer: int, key: str, plan: str, plan_version: str, charge_tier: str, served_tier: str,
     credits_milli: int, deadline_t: int, metered: bool = False,
-    claim: tuple[str, str] | None = None, feature: str | None = None,
+    claim: tuple[str, str] | None = None, feature: str | None = None, member: str | None = None,
 ) -> Record:  # fmt: skip
     """Credits put aside before anything is sent. `deadline_t`: no exchange lives longer; then the reaper acts.
 
     `metered`: the charge follows from the usage, so it may be more than what is held here. `claim`: digests of the
     caller's idempotency key and of its request, when it sent a key. `feature`: what it was for, if that is counted.
+    `member`: a keyed digest of which of the customer's members it was for, if that is counted.
     """
     return {"k": "held", "x": x, "t": t, "c": customer, "key": key, "plan": plan, "pv": plan_version,
             "tier": charge_tier, "served": served_tier, "cr": credits_milli, "dl": deadline_t,
             **({"met": 1} if metered else {}), **({} if claim is None else {"i": list(claim)}),
-            **({} if feature is None else {"f": feature})}  # fmt: skip
+            **({} if feature is None else {"f": feature}), **({} if member is None else {"mb": member})}  # fmt: skip
 
 
 def called(

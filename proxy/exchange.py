@@ -75,13 +75,15 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     hint = _hint(inbound)
     ask, judging, route, place = understand(world, principal, plan, inbound, hint)
     feature = limiting.feature(inbound.headers, world.settings.limits)
-    bundle = limiting.bundle_of(world, principal, plan, feature)
+    member = limiting.member(world, principal, plan, inbound.headers, ask.fields)
+    bundle = limiting.bundle_of(world, principal, plan, feature, member)
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
                     enforced=plan.credits.enforce == "hard")  # fmt: skip
     terms = quote(plan, route, ask, world.outputs)
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
         bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
+        member=member,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask.fields, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
@@ -225,7 +227,7 @@ async def admit(world: World, case: Case) -> None:
             plan_version=case.plan.version, charge_tier=route.charge_tier, served_tier=route.served_tier,
             credits_milli=case.quote.hold_milli, deadline_t=t + int(total_s + 60) * NS,
             metered=case.quote.meter is not None,
-            claim=ticket.claim, feature=case.feature,
+            claim=ticket.claim, feature=case.feature, member=case.member,
         )
     )  # fmt: skip
 

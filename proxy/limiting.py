@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from margin.ledger.spending import most_nusd
 from margin.records import Record
 from margin.sellbook import Plan
 from proxy import refusing
 from proxy.ceilings import OUTPUT_ASSUMED_TOKENS, asks_for_dearer, ceiling_nusd
-from proxy.identity import Principal, is_name
+from proxy.identity import Principal, is_name, member_digest, member_name
 from proxy.limits.bundles import Bundle, Who
 from proxy.limits.guard import Away, Guard, Reached
 from proxy.limits.passage import Passage
@@ -118,20 +118,40 @@ def feature(found: Mapping[bytes, bytes], limits: Limits) -> str | None:
     return name if name in limits.features else None
 
 
-def bundle_of(world: World, principal: Principal, plan: Plan, feature_name: str | None) -> Bundle:
+def member(
+    world: World, principal: Principal, plan: Plan, found: Mapping[bytes, bytes], fields: Mapping[str, Any]
+) -> str | None:
+    """Return which member a request is for, as it is counted; None where none is named, or members have no limits.
+
+    Raises:
+        Malformed: its header is empty, too long or not printable.
+    """
+    if not world.settings.limits.counts_members(principal.name, plan.name):
+        return None
+    name = member_name(found, fields)
+    if name is None:
+        return None
+    return world.limits.counted(
+        principal.customer, member_digest(world.identity.member_secret, principal.customer, name)
+    )
+
+
+def bundle_of(
+    world: World, principal: Principal, plan: Plan, feature_name: str | None, member_id: str | None = None
+) -> Bundle:
     """Return the limits that a request meets."""
     own = None if principal.terms is None else principal.terms.limits
     limits, customer = world.settings.limits, principal.customer
-    found = world.limits.found(principal.key, customer, feature_name)
+    found = world.limits.found(principal.key, customer, feature_name, member_id)
     if found is not None and found.is_of(plan.name, own, limits):
         return found
-    return world.limits.look_up(who_of(principal, plan, feature_name), limits)
+    return world.limits.look_up(who_of(principal, plan, feature_name, member_id), limits)
 
 
-def who_of(principal: Principal, plan: Plan, feature_name: str | None) -> Who:
+def who_of(principal: Principal, plan: Plan, feature_name: str | None, member_id: str | None = None) -> Who:
     """Return whose limits are meant."""
     own = None if principal.terms is None else principal.terms.limits
-    return Who(principal.key, own, principal.customer, principal.name, plan.name, feature_name)
+    return Who(principal.key, own, principal.customer, principal.name, plan.name, feature_name, member_id)
 
 
 async def admit(world: World, case: Case) -> Right:

@@ -50,6 +50,8 @@ class Case(NamedTuple):
     """Whether it is served cheaper, as a budget is used up that says so."""
     place: Place | None = None
     """Where its answer is kept; None when it is not to be answered from memory."""
+    member: str | None = None
+    """The digest of the member it is for, if members have limits."""
     within_s: float = math.inf
     """How long it may take, from `started`, all its calls together."""
 

@@ -40,7 +40,7 @@ class Keeper(Registry, Protocol):
         """Have a command performed in the name of a key; raises `KeeperAway`."""
         ...
 
-    async def usage(self, customer: int, days: int, key: str) -> dict[str, Any]:
+    async def usage(self, customer: int, days: int, key: str, member: str | None) -> dict[str, Any]:
         """Return what a customer has used in the last days; raises `KeeperAway`."""
         ...
 

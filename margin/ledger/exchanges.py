@@ -60,6 +60,7 @@ def _hold_of(state: State, record: Record, journal: str) -> Hold:
         record["x"], journal, record["c"], record["key"], record["plan"], record["pv"], record["tier"],
         record["served"], record["t"], record["dl"], record["cr"], tuple(parts), terms.uncovered_nusd_per_credit,
         record.get("call"), excess=_excess(record, terms), claimed="i" in record, feature=record.get("f", ""),
+        member=record.get("mb", ""),
     )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS margin_weeks (
     week TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (week, customer)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS margin_days (
     day TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (day, customer)) WITHOUT ROWID;
--- What budgets go by: sums by subject (key, customer, feature, model, all) and hour of admission since 1970.
+-- What budgets go by: sums by subject (key, customer, member, plan, feature, model, all) and hour of admission since 1970.
 CREATE TABLE IF NOT EXISTS spending (
     kind TEXT NOT NULL, id TEXT NOT NULL, hour INTEGER NOT NULL, {spending_sums}, PRIMARY KEY (kind, id, hour)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS spending_by_hour ON spending (hour);

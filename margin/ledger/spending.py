@@ -1,4 +1,4 @@
-"""What each key, customer, feature and model, and all together, used and cost by the hour: what budgets go by.
+"""What each key, customer, member, plan, feature and model, and all together, used by the hour: what budgets go by.
 
 By the hour of admission: what an exchange took from a budget belongs to the period in which it took it, however long it
 ran. Costs are those that were booked with the exchange; later corrections are not among them.
@@ -25,6 +25,8 @@ class Place(NamedTuple):
     hour: int
     customer: int
     key: str
+    plan: str
+    member: str
     feature: str
     deployment: str
 
@@ -60,7 +62,7 @@ def note(spent: Spent, hold: Hold, lines: list[Record], charge_milli: int) -> No
     hour, last = hold.t // HOUR_NS, len(lines) - 1
     charge = charge_milli * hold.uncovered_nusd_per_credit // 1000
     for index, line in enumerate(lines):
-        place = Place(hour, hold.customer, hold.key, hold.feature, line["d"])
+        place = Place(hour, hold.customer, hold.key, hold.plan, hold.member, hold.feature, line["d"])
         sums, calls = spent.get(place, _NONE)
         tokens = 0 if line["u"] is None else sum(line["u"].values())
         cost = 0 if line["cost"] is None else line["cost"]  # nothing is booked of what nobody knows
@@ -98,8 +100,16 @@ def by_subject(spent: Spent) -> dict[tuple[str, str, int], Sums]:
 
 
 def _subjects(place: Place) -> list[tuple[str, str]]:
-    found = [("key", place.key), ("customer", str(place.customer)), ("model", place.deployment), ("all", "")]
+    found = [("key", place.key), ("customer", str(place.customer)), ("plan", place.plan), ("model", place.deployment),
+             ("all", "")]  # fmt: skip
+    if place.member:
+        found.append(("member", member_id(place.customer, place.member)))
     return [*found, ("feature", place.feature)] if place.feature else found
+
+
+def member_id(customer: int, member: str) -> str:
+    """Return what a customer's member is counted under."""
+    return f"{customer}:{member}"
 
 
 def write(db: sqlite3.Connection, spent: Spent, until_hour: int) -> None:

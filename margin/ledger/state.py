@@ -76,6 +76,8 @@ class Hold(NamedTuple):
     or `owed`: the plan serves nothing past the balance, and the customer's next credits cover it first."""
     feature: str = ""
     """The feature it is for, if that is counted."""
+    member: str = ""
+    """A digest of the customer's member it is for, if that is counted."""
 
     @property
     def grants(self) -> list[str]:

@@ -20,7 +20,7 @@ from proxy.admission import KeeperAway
 from proxy.api.answers import authenticated, headers_of, json_answer
 from proxy.api.bodies import UsagePage, read_query
 from proxy.identity import Principal, customer_name
-from proxy.limits.bundles import subjects_of
+from proxy.limits.bundles import TOLD, subjects_of
 from proxy.settings import RATES, Settings
 from proxy.wire.errors import TooOften, Unavailable, UnknownName
 from proxy.world import World
@@ -43,8 +43,9 @@ def routes(world: World) -> APIRouter:
     async def _usage(request: Request) -> Response:
         principal = _whose(world, request)
         days = read_query(UsagePage, request.query_params.multi_items()).days
-        found = await desk.ask(principal.customer, days, principal.key)
-        answer = json_answer(_shown(world, principal, found))
+        member = limiting.member(world, principal, world.plan_of(principal.plan), headers_of(request), {})
+        found = await desk.ask(principal.customer, days, principal.key, member)
+        answer = json_answer(_shown(world, principal, member, found))
         answer.headers["cache-control"] = f"private, max-age={KEPT_S:.0f}"
         return answer
 
@@ -63,14 +64,14 @@ def _whose(world: World, request: Request) -> Principal:
     return found
 
 
-def _shown(world: World, principal: Principal, found: Answer) -> Answer:
+def _shown(world: World, principal: Principal, member: str | None, found: Answer) -> Answer:
     return {
         "object": "usage",
         "customer": principal.name,
         "as_of": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(found["t_s"])),
         "plan": _plan(world.plan_of(principal.plan)),
         "credits": found["credits"],
-        "limits": _limits(world, principal),
+        "limits": _limits(world, principal, member),
         "budgets": _budgets(found["budgets"]),
         "requests": _by_day(world.settings, found["rows"]),
     }
@@ -89,19 +90,19 @@ def _plan(plan: Plan) -> Answer:
     }
 
 
-def _limits(world: World, principal: Principal) -> Answer:
-    """Return the limits of the key that asks and of its customer; what is not limited is left out."""
+def _limits(world: World, principal: Principal, member: str | None) -> Answer:
+    """Return the limits of the key that asks, its customer, and the member asked about; what has none is left out."""
     plan, limits = world.plan_of(principal.plan), world.settings.limits
-    subjects = subjects_of(limiting.who_of(principal, plan, None), limits)
+    subjects = subjects_of(limiting.who_of(principal, plan, None, member), limits)
     return {
         kind: {name: limit for name, limit in zip(RATES, terms.rates(), strict=True) if limit is not None}
         for kind, _, terms in subjects
-        if kind in {"key", "customer"}
+        if kind in TOLD
     }
 
 
 def _budgets(rows: list[Answer]) -> list[Answer]:
-    """Return how far the budgets of the key that asks and of its customer are spent, as parts of them."""
+    """Return how far budgets of the key that asks, its customer and a member are spent, as parts of them."""
     return [{name: value for name, value in row.items() if name != "id"} for row in rows]
 
 
@@ -132,21 +133,21 @@ class _Desk:
 
     def __init__(self, world: World, clock: Callable[[], float] = time.monotonic) -> None:
         self._world, self._clock = world, clock
-        self._kept: OrderedDict[tuple[int, int, str], tuple[float, asyncio.Future[Answer]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, int, str, str | None], tuple[float, asyncio.Future[Answer]]] = OrderedDict()
         self._second, self._asks = 0, 0
 
-    async def ask(self, customer: int, days: int, key: str) -> Answer:
+    async def ask(self, customer: int, days: int, key: str, member: str | None = None) -> Answer:
         """Return what the keeper says, or said a moment ago to whoever asked the same.
 
         Raises:
             TooOften: it was asked too much within this second.
             Unavailable: it does not answer.
         """
-        now_s, name = self._clock(), (customer, days, key)
+        now_s, name = self._clock(), (customer, days, key, member)
         asked_s, answer = self._kept.get(name, (0.0, None))
         if answer is None or now_s - asked_s > KEPT_S or (answer.done() and answer.exception() is not None):
             self._count(now_s)
-            answer = asyncio.ensure_future(self._ask(customer, days, key))
+            answer = asyncio.ensure_future(self._ask(*name))
             answer.add_done_callback(_seen)
             self._kept.pop(name, None)
             self._kept[name] = now_s, answer
@@ -164,8 +165,8 @@ class _Desk:
             raise TooOften("Usage is asked for too often; try again in a second.")
         self._asks += 1
 
-    async def _ask(self, customer: int, days: int, key: str) -> Answer:
-        return {**await self._world.keeper.usage(customer, days, key), "t_s": time.time()}
+    async def _ask(self, customer: int, days: int, key: str, member: str | None) -> Answer:
+        return {**await self._world.keeper.usage(customer, days, key, member), "t_s": time.time()}
 
 
 def _seen(answer: asyncio.Future[Answer]) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from secrets import token_bytes
 from typing import Any
 
 from proxy.identity.addresses import Networks
@@ -47,6 +48,8 @@ class Identity:
         self._keys_of: dict[int, set[bytes]] = {}
         self._customers: dict[str, tuple[int, str]] = {}
         self._names: dict[int, str] = {}
+        self.member_secret = token_bytes(32)
+        """What members' names are digested with; the keeper says one that all workers share."""
 
     def put_customer(self, number: int, name: str, plan: str) -> None:
         """Learn of a customer, or of its new plan."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +14,20 @@ from proxy.keeper.office import Office
 from proxy.keeper.words import iso
 from proxy.limits import periods
 from proxy.settings import Budget, Terms
+from proxy.telemetry.metrics import BudgetLeft
 
 log = logging.getLogger("penstock")
 
+NUSD = 1e9
 LOOK_S = 5.0
 """How old an answer may be, where a look is quick."""
 LOOK_PART = 100
 """Looking takes at most a hundredth of the keeper's time: it adds up all that was used in each period."""
 BANDS = ("below_50", "50_to_80", "80_to_100", "spent")
-KINDS = ("key", "customer", "feature", "model", "all")
+KINDS = ("key", "customer", "plan", "feature", "model", "all")
+"""Whose budgets are looked at. Members are too many: theirs are counted, and told to who asks about one."""
+STATED = ("all", "plan", "feature", "model")
+"""Those that the configuration names, so that metrics may."""
 ACTIONS = ("hard", "soft", "downgrade")
 
 
@@ -34,6 +39,10 @@ class Spread:
         default_factory=lambda: {(kind, action, band): 0 for kind in KINDS for action in ACTIONS for band in BANDS}
     )
     overshot_nusd: int = 0
+    left: list[BudgetLeft] = field(default_factory=list)
+    """What is left of each budget that the configuration states of a plan, a feature, a model, or all."""
+    least: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By kind and action, the least part that is left of any budget that something was spent of."""
 
 
 class Budgets:
@@ -60,7 +69,26 @@ class Budgets:
         for kind in KINDS:
             for per in sorted(self._periods(kind)):
                 self._look_at(found, kind, per)
+        found.left = [
+            self._left(kind, id_, each)
+            for kind in STATED
+            for id_ in ([""] if kind == "all" else sorted(self._named(kind)))
+            for each in self._budgets(kind, id_)
+        ]
         return found
+
+    def _left(self, kind: str, id_: str, budget: Budget) -> BudgetLeft:
+        now = self._now()
+        nusd = self._spent(kind, id_, budget, now)
+        frees_t = periods.frees_t(budget.per, now, nusd)
+        left = max(budget.nusd - sum(nusd.values()), 0)  # below zero after a bill beyond its ceiling: nothing is left
+        reset_s = None if frees_t is None else (frees_t - now) / NUSD
+        return BudgetLeft(kind, id_, budget.per, budget.of, budget.action, left / NUSD, reset_s)
+
+    def _spent(self, kind: str, id_: str, budget: Budget, now: int) -> dict[int, int]:
+        """Return what is spent of a budget by the hour, of the hours that count now."""
+        used = spending.since(self._office.books.store.db, {}, kind, id_, periods.first_hour(budget.per, now))
+        return {hour: sums.most_nusd if budget.of == "cost" else sums.charge_nusd for hour, sums in used.items()}
 
     def _look_at(self, found: Spread, kind: str, per: str) -> None:
         first = periods.first_hour(per, self._now())
@@ -72,6 +100,8 @@ class Budgets:
     def _count(self, found: Spread, kind: str, id_: str, budget: Budget, used: Sums, first: int) -> None:
         spent = used.most_nusd if budget.of == "cost" else used.charge_nusd
         found.counts[kind, budget.action, band(spent, budget.nusd)] += 1
+        ratio = max(budget.nusd - spent, 0) / budget.nusd
+        found.least[kind, budget.action] = min(ratio, found.least.get((kind, budget.action), 1.0))
         if spent < budget.nusd:
             return
         if budget.action == "hard":
@@ -94,7 +124,11 @@ class Budgets:
         elif kind == "customer":
             yield from (*limits.customers.values(), *limits.plans.values())
         else:
-            yield from (limits.features if kind == "feature" else limits.models).values()
+            yield from self._named(kind).values()
+
+    def _named(self, kind: str) -> Mapping[str, Terms]:
+        limits = self._office.settings.limits
+        return {"plan": limits.together, "feature": limits.features, "model": limits.models}[kind]
 
     def _budgets(self, kind: str, id_: str) -> tuple[Budget, ...]:
         limits, state = self._office.settings.limits, self._office.books.state
@@ -102,29 +136,35 @@ class Budgets:
             key = state.keys.get(id_)
             own = None if key is None else Terms.read(key.terms)
             return limits.key_defaults.budgets if own is None else own.or_else(limits.key_defaults).budgets
-        if kind == "customer":
-            number = int(id_)
+        if kind in {"customer", "member"}:
+            number = int(id_.partition(":")[0])
             plan = state.terms(state.customers[number]).name
             name = self._office.directory.name(number)
-            return limits.plans.get(plan, Terms()).tightest(limits.customers.get(name or "", Terms())).budgets
+            if kind == "member":
+                return limits.of_member(name, plan).budgets
+            return limits.plans.get(plan, Terms()).tightest(limits.customers.get(name, Terms())).budgets
         if kind == "all":
             return limits.all.budgets
-        return (limits.features if kind == "feature" else limits.models).get(id_, Terms()).budgets
+        return self._named(kind).get(id_, Terms()).budgets
 
-    def of_customer(self, number: int, key: str | None) -> list[dict[str, Any]]:
-        """Return how far a customer's budgets and those of one key are spent, as parts: no amount of cost."""
+    def of_customer(self, number: int, key: str | None, member: str | None = None) -> list[dict[str, Any]]:
+        """Return how far budgets of a customer, one key and one member are spent, as parts: no amount of cost."""
         rows = list(self._rows("customer", str(number)))
-        return rows if key is None else [*rows, *self._rows("key", key)]
+        rows += [] if key is None else self._rows("key", key)
+        return rows if member is None else [*rows, *self._rows("member", spending.member_id(number, member))]
 
     def _rows(self, kind: str, id_: str) -> Iterator[dict[str, Any]]:
-        now, books = self._now(), self._office.books
+        now = self._now()
         for each in self._budgets(kind, id_):
-            used = spending.since(books.store.db, {}, kind, id_, periods.first_hour(each.per, now))
-            nusd = {hour: sums.most_nusd if each.of == "cost" else sums.charge_nusd for hour, sums in used.items()}
+            nusd = self._spent(kind, id_, each, now)
             frees_t = periods.frees_t(each.per, now, nusd)
+            spent = sum(nusd.values())
+            left = max(each.nusd - spent, 0)  # below zero after a bill beyond its ceiling: nothing is left
             yield {
                 "kind": kind, "id": id_, "per": each.per, "of": each.of, "action": each.action,
-                "spent": round(sum(nusd.values()) / each.nusd, 4), "resets": None if frees_t is None else iso(frees_t),
+                "spent": round(spent / each.nusd, 4), "remaining": round(left / each.nusd, 4),
+                **({"remaining_usd": left / NUSD} if each.of == "charge" else {}),
+                "resets": None if frees_t is None else iso(frees_t),
             }  # fmt: skip
 
 

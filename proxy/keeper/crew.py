@@ -217,7 +217,8 @@ class Crew:
         """Tell a new worker everything."""
         # Marked up first: a change made meanwhile must reach it too, and comes after this in its line.
         worker.is_up = True
-        await worker.tell(self._office.everything())
+        secret = {"member_secret": self._office.directory.member_secret().hex()}
+        await worker.tell([secret, *self._office.everything()])
         worker.heard()
         self._said_unready = ""
         self._say_ready()
@@ -246,7 +247,7 @@ class Crew:
             answer = self._administration.perform(message)
             await self.announce()
         elif message["ask"] == "usage":
-            answer = usage_of(self._office, message["customer"], message["days"], message["key"])
+            answer = usage_of(self._office, message["customer"], message["days"], message["key"], message["member"])
         else:
             self._office.open_customer(message["name"])
             await self.announce()

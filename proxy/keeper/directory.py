@@ -1,4 +1,4 @@
-"""Names of customers, and notes about keys. They live here and nowhere else, so that they can be erased.
+"""Names of customers, notes about keys, and what members are digested with. Here and nowhere else: it can be erased.
 
 The books still balance then: journals and ledger know a customer by number only; this file is not part of what a
 rebuild rebuilds.
@@ -10,9 +10,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_bytes
 
 from margin.ledger.store import LedgerBusy, LedgerFormat, is_passing
 
+SECRET_BYTES = 32
 NUMBERS_SHOWN = 5
 """Of those without a name: enough to see which file it once was."""
 
@@ -31,6 +33,9 @@ class Directory:
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS key_metadata"
             " (key TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key, name)) WITHOUT ROWID"
+        )
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
         )
         self._path = path
         rows = self._db.execute("SELECT number, name FROM customers").fetchall()
@@ -63,6 +68,14 @@ class Directory:
             self._db.executemany("INSERT INTO customers VALUES (?, ?)", names.items())
         self._name_of.update(names)
         self._number_of.update({name: number for number, name in names.items()})
+
+    def member_secret(self) -> bytes:
+        """Return what members' names are digested with, made at first use: without it nobody can tell who was who."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO secrets VALUES ('members', ?)", (token_bytes(SECRET_BYTES),))
+        found = self._db.execute("SELECT value FROM secrets WHERE name = 'members'").fetchone()[0]
+        assert isinstance(found, bytes)
+        return found
 
     def metadata(self, key: str) -> dict[str, str]:
         """Return what is noted about a key."""

@@ -46,8 +46,11 @@ def read_terms(settings: Settings, args: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def check_reach(settings: Settings, terms: Mapping[str, Any]) -> None:
-    """Refuse terms under which a key could ask for nothing at all."""
+def check_terms(settings: Settings, terms: Mapping[str, Any]) -> None:
+    """Refuse terms under which a key could ask for nothing at all, and limits that contradict each other."""
+    for minute, day in (("rpm", "rpd"), ("tpm", "tpd")):
+        if terms.get(minute) is not None and terms.get(day) is not None and terms[minute] > terms[day]:
+            raise Refused(f"`{minute}` is above `{day}`, which lets {terms[day]:,} through in a whole day", minute)
     read = KeyTerms.read(terms)
     if read is not None and model_names(settings) and not model_names(settings, read):
         raise Refused("none of these models is in one of these tiers, so the key could ask for nothing", "tiers")

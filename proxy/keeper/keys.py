@@ -11,7 +11,7 @@ from margin.ledger.state import Key
 from margin.money import NUSD_PER_USD
 from proxy.keeper import keyring
 from proxy.keeper.key_terms import (
-    check_reach,
+    check_terms,
     merged_metadata,
     read_metadata,
     read_moment,
@@ -42,7 +42,7 @@ def _wish(office: Office, args: Args) -> Wish:
     check_name(args["customer"])
     scopes = read_scopes(args["scopes"])
     terms = {name: value for name, value in read_terms(office.settings, args).items() if value is not None}
-    check_reach(office.settings, terms)
+    check_terms(office.settings, terms)
     return Wish(args["customer"], scopes, terms, read_metadata(args.get("metadata")))
 
 
@@ -67,7 +67,7 @@ def change(office: Office, args: Args) -> Any:
     if args.get("scopes") is not None:
         after["scopes"] = read_scopes(args["scopes"])
     merged = {**key.terms, **after}
-    check_reach(office.settings, {name: value for name, value in merged.items() if value is not None})
+    check_terms(office.settings, {name: value for name, value in merged.items() if value is not None})
     metadata = merged_metadata(office.directory.metadata(key.id), args["metadata"]) if "metadata" in args else None
     return _row(office, keyring.change(office, key, after, metadata))
 

@@ -116,6 +116,9 @@ class KeeperLink:
 
     def _apply(self, change: Message) -> tuple[int, int] | None:
         """Take in one change; return (customer, credits) when it makes us give a lease back."""
+        if "member_secret" in change:
+            self._identity.member_secret = bytes.fromhex(change["member_secret"])
+            return None
         if "name" in change:
             self._identity.put_customer(change["customer"], change["name"], change["plan"])
         elif "digest" in change:
@@ -214,13 +217,13 @@ class KeeperLink:
         assert isinstance(answer, dict)
         return answer
 
-    async def usage(self, customer: int, days: int, key: str) -> Message:
-        """Return what a customer has used, as `usage_of` answers to one of its keys.
+    async def usage(self, customer: int, days: int, key: str, member: str | None) -> Message:
+        """Return what a customer has used, as `usage_of` answers to one of its keys, of one of its members.
 
         Raises:
             KeeperAway: no answer in time.
         """
-        answer = await self._ask({"ask": "usage", "customer": customer, "days": days, "key": key})
+        answer = await self._ask({"ask": "usage", "customer": customer, "days": days, "key": key, "member": member})
         assert isinstance(answer, dict)
         return answer
 

@@ -96,6 +96,8 @@ class KeeperServer:
                 self._claims,
                 self._budgets_by_band,
                 self._crew.resting,
+                lambda: self._budgets.spread().left,
+                lambda: self._budgets.spread().least,
             )
         )
         office.on_record = self.metrics.settled

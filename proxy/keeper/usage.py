@@ -16,7 +16,9 @@ from proxy.keeper.office import Office
 from proxy.keeper.words import in_credits
 
 
-def usage_of(office: Office, number: int, days: int, key: str | None = None) -> dict[str, Any]:
+def usage_of(
+    office: Office, number: int, days: int, key: str | None = None, member: str | None = None
+) -> dict[str, Any]:
     """Return a customer's credits, its requests of the last days, today included, in UTC, and what budgets are spent.
 
     Args:
@@ -24,11 +26,12 @@ def usage_of(office: Office, number: int, days: int, key: str | None = None) -> 
         number: The customer.
         days: How many days.
         key: The key that asks, whose own budgets are told too.
+        member: The digest of a member whose budgets are, too.
     """
     db = office.books.store.db
     return {
         "credits": credits_of(office, number), "rows": questions.usage_by_day(db, number, _days(days)),
-        "budgets": Budgets(office).of_customer(number, key),
+        "budgets": Budgets(office).of_customer(number, key, member),
     }  # fmt: skip
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from margin.ledger.spending import member_id
 from proxy.limits.guard import Guard
 from proxy.limits.shares import Measure, Name, Purse, Share
-from proxy.settings import Limits, Terms
+from proxy.settings import NO_TERMS, Limits, Terms
 
 BUNDLES_MAX = 16_384
 """Bundles a worker keeps, some 15 MB; beyond it all are looked up again."""
+MEMBERS_MAX = 32_768
+"""Members that a worker counts at once, each by itself: some 40 MB where all have limits on requests. A customer may
+make any number of them up; those that find no room are counted as one."""
+REST = "rest"
+"""The members of a customer that found no room, as one: what each may use, all of them may."""
 OUTPUT_FIRST_TOKENS = 512
 """What an answer is reserved for before any was seen: a page."""
 TOLD = ("key", "customer", "member")
@@ -21,7 +27,7 @@ LEARNT_PART = 8
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Whose request it is: the key and its own limits, the customer by number and name, its plan, the feature."""
+    """Whose request it is: the key and its limits, the customer by number and name, its plan, feature and member."""
 
     key: str
     terms: Terms | None
@@ -29,10 +35,11 @@ class Who:
     name: str
     plan: str
     feature: str | None
+    member: str | None = None
 
 
 class Bundle:
-    """The shares that requests of one key, customer and feature take from."""
+    """The shares that requests of one key, customer, feature and member take from."""
 
     __slots__ = ("charges", "costs", "counts_cost", "downgrades", "is_strict", "limits", "output_tokens", "plan",
                  "purses", "shares", "tells_budgets", "terms", "tokens", "told_requests", "told_tokens")  # fmt: skip
@@ -50,8 +57,8 @@ class Bundle:
         own = () if who.terms is None else who.terms.budgets
         self.is_strict = bool(own) or any(each.name.kind != "key" for each in self.costs)
         """Whether a budget that somebody stated binds, and not only the one that every key has."""
-        self.tells_budgets = bool(own) or any(each.name.kind == "customer" for each in self.purses)
-        """Whether a budget was stated of this key or customer: of others a caller hears nothing."""
+        self.tells_budgets = bool(own) or any(each.name.kind in {"customer", "member"} for each in self.purses)
+        """Whether a budget was stated of this key, customer or member: of others a caller hears nothing."""
         self.terms, self.plan, self.limits = who.terms, who.plan, limits
         self.output_tokens = OUTPUT_FIRST_TOKENS
         """What answers were long so far, where a request does not say how long its own may be."""
@@ -70,18 +77,32 @@ class Bundles:
 
     def __init__(self, guard: Guard | None = None) -> None:
         self.guard = Guard.alone() if guard is None else guard
-        self._found: dict[tuple[str, int, str | None], Bundle] = {}
+        self._found: dict[tuple[str, int, str | None, str | None], Bundle] = {}
+        self._members: dict[int, set[str]] = {}
+        """By customer, who is counted by itself, since members that nothing is in use of were forgotten."""
+        self._members_count = 0
         self._models: dict[str, tuple[Limits, tuple[Share, ...]]] = {}
 
-    def found(self, key: str, customer: int, feature: str | None) -> Bundle | None:
+    def found(self, key: str, customer: int, feature: str | None, member: str | None = None) -> Bundle | None:
         """Return the limits that such requests meet, if they were looked up; `Bundle.is_of` says if they still do."""
-        return self._found.get((key, customer, feature))
+        return self._found.get((key, customer, feature, member))
+
+    def counted(self, customer: int, member: str) -> str:
+        """Return what a member is counted as: itself, or `REST` where there are too many to keep apart."""
+        known = self._members.setdefault(customer, set())
+        if member not in known:
+            # No more than there is still room for: one customer's crowd leaves half of the room to others.
+            if len(known) >= MEMBERS_MAX - self._members_count:
+                return REST
+            known.add(member)
+            self._members_count += 1
+        return member
 
     def look_up(self, who: Who, limits: Limits) -> Bundle:
         """Look up the limits that a request meets."""
         if len(self._found) >= BUNDLES_MAX:
             self._found.clear()
-        found = self._found[who.key, who.customer, who.feature] = self._bundle(who, limits)
+        found = self._found[who.key, who.customer, who.feature, who.member] = self._bundle(who, limits)
         return found
 
     def of_model(self, name: str, limits: Limits) -> tuple[Share, ...]:
@@ -104,20 +125,40 @@ class Bundles:
             yield self.guard.share(Name(kind, id_, measure, per), limit)
 
     def drop_idle(self) -> list[tuple[Name, int]]:
-        """With too many shares, drop those that nothing uses; return what falls by how much."""
+        """With too many shares or members, drop those that nothing uses; return what falls by how much."""
+        crowded = self._members_count >= MEMBERS_MAX // 4
+        if not crowded and not self.guard.is_crowded:
+            return []
         dropped = self.guard.give_up_idle()
-        if dropped:
-            self._found.clear()
-            self._models.clear()
+        self._found.clear()
+        self._models.clear()
+        if crowded:
+            self._forget_members()
         return dropped
+
+    def _forget_members(self) -> None:
+        """Keep the members that something is in use of."""
+        used = {name.id for name in self.guard.names("member")}
+        kept = {
+            customer: {each for each in known if member_id(customer, each) in used}
+            for customer, known in self._members.items()
+        }
+        self._members = {customer: known for customer, known in kept.items() if known}
+        self._members_count = sum(map(len, self._members.values()))
 
 
 def subjects_of(who: Who, limits: Limits) -> list[tuple[str, str, Terms]]:
-    """Return the subjects of a request, the narrowest first, with its limits. What a plan allows is a customer's."""
+    """Return the subjects of a request, the narrowest first, with their limits.
+
+    What a plan allows each of its customers is the customer's.
+    """
     key = limits.key_defaults if who.terms is None else who.terms.or_else(limits.key_defaults)
     found = [("key", who.key, key)]
     customer = limits.plans.get(who.plan, Terms()).tightest(limits.customers.get(who.name, Terms()))
+    if who.member is not None:
+        found.append(("member", member_id(who.customer, who.member), limits.of_member(who.name, who.plan)))
     found.append(("customer", str(who.customer), customer))
+    found.append(("plan", who.plan, limits.together.get(who.plan, NO_TERMS)))
     if who.feature is not None:
         found.append(("feature", who.feature, limits.features[who.feature]))
     found.append(("all", "", limits.all))

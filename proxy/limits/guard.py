@@ -297,10 +297,17 @@ class Guard:
                 found.append((name, each.surrender(t)))
         return found
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there are more shares than are kept."""
+        return len(self._shares) > SHARES_MAX
+
+    def names(self, kind: str) -> list[Name]:
+        """Return the limits of a kind of subject that there are shares of."""
+        return [name for name in self._shares if name.kind == kind]
+
     def give_up_idle(self) -> list[tuple[Name, int]]:
-        """With too many shares, drop those that nothing uses; return what falls by how much."""
-        if len(self._shares) <= SHARES_MAX:
-            return []
+        """Drop the shares that nothing uses; return what falls by how much."""
         t, found = self.clock(), []
         for name, each in list(self._shares.items()):
             back = each.surrender(t)

@@ -9,7 +9,7 @@ from typing import Any
 from margin.sellbook import TIERS, Tier
 from proxy.settings.changes import Changed, difference, difference_of, effective, fixed_changes
 from proxy.settings.entries import Entry
-from proxy.settings.limits import RATES, Budget, Limits, Runaway, Terms
+from proxy.settings.limits import NO_TERMS, RATES, Budget, Limits, Runaway, Terms
 from proxy.settings.loading import load
 from proxy.settings.problems import Problem, SettingsError
 from proxy.settings.routing import Health, Retries, Routing
@@ -29,6 +29,7 @@ from proxy.settings.values import (
 )
 
 __all__ = [
+    "NO_TERMS",
     "RATES",
     "TIERS",
     "Budget",

@@ -46,6 +46,14 @@ class TermsShape(Section):
     )
 
 
+class GroupShape(TermsShape):
+    """What many may use together, and each of them by itself."""
+
+    members: TermsShape | None = Field(
+        None, description="What each member (`x-penstock-member`) may use besides; hard or downgrade budgets."
+    )
+
+
 class KeyDefaultsShape(TermsShape):
     """What a key may use when it states no limits of its own."""
 
@@ -78,7 +86,13 @@ class LimitsShape(Section):
         default_factory=KeyDefaultsShape, description="For keys without limits of their own."
     )
     all: TermsShape = Field(default_factory=TermsShape, description="For everybody together.")
-    customers: dict[Name, TermsShape] = Field(default_factory=dict, description="For single customers, by name.")
+    members: TermsShape = Field(
+        default_factory=TermsShape, description="For each member of each customer, as `x-penstock-member` names them."
+    )
+    customers: dict[Name, GroupShape] = Field(default_factory=dict, description="For single customers, by name.")
+    plans: dict[Name, GroupShape] = Field(
+        default_factory=dict, description="For all customers of a plan together; for each of them, plans.yaml says it."
+    )
     models: dict[Name, TermsShape] = Field(default_factory=dict, description="For single models: their calls count.")
     features: dict[Name, TermsShape] = Field(
         default_factory=dict, description="For single features, as `x-penstock-feature` names them."

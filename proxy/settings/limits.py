@@ -39,8 +39,19 @@ class Budget:
         return f"{self.per} {self.of} {self.action}"
 
 
+_WITHIN = {"hour": ("day", "week", "month"), "day": ("week", "month")}
+"""Periods that lie whole in others. A week may lie in two months."""
+
+
+def is_within(inner: str, outer: str) -> bool:
+    """Tell whether what is spent in one period, or within so many hours, is always spent in the other."""
+    if inner[0].isdigit() and outer[0].isdigit():
+        return int(inner[:-1]) < int(outer[:-1])
+    return outer in _WITHIN.get(inner, ())
+
+
 def contradiction(budgets: tuple[Budget, ...]) -> str | None:
-    """Say what is wrong with the budgets of one subject: each kind once, and what refuses last."""
+    """Say what is wrong with the budgets of one subject: each kind once, what refuses last, the longer the more."""
     hard = {(each.per, each.of): each for each in budgets if each.action == "hard"}
     seen: set[str] = set()
     for each in budgets:
@@ -50,6 +61,9 @@ def contradiction(budgets: tuple[Budget, ...]) -> str | None:
         above = hard.get((each.per, each.of))
         if each.action != "hard" and above is not None and each.nusd >= above.nusd:
             return f"has a {each.action} budget that is not below the hard one per {each.per}"
+        for (per, of), longer in hard.items():
+            if of == each.of and is_within(each.per, per) and each.nusd > longer.nusd:
+                return f"has a {each.action} budget per {each.per} that is above the hard one per {per}"
     return None
 
 
@@ -158,6 +172,10 @@ class Limits:
         models: What single models may be used, by our name; calls count, not requests.
         features: What single features (`x-penstock-feature`) of all customers together may use.
         plans: What each customer of a plan may use, by the plan's name.
+        together: What all customers of a plan together may use, by the plan's name.
+        members: What each member of each customer (`x-penstock-member`) may use.
+        members_of_customers: What each member of single customers may use besides, by the customer's name.
+        members_of_plans: What each member of a plan's customers may use besides, by the plan's name.
         runaway: When spending is far above the usual; None to look at nobody's.
     """
 
@@ -169,4 +187,21 @@ class Limits:
     models: Mapping[str, Terms] = field(default_factory=lambda: MappingProxyType({}))
     features: Mapping[str, Terms] = field(default_factory=lambda: MappingProxyType({}))
     plans: Mapping[str, Terms] = field(default_factory=lambda: MappingProxyType({}))
+    together: Mapping[str, Terms] = field(default_factory=lambda: MappingProxyType({}))
+    members: Terms = NO_TERMS
+    members_of_customers: Mapping[str, Terms] = field(default_factory=lambda: MappingProxyType({}))
+    members_of_plans: Mapping[str, Terms] = field(default_factory=lambda: MappingProxyType({}))
     runaway: Runaway | None = Runaway()
+
+    def of_member(self, customer: str, plan: str) -> Terms:
+        """Return what each member of a customer on a plan may use."""
+        found = self.members
+        for limits, name in ((self.members_of_customers, customer), (self.members_of_plans, plan)):
+            if name in limits:
+                found = found.tightest(limits[name])
+        return found
+
+    def counts_members(self, customer: str, plan: str) -> bool:
+        """Tell whether members of a customer on a plan have limits."""
+        has = customer in self.members_of_customers or plan in self.members_of_plans
+        return has or self.members is not NO_TERMS

@@ -15,7 +15,7 @@ from margin.costbook import CostBook
 from proxy.settings import document as yaml_document
 from proxy.settings import entries, models, overrides, plans, reading, sources
 from proxy.settings.findings import Findings
-from proxy.settings.limiting import limits_of
+from proxy.settings.limiting import Known, limits_of
 from proxy.settings.plans import Sold
 from proxy.settings.problems import SettingsError, Steps
 from proxy.settings.providers import providers as read_providers
@@ -71,7 +71,8 @@ def load(
     sandbox = sandbox_of(shape.sandbox, None if sold is None else sold.book, findings)
     server = server_of(shape.server, findings)
     routing = routing_of(shape.routing, findings)
-    limits = limits_of(shape.limits, {} if sold is None else sold.limits, shape.models, shape.tiers, findings)
+    known = Known(shape.models, None, {}) if sold is None else Known(shape.models, sold.book.plans, sold.limits)
+    limits = limits_of(shape.limits, known, shape.tiers, findings)
     findings.stop()
     assert book is not None, "a book that is refused leaves a problem"
     assert sold is not None, "a book that is refused leaves a problem"

@@ -45,6 +45,20 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetLeft:
+    """What is left of one budget of the configuration: of all, a plan, a feature or a model. Names are the YAML's."""
+
+    kind: str
+    subject: str
+    per: str
+    of: str
+    action: str
+    remaining_usd: float
+    reset_s: float | None
+    """In how long it begins anew; None when nobody can say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """What the collector asks the ledger, as functions: sums of the rollup by labels, balances, and gauges."""
 
@@ -58,6 +72,9 @@ class Books:
     """How many budgets of a kind and action are spent how far, by band."""
     resting: Callable[[], Mapping[str, int]] = dict
     """How many workers leave a deployment alone."""
+    budgets_left: Callable[[], Iterable[BudgetLeft]] = tuple
+    budgets_least: Callable[[], Mapping[tuple[str, str], float]] = dict
+    """Of the budgets of a kind and action the least part that is left of any."""
 
 
 _GAUGES = {
@@ -215,8 +232,32 @@ class _LedgerCollector(Collector):
         for name, count in self._books.resting().items():
             resting.add_metric((name,), count)
         yield resting
+        yield from self._budgets_left()
         for name, value in self._books.gauges().items():
             yield GaugeMetricFamily(name, _GAUGES[name], value=value)
+
+    def _budgets_left(self) -> Iterator[Metric]:
+        labels = ("kind", "subject", "per", "of", "action")
+        left = GaugeMetricFamily(
+            "penstock_budget_remaining_usd", "What is left of each budget of a plan, a feature, a model, or all.",
+            labels=labels,
+        )  # fmt: skip
+        reset = GaugeMetricFamily(
+            "penstock_budget_reset_seconds", "In how long such a budget begins anew, or gets the first of it back.",
+            labels=labels,
+        )  # fmt: skip
+        for each in self._books.budgets_left():
+            values = (each.kind, each.subject, each.per, each.of, each.action)
+            left.add_metric(values, each.remaining_usd)
+            if each.reset_s is not None:
+                reset.add_metric(values, each.reset_s)
+        least = GaugeMetricFamily(
+            "penstock_budget_remaining_ratio", "The least part that is left of any budget of a kind.",
+            labels=("kind", "action"),
+        )  # fmt: skip
+        for kind, ratio in self._books.budgets_least().items():
+            least.add_metric(kind, ratio)
+        yield from (left, reset, least)
 
     def _requests(self) -> Iterator[Metric]:
         yield self._counter(

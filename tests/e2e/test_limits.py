@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,3 +203,28 @@ def test_a_full_house_keeps_a_place_for_others(launch: Launch, tmp_path_factory:
     assert statuses.count(200) == 14
     assert set(statuses) <= {200, 429, 503}
     assert all("retry-after" in each.headers for each in answers if each.status != 200)
+
+
+def test_each_member_has_a_budget_that_no_journal_names(launch: Launch, tmp_path: Path):
+    """Each request takes two thirds of it: one is served for each member, on any worker; none is named on disk."""
+    limits = {"members": {"budget": "0.0002/day"}}
+    server = launch(write_config(tmp_path / "config", server={"workers": 2}, limits=limits))
+    key = limited(server, "club")
+
+    with server.openai(key) as client:
+        ask = client.chat.completions.with_raw_response.create
+        served = [
+            _status(ask, model="gpt-6-luna", messages=[{"role": "user", "content": "Say hello [[sim: tokens=250]]"}],
+                    max_tokens=250, extra_headers={"x-penstock-member": member})
+            for member in ("ada-lovelace", "bob-kahn") for _ in range(3)
+        ]  # fmt: skip
+    asked = {"authorization": f"Bearer {key}", "x-penstock-member": "ada-lovelace"}
+    told = get(f"{server.origin}/v1/usage", headers=asked)
+
+    assert served == [200, 402, 402] * 2
+    row = next(each for each in told.json()["budgets"] if each["kind"] == "member")
+    assert 0.5 < row["spent"] < 1
+    assert row["remaining"] == pytest.approx(1 - row["spent"])
+    files = [path for path in server.data_dir.rglob("*") if path.is_file() and "simulator" not in path.parts]
+    assert files
+    assert not any(name in path.read_bytes() for path in files for name in (b"ada-lovelace", b"bob-kahn"))

@@ -109,4 +109,4 @@ def test_a_revocation_comes_after_the_key_it_revokes(found: Office, monkeypatch:
     asyncio.run(meanwhile())
 
     told = [change for message in line.heard for change in message.get("changes", [])]
-    assert [next(iter(each)) for each in told] == ["customer", "key", "revoked"]
+    assert [next(iter(each)) for each in told] == ["member_secret", "customer", "key", "revoked"]

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from proxy.keeper.commands import perform
-from proxy.keeper.key_terms import TERMS, check_reach
+from proxy.keeper.key_terms import TERMS, check_terms
 from proxy.keeper.refusing import Refused
 from tests.keeper.offices import again, office, sound
 from tests.proxy.test_policy import _settings
@@ -142,9 +142,9 @@ def test_lists_that_leave_nothing_are_refused():
     """The one model is in none of the tiers: such a key could ask for nothing."""
     settings = _settings()
 
-    check_reach(settings, {"models": ["small"], "tiers": ["simple"]})
+    check_terms(settings, {"models": ["small"], "tiers": ["simple"]})
     with pytest.raises(Refused, match="could ask for nothing"):
-        check_reach(settings, {"models": ["small"], "tiers": ["complex"]})
+        check_terms(settings, {"models": ["small"], "tiers": ["complex"]})
 
 
 def test_a_change_touches_what_it_names(found):

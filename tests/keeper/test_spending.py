@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -90,6 +91,42 @@ def test_what_is_spent_is_of_the_period_that_is_now(found, worker):
     assert books.spent_nusd(ROLLING) == 23
     clock.t = at("2028-03-01T13:00:00")
     assert books.spent_nusd(ROLLING) == 3
+
+
+def test_members_and_plans_are_counted_and_told(found, worker):
+    """A member's part is told with its customer's; a plan's together is a metric, with what is left and until when."""
+    clock = Clock("2026-11-20T12:00:00")
+    limits = Limits(
+        members=Limited(budgets=(Budget(1_000, "day"),)), together={"open": Limited(budgets=(Budget(2_000, "day"),))}
+    )
+    found.settings = replace(found.settings, limits=limits)
+    worker.write(begun("x1", 0, t=clock.t) | {"mb": "abc"}, settled("x1", 0, line(250), t=clock.t))
+    books = Ledgered(found, clock)
+
+    assert books.spent_nusd(Name("member", "1:abc", "cost", "day cost hard")) == 250
+    assert books.spent_nusd(Name("plan", "open", "cost", "day cost hard")) == 250
+    told = Budgets(found, clock)
+    (row,) = told.of_customer(1, None, "abc")
+    assert (row["kind"], row["spent"], row["remaining"], row["resets"]) == (
+        "member",
+        0.25,
+        0.75,
+        "2026-11-21T00:00:00Z",
+    )
+    (left,) = told.look().left
+    assert (left.kind, left.subject, left.remaining_usd, left.reset_s) == ("plan", "open", 1_750 / NUSD, 12 * 3600)
+    assert told.look().least["plan", "hard"] == 0.875
+
+
+def test_a_budget_of_charges_is_told_in_dollars(found, worker):
+    """Customers know what they pay; of what we pay they hear parts."""
+    clock = Clock("2026-11-20T12:00:00")
+    limits = Limits(customers={"acme": Limited(budgets=(Budget(NUSD, "day", of="charge"), Budget(NUSD, "day")))})
+    found.settings = replace(found.settings, limits=limits)
+
+    charge, cost = Budgets(found, clock).of_customer(1, None)
+
+    assert (charge["remaining_usd"], "remaining_usd" in cost) == (1.0, False)
 
 
 def test_a_restart_and_a_dead_worker_lose_no_cent(found, worker, tmp_path):
@@ -226,11 +263,11 @@ def test_a_customer_hears_of_its_budgets_in_parts(found, worker):
     assert rows == [
         {
             "kind": "customer", "id": "1", "per": "month", "of": "cost", "action": "soft", "spent": 0.0875,
-            "resets": "2026-12-01T00:00:00Z",
+            "remaining": 0.9125, "resets": "2026-12-01T00:00:00Z",
         },
         {
             "kind": "key", "id": made, "per": "day", "of": "cost", "action": "hard", "spent": 0.0,
-            "resets": "2026-11-21T00:00:00Z",
+            "remaining": 1.0, "resets": "2026-11-21T00:00:00Z",
         },
     ]  # fmt: skip
 

@@ -29,14 +29,14 @@ def folded(*records) -> dict:
 
 def test_a_charge_counts_for_everybody_it_concerns():
     """Two credits at five cents: ten cents of charge, 700 nano-dollars of cost, 120 tokens, one request."""
-    hold = begun("x1", 3000, plan="prepaid") | {"f": "search"}
+    hold = begun("x1", 3000, plan="prepaid") | {"f": "search", "mb": "abc"}
 
     found = folded(hold, settled("x1", 2000, line(700)))
 
     sums = Sums(1, 120, 700, 100_000_000)
     assert found == {
         ("key", "k1", HOUR): sums, ("customer", "1", HOUR): sums, ("model", "d1", HOUR): sums, ("all", "", HOUR): sums,
-        ("feature", "search", HOUR): sums,
+        ("feature", "search", HOUR): sums, ("plan", "prepaid", HOUR): sums, ("member", "1:abc", HOUR): sums,
     }  # fmt: skip
 
 

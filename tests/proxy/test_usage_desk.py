@@ -18,7 +18,7 @@ class Keeper:
         self.asked: list[tuple[int, int]] = []
         self.is_away = False
 
-    async def usage(self, customer: int, days: int, key: str) -> dict[str, Any]:
+    async def usage(self, customer: int, days: int, key: str, member: str | None) -> dict[str, Any]:
         self.asked.append((customer, days))
         await asyncio.sleep(0)
         if self.is_away:

@@ -100,6 +100,19 @@ limits:
             "has a soft budget that is not below the hard one per day",
         ),
         ("limits: {all: {budget: 5/day, budgets: {b: {limit: 6/day}}}}", "states two hard budgets of cost per day"),
+        ("limits: {key_defaults: {concurrency: 0}}", "greater than or equal to 1"),
+        ("limits: {features: {f: {rpm: 9, rpd: 8}}}", "is above rpd, which lets 8 through in a whole day"),
+        ("limits: {customers: {a: {members: {tpm: 9, tpd: 8}}}}", "is above tpd"),
+        (
+            "limits: {all: {budget: 11/month, budgets: {b: {limit: 12/day}}}}",
+            "has a hard budget per day that is above the hard one per month",
+        ),
+        (
+            "limits: {all: {budget: 11/7d, budgets: {b: {limit: 12/24h, action: soft}}}}",
+            "has a soft budget per 24h that is above the hard one per 168h",
+        ),
+        ("limits: {members: {budgets: {b: {limit: 1/day, action: soft}}}}", "members' budgets are hard or downgrade"),
+        ("limits: {plans: {opne: {rpm: 5}}}", '"opne" is not a plan; did you mean "open"?'),
     ],
 )
 def test_what_contradicts_itself_is_refused(tmp_path: Path, yaml: str, said: str):
@@ -120,14 +133,63 @@ def test_a_downgrade_needs_a_cheaper_tier(tmp_path: Path):
 
 def test_what_can_never_bind_is_warned_of(tmp_path: Path):
     """A narrower subject above a wider one, and a minute above its day."""
-    yaml = "limits: {all: {rpm: 10, budget: 5/day}, customers: {acme: {rpm: 20, budget: 9/day}, dot: {rpm: 9, rpd: 8}}}"
+    yaml = "limits: {all: {rpm: 10, budget: 5/day}, customers: {acme: {rpm: 20, budget: 9/day}, dot: {rpm: 9, rpd: 9}}}"
     _, warnings = limits(tmp_path, yaml)
 
     assert list(warnings) == [
-        "rpm can never bind: rpd lets 8 through in a whole day",
+        "rpm can never bind: rpd lets 9 through in a whole day",
         "limits.customers.acme: rpm 20 can never bind, as it is above the 10 of all together",
         "limits.customers.acme: the budget per day can never bind, as it is above the one of all together",
     ]
+
+
+def test_what_lies_within_another_is_held_against_it(tmp_path: Path):
+    """A customer against every plan, a plan's customer against all of them together, a member against its customer."""
+    yaml = """
+limits:
+  customers:
+    acme: {rpm: 60, tpm: 9, members: {concurrency: 6}}
+    dot: {rpm: 50, concurrency: 5, members: {concurrency: 6}}
+  plans: {open: {rpm: 40}}"""
+    plans = "{default: open, plans: {open: {limits: {rpm: 50, tpm: 8}}, pro: {limits: {rpm: 55}}}}"
+    _, warnings = limits(tmp_path, yaml, plans=plans)
+
+    assert sorted(warnings) == [
+        "limits.customers.acme: rpm 60 can never bind, as it is above the 55 of every plan",
+        "limits.customers.dot.members: concurrency 6 can never bind, as it is above the 5 of customer dot",
+        "plans.open.limits: rpm 50 can never bind, as it is above the 40 of the plan open together",
+    ]
+
+
+@pytest.mark.parametrize(
+    "budgets",
+    [
+        "a: {limit: 8/week}, b: {limit: 5/month}",
+        "a: {limit: 9/day, of: charge}, b: {limit: 5/month}",
+        "a: {limit: 5/day}, b: {limit: 5/month}",
+    ],
+)
+def test_budgets_that_can_both_bind_are_taken(tmp_path: Path, budgets: str):
+    """A week may lie in two months; a charge is no cost; as much a day as a month is a matter of taste."""
+    found, _ = limits(tmp_path, f"limits: {{all: {{budgets: {{{budgets}}}}}}}")
+
+    assert len(found.all.budgets) == 2
+
+
+def test_members_and_plans_have_limits_of_their_own(tmp_path: Path):
+    """What each member may use, everywhere, of a customer, of a plan's customers; what a plan's customers share."""
+    yaml = """
+limits:
+  members: {rpm: 5, budget: 2/day}
+  customers: {acme: {members: {rpm: 9, budget: 1/day}}}
+  plans: {open: {tpm: 100, members: {rpm: 3}}}"""
+    found, warnings = limits(tmp_path, yaml)
+
+    assert found.together == {"open": Terms(tpm=100)}
+    assert found.of_member("acme", "open") == Terms(rpm=3, budgets=(Budget(NUSD, "day"),))
+    assert found.of_member("acme", "pro") == Terms(rpm=5, budgets=(Budget(NUSD, "day"),))
+    assert (found.counts_members("any", "any"), Limits().counts_members("any", "any")) == (True, False)
+    assert warnings == ()
 
 
 def test_the_tightest_of_plan_and_customer_binds():
