@@ -148,6 +148,7 @@ class Plan:
         fee_nusd_month: The fee per month of UTC in nano-dollars; `None` when there is no fee.
         credits: How credits are counted and sold.
         max_tier: The highest tier the plan may use; `None` when nothing is gated.
+        min_tier: The lowest tier that serves it; `None` for no floor. What is charged stays as judged.
         gate_policy: `down` serves a dearer request at `max_tier`, `refuse` answers 403.
         charge_follows_gate: Whether a request served lower by the gate is also charged lower.
         target_margin: The gross margin aimed at, 0..1; `None` when none is.
@@ -162,6 +163,7 @@ class Plan:
     fee_nusd_month: int | None = None
     credits: CreditTerms = field(default_factory=CreditTerms)
     max_tier: Tier | None = None
+    min_tier: Tier | None = None
     gate_policy: GatePolicy = "down"
     charge_follows_gate: bool = True
     target_margin: Decimal | None = None
@@ -171,11 +173,15 @@ class Plan:
         _check_not_negative("fee.amount", self.fee_nusd_month)
         if self.target_margin is not None and not 0 <= self.target_margin <= 1:
             raise PlanError("target_margin", "must lie between 0 and 1")
+        if None not in (self.min_tier, self.max_tier) and TIERS.index(self.min_tier) > TIERS.index(self.max_tier):
+            raise PlanError("gates.min_tier", "is above max_tier")
         object.__setattr__(self, "version", _digest("plan", self.terms()))
 
     def terms(self) -> dict[str, Any]:
         """Return the terms as plain JSON values, for a digest or a decision record."""
+        floor = {} if self.min_tier is None else {"min_tier": self.min_tier}  # without one it keeps its version
         return {
+            **floor,
             "name": self.name,
             "fee_nusd_month": self.fee_nusd_month,
             "credits": self.credits.terms(),

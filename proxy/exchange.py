@@ -25,8 +25,9 @@ from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
 from proxy.quote import quote
 from proxy.repeating import Replay, Understood
-from proxy.routing import deadline, policy
+from proxy.routing import deadline, policy, rules
 from proxy.routing.judging import Judging
+from proxy.routing.rules import Asker
 from proxy.routing.tries import Tries
 from proxy.settings import TIERS, Deployment, Tier
 from proxy.settlement import NS, Call, Case, settle
@@ -73,7 +74,8 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     principal = await attribute(world, principal, inbound)
     plan = world.plan_of(principal.plan)
     hint = _hint(inbound)
-    ask, judging, route, place = understand(world, principal, plan, inbound, hint)
+    asker = rules.asker(world.settings.routing, principal.name, inbound.headers)
+    ask, judging, route, place = understand(world, principal, plan, inbound, hint, asker)
     feature = limiting.feature(inbound.headers, world.settings.limits)
     member = limiting.member(world, principal, plan, inbound.headers, ask.fields)
     bundle = limiting.bundle_of(world, principal, plan, feature, member)
@@ -83,22 +85,24 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
         bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
-        member=member,
+        member=member, asker=asker,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask.fields, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
 
 
-def understand(world: World, principal: Principal, plan: Plan, inbound: Inbound, hint: Tier | None) -> Understood:
+def understand(
+    world: World, principal: Principal, plan: Plan, inbound: Inbound, hint: Tier | None, asker: Asker | None
+) -> Understood:
     """Read a request, judge and route it; one that came before, byte for byte, is understood already."""
-    seen = repeating.sight(world, principal, inbound, hint)
+    seen = repeating.sight(world, principal, inbound, hint, asker)
     if seen is not None:
         found = repeating.known(world, principal, plan, seen)
         if found is not None:
             return found
     ask = chat.read(inbound.body)
     judging = Judging(ask)
-    route = policy.route(world.settings, plan, ask, judging, hint, uncarried, principal.terms)
+    route = policy.route(world.settings, plan, ask, judging, hint, uncarried, principal.terms, asker)
     return Understood(ask, judging, route, repeating.place(principal, seen, ask, route))
 
 
@@ -163,7 +167,8 @@ async def run(world: World, case: Case) -> Reply:
 def lowered(world: World, case: Case) -> Case:
     """Return an exchange as it is served while a budget is used up that serves cheaper then."""
     plan = limiting.cheaper(case.plan)
-    route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, case.principal.terms)
+    terms = case.principal.terms
+    route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, terms, case.asker)
     return case._replace(
         route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True, place=None
     )

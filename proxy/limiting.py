@@ -301,5 +301,5 @@ def _charge(case: Case) -> int:
 
 
 def cheaper(plan: Plan) -> Plan:
-    """Return a plan as it serves while such a budget is used up: the simple tier, whatever is asked for."""
-    return replace(plan, max_tier="simple", gate_policy="down")
+    """Return a plan as it serves while such a budget is used up: its lowest tier, whatever is asked for."""
+    return replace(plan, max_tier="simple" if plan.min_tier is None else plan.min_tier, gate_policy="down")

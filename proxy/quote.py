@@ -13,7 +13,8 @@ from margin.meter import Meter
 from margin.sellbook import Plan
 from margin.usage import Usage
 from proxy.outputs import Outputs, Sketch
-from proxy.routing.policy import OUTPUT_RESERVE_TOKENS, Route
+from proxy.routing.capability import OUTPUT_RESERVE_TOKENS
+from proxy.routing.policy import Route
 from proxy.settings import Deployment
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Malformed

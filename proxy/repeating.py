@@ -24,6 +24,7 @@ from proxy.caching.words import Words
 from proxy.identity import Principal
 from proxy.routing.judging import Judging
 from proxy.routing.policy import Route
+from proxy.routing.rules import Asker
 from proxy.settings import Deployment, Tier
 from proxy.settlement import NS, Call, Case
 from proxy.wire import chat_again, sse
@@ -58,7 +59,7 @@ class Sight(NamedTuple):
     words: Words
 
 
-def sight(world: World, principal: Principal, inbound: Inbound, hint: Tier | None) -> Sight | None:
+def sight(world: World, principal: Principal, inbound: Inbound, hint: Tier | None, asker: Asker | None) -> Sight | None:
     """Look at a request; None where answers are not kept, or its caller wants none kept.
 
     Raises:
@@ -68,6 +69,8 @@ def sight(world: World, principal: Principal, inbound: Inbound, hint: Tier | Non
     if not world.settings.caching.responses or not (said.reads or said.keeps):
         return None
     who = b"%d|%b|%b|" % (principal.customer, principal.key.encode(), b"" if hint is None else hint.encode())
+    if asker is not None:
+        who += asker.digest()
     return Sight(blake2b(inbound.body, digest_size=32, key=blake2b(who, digest_size=32).digest()).digest(), said)
 
 

@@ -18,6 +18,7 @@ from proxy.quote import Quote
 from proxy.routing import policy
 from proxy.routing.judging import Judging
 from proxy.routing.policy import Route
+from proxy.routing.rules import Asker
 from proxy.settings import Deployment, Settings, Tier
 from proxy.wire.chat import ChatRequest
 
@@ -52,6 +53,8 @@ class Case(NamedTuple):
     """Where its answer is kept; None when it is not to be answered from memory."""
     member: str | None = None
     """The digest of the member it is for, if members have limits."""
+    asker: Asker | None = None
+    """What of its caller the route depends on."""
     within_s: float = math.inf
     """How long it may take, from `started`, all its calls together."""
 

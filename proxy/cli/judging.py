@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -19,8 +20,9 @@ from proxy.cli import charges
 from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
 from proxy.outputs import Outputs
 from proxy.quote import Quote, quote
-from proxy.routing import policy
+from proxy.routing import policy, rules
 from proxy.routing.policy import Route
+from proxy.routing.rules import Facts
 from proxy.settings import Routing, Settings
 from proxy.upstream.dialects import uncarried
 from proxy.wire import chat
@@ -63,12 +65,16 @@ def _judged(number: int, line: bytes) -> dict[str, Any]:
 @click.argument("request_", metavar="[PROMPT|FILE]", required=False)
 @click.option("--model", default="auto", show_default=True, help="The model the caller would ask for.")
 @click.option("--plan", help="The plan to judge under; the sell book's default without it.")
+@click.option("--customer", default="", metavar="NAME", help="The customer who would ask.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header it would send; repeatable.")
 @click.option("--charge", metavar="ID", help="Explain a booked charge instead: its x-penstock-request-id.")
 @shared_options
 def explain(
     request_: str | None,
     model: str,
     plan: str | None,
+    customer: str,
+    headers: tuple[str, ...],
     charge: str | None,
     config: Path,
     as_json: bool,
@@ -78,7 +84,7 @@ def explain(
         _explain_charge(charge, config, as_json=as_json)
         return
     settings = load(config, quiet=True)
-    found = _explained(settings, _request(request_, model), plan)
+    found = _explained(settings, _request(request_, model), plan, customer, _headers(headers))
     if as_json:
         print_json(found)
         return
@@ -96,14 +102,29 @@ def _request(given: str | None, model: str) -> bytes:
     return orjson.dumps({"model": model, "messages": [{"role": "user", "content": text}]})
 
 
-def _explained(settings: Settings, body: bytes, plan_name: str | None) -> dict[str, Any]:
+def _headers(given: tuple[str, ...]) -> dict[bytes, bytes]:
+    """Return headers as a server hands them over: names in small letters."""
+    pairs = [each.partition(":") for each in given]
+    if any(not colon for _, colon, _ in pairs):
+        fail("a header is written NAME:VALUE, such as x-penstock-feature:search", USAGE)
+    return {name.strip().lower().encode(): value.strip().encode() for name, _, value in pairs}
+
+
+def _explained(
+    settings: Settings,
+    body: bytes,
+    plan_name: str | None,
+    customer: str = "",
+    headers: Mapping[bytes, bytes] = MappingProxyType({}),
+) -> dict[str, Any]:
     if plan_name is not None and plan_name not in settings.sellbook.plans:
         fail(f'there is no plan "{plan_name}"; plans are: {", ".join(sorted(settings.sellbook.plans))}', USAGE)
     plan = settings.sellbook.plan(plan_name or settings.sellbook.default)
     try:
         ask = chat.read(body)
         judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
-        route = policy.route(settings, plan, ask, judgement, uncarried=uncarried)
+        asker = rules.asker(settings.routing, customer, headers)
+        route = policy.route(settings, plan, ask, judgement, uncarried=uncarried, asker=asker)
         terms = quote(plan, route, ask, Outputs())
     except ProxyError as error:
         fail(error.message, USAGE)
@@ -112,6 +133,7 @@ def _explained(settings: Settings, body: bytes, plan_name: str | None) -> dict[s
         **_judgement(judgement),
         **_route(settings.routing, route, terms, ask, int(time.time())),
         "plan": plan.name,
+        "rules": [] if asker is None else list(_rules(settings, Facts(asker, plan.name, ask.fields, judgement))),
         **caches,
     }
 
@@ -130,6 +152,15 @@ _UNCACHED = {
 def _uncached(settings: Settings, ask: chat.ChatRequest) -> str | None:
     """Say in a word why the answer is not given again; None when it is."""
     return repeatable.why_not(ask) if settings.caching.responses else "off"
+
+
+def _rules(settings: Settings, facts: Facts) -> Iterator[dict[str, Any]]:
+    """Yield each rule of the policy: whether it fits, and if not, why; none after the one that won."""
+    for rule in settings.routing.rules:
+        unmet = list(rules.unmet(rule, facts))
+        yield {"name": rule.name, "fits": not unmet, "when": rules.in_words(rule), "unmet": unmet}
+        if not unmet:
+            return
 
 
 def _judgement(found: Judgement) -> dict[str, Any]:
@@ -167,6 +198,9 @@ def _route(routing: Routing, route: Route, terms: Quote, ask: chat.ChatRequest, 
 def _in_words(found: dict[str, Any]) -> Iterator[str]:
     shares = ", ".join(f"{tier} {share:.0%}" for tier, share in found["probabilities"].items())
     yield f"Judged {found['tier']} ({shares}; {found['calibration']}). Task: {found['task']}."
+    for rule in found["rules"]:
+        if not rule["fits"]:
+            yield f"  - the rule {rule['name']} does not fit: {', '.join(rule['unmet'])}"
     for reason in found["why"]:
         yield f"  - {reason}"
     yield f"Goes to {found['model']} at {found['provider']}, tier {found['served_tier']} (rule: {found['rule']})."

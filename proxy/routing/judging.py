@@ -32,6 +32,11 @@ class Judging:
         return self.judge().tier
 
     @property
+    def task(self) -> str:
+        """What it is."""
+        return self.judge().task
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why, in words."""
         return self.judge().reasons

@@ -1,38 +1,34 @@
 """The route of one request: which tier is charged, which tier serves, which deployments are tried in which order.
 
 Pure: settings, plan, request and judgement in, `Route` out. Order of the decision: what was asked for (a model, a
-pinned tier, or `auto`) → what the key reaches → the plan's gate → capability → the YAML's order within the tier, then
-the tiers above it as fallback. A fallback never serves below what was judged or asked for.
+pinned tier, or `auto`) → the policy's rules → what the key reaches → the plan's gate and floor → capability → the
+YAML's order or weights within the tier, then the tiers above it as fallback. A fallback never serves below what was
+judged or asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from margin.sellbook import Plan
+from proxy.routing import rules, spread
+from proxy.routing.capability import Uncarried, carries_all, input_estimate, lacking, require
 from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_within
+from proxy.routing.rules import Asker, Facts
+from proxy.routing.steps import AUTO, Judged, Trail, asked_for, at_least, at_most, ceiling_tier, floored, used
 from proxy.settings import TIERS, Deployment, Settings, Tier
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Forbidden, Malformed, UnknownModel
-
-AUTO = "auto"
-OUTPUT_RESERVE_TOKENS = 1_024
-"""Kept free in a context window for the answer when the caller states no `max_tokens`."""
-OUTPUT_BEYOND_TOKENS = 10_000_000
-"""No model's window: whoever asks for more is not told of windows, but of what it would cost, or by the provider."""
-BYTES_PER_TOKEN = 4
-"""English prose under cl100k is 4.2 bytes a token; code and other scripts are less. For capability, never money."""
-TOKENS_PER_MEDIA_PART = 800
-"""An image of a megapixel is 765 tokens at OpenAI's high detail; a minute of audio about 600."""
 
 
 class Route(NamedTuple):
     """Where a request goes, and why in words.
 
-    `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, each with `+key` when the key's lists moved
-    it, `+gate` when the plan's cap did, and `+up` when no deployment of the tier could take the request.
+    `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, `rule:NAME`, each with `+rule:NAME` when a
+    rule of the policy fits besides, `+least` when the caller's minimum moved it, `+key` when the key's lists did,
+    `+gate` when the plan's cap did, `+floor` when its floor or a rule's did, and `+up` when no deployment of the tier
+    could take the request.
     """
 
     requested: str
@@ -46,49 +42,15 @@ class Route(NamedTuple):
     input_estimate: int
 
 
-class Judged(Protocol):
-    """What a route needs of a judgement. It is not looked at where the caller chose."""
-
-    @property
-    def tier(self) -> Tier:
-        """The tier the request is judged to need."""
-        ...
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why, in words."""
-        ...
-
-
-Uncarried = Callable[[Deployment, ChatRequest], str | None]
-"""Names the field of a request that a deployment's wire format has no word for; None when it has one for all."""
-
-
-def _carries_all(deployment: Deployment, ask: ChatRequest) -> str | None:
-    """Return None: every deployment speaks the caller's own format."""
-    return None
-
-
-@dataclass(slots=True)
-class _Trail:
-    """The decision so far: rule tokens and reasons."""
-
-    rule: str
-    reasons: list[str] = field(default_factory=list)
-
-    def add(self, token: str, reason: str) -> None:
-        self.rule += f"+{token}"
-        self.reasons.append(reason)
-
-
 def route(
     settings: Settings,
     plan: Plan,
     ask: ChatRequest,
     judgement: Judged,
     hint: Tier | None = None,
-    uncarried: Uncarried = _carries_all,
+    uncarried: Uncarried = carries_all,
     bounds: Bounds | None = None,
+    asker: Asker | None = None,
 ) -> Route:
     """Return the route of a request. What a deployment's wire format cannot carry, another takes if it can.
 
@@ -99,7 +61,7 @@ def route(
     """
     target = settings.aliases.get(ask.model, ask.model)
     if target == AUTO or target.startswith(f"{AUTO}:"):
-        return _by_tier(settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried, bounds)
+        return _by_tier(settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried, bounds, asker)
     deployment = settings.deployments.get(target)
     if deployment is None or not deployment.provider.enabled:
         raise UnknownModel(_unknown(ask.model, settings), param="model")
@@ -146,22 +108,32 @@ def _by_tier(
     hint: Tier | None,
     uncarried: Uncarried,
     bounds: Bounds | None,
+    asker: Asker | None,
 ) -> Route:
+    rule = None
+    if asker is not None:
+        rule = rules.first(settings.routing.rules, Facts(asker, plan.name, ask.fields, judgement))
     reached = _reached(settings, plan, ask, pinned, bounds)
-    if pinned is not None:
-        tier, trail = pinned, _Trail("pinned", [f"the caller pinned {AUTO}:{pinned}"])
-    elif hint is not None:
-        tier, trail = hint, _Trail("hint", [f"the caller's header asked for {hint}"])
-    else:
-        tier, trail = judgement.tier, _Trail("judged", list(judgement.reasons))
+    tier, trail = asked_for(judgement, pinned, hint, rule)
+    if asker is not None and asker.at_least is not None:
+        tier = at_least(asker.at_least, tier, trail)
     if bounds is not None:
         tier = _keyed(tier, tiers_within(settings, bounds), reached, trail)
     served = _gated(plan, tier, trail)
     if bounds is not None:
         served = _keyed(served, reached, reached, trail)
+    if rule is not None and rule.at_most is not None:
+        reached, served = at_most(rule, reached, served)
     charge = served if plan.charge_follows_gate else tier
-    within = reached[reached.index(served) :]
-    deployments = _able(settings, within, ask, trail, uncarried, bounds)
+    if rule is not None or plan.min_tier is not None or asker is not None:
+        served = floored(plan, rule, asker, reached, served, trail)
+    within = [settings.tiers[each] for each in reached[reached.index(served) :]]
+    if rule is not None and rule.use:
+        within = [used(settings, plan, rule)]
+    if asker is not None and settings.routing.is_weighted:
+        key = spread.beginning(asker.customer, ask.messages)
+        within = [tuple(spread.ordered(group, key)) for group in within]
+    deployments = _able(within, served, ask, trail, uncarried, bounds)
     return Route(
         requested=ask.model,
         charge_tier=charge,
@@ -183,7 +155,7 @@ def _reached(
     Raises:
         Forbidden: there is none, or the caller pinned one that the key does not reach.
     """
-    cap = TIERS.index(_ceiling_tier(plan))
+    cap = TIERS.index(ceiling_tier(plan))
     if bounds is None:
         return TIERS[: cap + 1]
     reached = tiers_within(settings, bounds)
@@ -192,11 +164,11 @@ def _reached(
     both = tuple(tier for tier in reached if TIERS.index(tier) <= cap)
     if not both:
         reach = ", ".join(reached)
-        raise Forbidden(f"The plan `{plan.name}` reaches up to {_ceiling_tier(plan)}, this key only {reach}.")
+        raise Forbidden(f"The plan `{plan.name}` reaches up to {ceiling_tier(plan)}, this key only {reach}.")
     return both
 
 
-def _keyed(tier: Tier, allowed: tuple[Tier, ...], reached: tuple[Tier, ...], trail: _Trail) -> Tier:
+def _keyed(tier: Tier, allowed: tuple[Tier, ...], reached: tuple[Tier, ...], trail: Trail) -> Tier:
     """Return the tier itself if it is allowed, else the nearest that is reached: both tiers move, as with a pin."""
     if tier in allowed:
         return tier
@@ -215,14 +187,14 @@ def _by_name(
 ) -> Route:
     listed = deployment.listed_tier
     tier: Tier = "complex" if listed is None else listed
-    trail = _Trail("named", [f"the caller named {ask.model}"])
+    trail = Trail("named", [f"the caller named {ask.model}"])
     served = _gated(plan, tier, trail)
     if served != tier:
         if served not in tiers_within(settings, bounds):
             raise Forbidden(f"The plan `{plan.name}` reaches up to {served}, where this key reaches no model.")
-        deployments = _able(settings, (served,), ask, trail, uncarried, bounds)
+        deployments = _able((settings.tiers[served],), served, ask, trail, uncarried, bounds)
     else:
-        _require(deployment, ask, uncarried)
+        require(deployment, ask, uncarried)
         deployments = (deployment, *_stand_ins(settings, plan, ask, deployment, uncarried, bounds))
     charge = served if plan.charge_follows_gate else tier
     own = deployment.credits_milli if listed is None and served == tier else None
@@ -251,18 +223,14 @@ def _stand_ins(
     for name in deployment.fallbacks:
         each = settings.deployments[name]
         tier: Tier = "complex" if each.listed_tier is None else each.listed_tier
-        is_reached = TIERS.index(tier) <= TIERS.index(_ceiling_tier(plan))
+        is_reached = TIERS.index(tier) <= TIERS.index(ceiling_tier(plan))
         if each.provider.enabled and is_reached and allows_named(bounds, each) and not lacking(each, ask, uncarried):
             yield each
 
 
-def _ceiling_tier(plan: Plan) -> Tier:
-    return "complex" if plan.max_tier is None else plan.max_tier
-
-
-def _gated(plan: Plan, tier: Tier, trail: _Trail) -> Tier:
+def _gated(plan: Plan, tier: Tier, trail: Trail) -> Tier:
     """Return the tier the plan lets through."""
-    cap = _ceiling_tier(plan)
+    cap = ceiling_tier(plan)
     if TIERS.index(tier) <= TIERS.index(cap):
         return tier
     if plan.gate_policy == "refuse":
@@ -272,19 +240,19 @@ def _gated(plan: Plan, tier: Tier, trail: _Trail) -> Tier:
 
 
 def _able(
-    settings: Settings,
-    tiers: tuple[Tier, ...],
+    groups: Sequence[Sequence[Deployment]],
+    served: Tier,
     ask: ChatRequest,
-    trail: _Trail,
+    trail: Trail,
     uncarried: Uncarried,
     bounds: Bounds | None,
 ) -> tuple[Deployment, ...]:
-    """Return the deployments of some tiers that the key may call and that can take the request, preferred first."""
+    """Return the deployments that the key may call and that can take the request, group by group, preferred first."""
     found: list[Deployment] = []
     lacks: list[str] = []
     fields: list[str | None] = []
-    for tier in tiers:
-        for deployment in settings.tiers[tier]:
+    for group in groups:
+        for deployment in group:
             if bounds is not None and not allows(bounds, deployment):
                 continue
             lack = lacking(deployment, ask, uncarried)
@@ -298,48 +266,9 @@ def _able(
         param = fields[0] if fields and all(each == fields[0] for each in fields) else None
         text = f"No model that this plan reaches can take the request: {'; '.join(lacks)}."
         raise Malformed(text, param="model" if param is None else param)
-    if found[0] not in settings.tiers[tiers[0]]:
-        trail.add("up", f"no model of the tier {tiers[0]} can take it: {'; '.join(lacks)}")
+    if found[0] not in groups[0]:
+        trail.add("up", f"no model of the tier {served} can take it: {'; '.join(lacks)}")
     return tuple(found)
-
-
-def lacking(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried = _carries_all) -> str | None:
-    """Return what a deployment lacks for this request, in words; None when it can take it."""
-    if not _chats(deployment):
-        return "is no chat model: it has no price for output"
-    if ask.has_images and not deployment.vision:
-        return "reads no images"
-    if ask.tools and not deployment.tools:
-        return "calls no tools"
-    if ask.wants_schema and not deployment.schema:
-        return "has no JSON schema mode"
-    window = deployment.context_window
-    if window is not None and input_estimate(ask) + _reserve(ask) > window:
-        return f"has a window of {window} tokens"
-    unsayable = uncarried(deployment, ask)
-    return None if unsayable is None else f"is of a provider whose API has no `{unsayable}`"
-
-
-def _chats(deployment: Deployment) -> bool:
-    return deployment.prices is None or "output" in deployment.prices.cards[-1][1].rates
-
-
-def _require(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried) -> None:
-    lack = lacking(deployment, ask, uncarried)
-    if lack is not None:
-        param = uncarried(deployment, ask)
-        raise Malformed(f"The model {deployment.name} {lack}.", param="model" if param is None else param)
-
-
-def _reserve(ask: ChatRequest) -> int:
-    if ask.output_max is None or ask.output_max > OUTPUT_BEYOND_TOKENS:
-        return OUTPUT_RESERVE_TOKENS
-    return ask.output_max
-
-
-def input_estimate(ask: ChatRequest) -> int:
-    """Return about how many tokens the input is. An estimate: bills come from the provider's own count."""
-    return (ask.body_bytes - ask.media_bytes) // BYTES_PER_TOKEN + ask.media_parts * TOKENS_PER_MEDIA_PART + 1
 
 
 def tier_of(settings: Settings, deployment: Deployment, lowest: Tier) -> Tier:

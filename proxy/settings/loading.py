@@ -70,7 +70,7 @@ def load(
     models.check_baseline(shape.routing.baseline, shape.models, findings)
     sandbox = sandbox_of(shape.sandbox, None if sold is None else sold.book, findings)
     server = server_of(shape.server, findings)
-    routing = routing_of(shape.routing, findings)
+    routing = routing_of(shape.routing, deployments, None if sold is None else sold.book, findings)
     known = Known(shape.models, None, {}) if sold is None else Known(shape.models, sold.book.plans, sold.limits)
     limits = limits_of(shape.limits, known, shape.tiers, findings)
     findings.stop()

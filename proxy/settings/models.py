@@ -73,6 +73,7 @@ def _deployment(
         credits_milli=None if shape.credits is None else int(shape.credits * 1000),
         listed_tier=listed_tier,
         fallbacks=tuple(shape.fallbacks),
+        weight=shape.weight,
     )
 
 

@@ -88,6 +88,9 @@ class GatesShape(Section):
     """What a plan may use."""
 
     max_tier: Tier | None = Field(None, description="The highest tier; null for all.")
+    min_tier: Tier | None = Field(
+        None, description="The lowest tier that serves; what is charged stays as judged. null for no floor."
+    )
     policy: GatePolicy = Field("down", description="down serves a dearer request at max_tier; refuse answers 403.")
     charge_follows_gate: Flag = Field(default=True, description="Whether a request served lower is also charged lower.")
 

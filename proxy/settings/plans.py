@@ -78,6 +78,7 @@ def _plan(name: str, shape: PlanShape) -> Plan:
         fee_nusd_month=None if shape.fee is None else usd_to_nusd(shape.fee.amount),
         credits=_credit_terms(shape.credits),
         max_tier=shape.gates.max_tier,
+        min_tier=shape.gates.min_tier,
         gate_policy=shape.gates.policy,
         charge_follows_gate=shape.gates.charge_follows_gate,
         target_margin=shape.target_margin,

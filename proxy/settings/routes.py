@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping
 
-from margin.sellbook import TIERS
+from margin.sellbook import TIERS, SellBook
 from proxy.settings.findings import Findings
 from proxy.settings.problems import Steps
 from proxy.settings.routing import Health, Retries, Routing
 from proxy.settings.routing_shape import HealthShape, RetriesShape, RoutingShape
+from proxy.settings.rules import headers_of, rules_of
 from proxy.settings.values import Deployment
 
 
-def routing_of(shape: RoutingShape, findings: Findings) -> Routing:
+def routing_of(
+    shape: RoutingShape, found: Mapping[str, Deployment], sellbook: SellBook | None, findings: Findings
+) -> Routing:
     """Return how `auto` chooses; a target has no effect until thresholds are solved from it."""
     if shape.target is not None:
         steps = ("routing", "target")
         findings.warn(steps, "routing.target has no effect yet: the shipped cut points apply")
+    rules = rules_of(shape.rules, found, sellbook, findings)
     return Routing(
         baseline=shape.baseline,
         sessions_idle_s=shape.sessions.idle,
@@ -24,6 +28,9 @@ def routing_of(shape: RoutingShape, findings: Findings) -> Routing:
         deadline_s=shape.deadline,
         retries=_retries_of(shape.retries),
         health=_health_of(shape.health, findings),
+        rules=rules,
+        rule_headers=headers_of(rules),
+        is_weighted=any(each.weight is not None for each in found.values()),
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from margin.sellbook import Tier
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -42,6 +44,37 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the policy: where all of its conditions hold, what it says applies. A condition of `None` holds.
+
+    Args:
+        name: Its word in the route's header.
+        customers: Names of customers.
+        plans: Names of plans.
+        tasks: Tasks as judged.
+        models: Names that a request asks for, before aliases.
+        headers: Header names in lower case, and the values that fit; `None`: any value.
+        tags: Entries of the request's `metadata`, likewise.
+        tier: What a request is taken for, in place of judging.
+        at_least: The lowest tier that serves it.
+        at_most: The highest.
+        use: Names of the deployments that serve it, in order; nobody else does. Empty: those of the tier.
+    """
+
+    name: str
+    customers: frozenset[str] | None = None
+    plans: frozenset[str] | None = None
+    tasks: frozenset[str] | None = None
+    models: frozenset[str] | None = None
+    headers: tuple[tuple[bytes, frozenset[bytes] | None], ...] = ()
+    tags: tuple[tuple[str, frozenset[str] | None], ...] = ()
+    tier: Tier | None = None
+    at_least: Tier | None = None
+    at_most: Tier | None = None
+    use: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
     """How `auto` chooses.
 
@@ -55,6 +88,9 @@ class Routing:
         deadline_s: How long a request may take, all its calls together.
         retries: How many calls may follow one that failed.
         health: When a deployment is left alone.
+        rules: The policy; the first rule that fits wins.
+        rule_headers: Names of the headers that rules look at.
+        is_weighted: Whether any deployment states a weight.
     """
 
     baseline: str = "requested"
@@ -65,3 +101,6 @@ class Routing:
     deadline_s: float = 600.0
     retries: Retries = Retries()
     health: Health = Health()
+    rules: tuple[Rule, ...] = ()
+    rule_headers: tuple[bytes, ...] = ()
+    is_weighted: bool = False

@@ -1,9 +1,10 @@
 """The YAML of routing: how `auto` chooses, and what is done when a model does not answer."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from margin.sellbook import Tier
 from proxy.settings.fields import Duration, Name, Section, Share, Whole
 from proxy.settings.routing import Routing
 
@@ -58,6 +59,46 @@ class HealthShape(Section):
     )
 
 
+Words = Annotated[
+    list[str],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(min_length=1, max_length=1000),
+]
+"""Words of which one must be there; a single one needs no list."""
+RuleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+class WhenShape(Section):
+    """The conditions of a rule: all of them must hold, and of each list one word must fit."""
+
+    customer: Words | None = Field(None, description="Names of customers.")
+    plan: Words | None = Field(None, description="Names of plans.")
+    feature: Words | None = Field(None, description="What the header `x-penstock-feature` says.")
+    task: Words | None = Field(None, description="Tasks as they are judged.")
+    model: Words | None = Field(None, description="Names as they are asked for, before aliases.")
+    header: dict[HeaderName, Words] = Field(
+        default_factory=dict, description="Headers in lower case, and what one of them says; `*` is anything."
+    )
+    tags: dict[str, Words] = Field(
+        default_factory=dict,
+        description="Entries of the request's `metadata`, and what one of them says; `*` is anything.",
+    )
+
+
+class RuleShape(Section):
+    """One rule of the policy."""
+
+    name: RuleName = Field(description="Its word in `x-penstock-route`: small letters, digits and hyphens.")
+    when: WhenShape = Field(default_factory=WhenShape, description="Its conditions; without any it always holds.")
+    tier: Tier | None = Field(None, description="What a request is taken for, in place of judging: charged and served.")
+    at_least: Tier | None = Field(None, description="The lowest tier that serves it; the charge stays as judged.")
+    at_most: Tier | None = Field(
+        None, description="The highest tier that serves it; the charge goes down as with a gate."
+    )
+    use: list[Name] = Field([], max_length=64, description="The models that serve it, in order, and nobody else.")
+
+
 class RoutingShape(Section):
     """How `auto` chooses."""
 
@@ -76,6 +117,7 @@ class RoutingShape(Section):
         description="enforce routes; observe only records what it would have done.",
     )
     target: TargetShape | None = Field(None, description="A target instead of the shipped cut points.")
+    rules: list[RuleShape] = Field([], max_length=1000, description="The policy: the first rule that fits wins.")
     deadline: Duration = Field(
         _ROUTING.deadline_s,
         gt=0,

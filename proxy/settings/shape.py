@@ -147,6 +147,12 @@ class ModelShape(Section):
     fallbacks: list[Name] = Field(
         [], max_length=16, description="Models that serve instead when it is named and does not answer, in order."
     )
+    weight: Whole | None = Field(
+        None,
+        le=1_000_000,
+        description="Its share of its tier's conversations, against the other weights; 0 only stands in. "
+        "Unset, 1 where another model of the tier states one, else the list's order holds.",
+    )
 
 
 class TiersShape(Section):

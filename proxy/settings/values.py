@@ -137,6 +137,8 @@ class Deployment:
             `None` when none does. A request that names the model charges this tier.
         fallbacks: Names of the deployments that serve instead when a request names this one and
             it does not answer, in order.
+        weight: Its share of the conversations of its tier that begin with it, against the others'
+            weights; `None` is 1 where another of the tier states one, else the list's order holds.
     """
 
     name: str
@@ -152,6 +154,7 @@ class Deployment:
     credits_milli: int | None = None
     listed_tier: Tier | None = None
     fallbacks: tuple[str, ...] = ()
+    weight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

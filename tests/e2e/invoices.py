@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import orjson
 
-from proxy.routing.policy import input_estimate
+from proxy.routing.capability import input_estimate
 from proxy.wire import chat
 from simulator.tokens import segments
 from tests.e2e import wire

@@ -16,7 +16,7 @@ from margin.costbook import PriceHistory
 from margin.sellbook import TIERS, Plan, Tier
 from margin.usage import Usage
 from proxy.ceilings import ceiling_nusd
-from proxy.routing import policy
+from proxy.routing import capability, policy
 from proxy.routing.policy import Route
 from proxy.settings import Deployment, Provider, Settings
 from proxy.wire import chat
@@ -337,7 +337,7 @@ def test_what_holds_for_every_route(
     assert ranks == sorted(ranks)
     assert TIERS.index(route.charge_tier) <= (ceiling if follows else 2)
     assert route.credits_milli == plan.credits.schedule_milli[route.charge_tier]
-    assert [policy.lacking(each, wanted) for each in route.deployments] == [None] * len(ranks)
+    assert [capability.lacking(each, wanted) for each in route.deployments] == [None] * len(ranks)
     assert len(set(names(route))) == len(ranks)
 
 

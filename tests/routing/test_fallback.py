@@ -239,7 +239,7 @@ REQUESTS = st.lists(st.tuples(st.lists(FAULTS, max_size=4), st.booleans()), min_
 RESTLESS = "routing: {retries: {burst: 100}, health: {calls: 2, rest: 1ms, rest_max: 1ms}}\n"
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(requests=REQUESTS)
 def test_under_any_faults_every_call_is_a_cost_line_and_every_answer_one_charge(
     requests: list[tuple[list[str], bool]],

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 SCHEMAS = {"penstock.yaml": schema(), "plans.yaml": plans_schema()}
 
-COMMENTED_OUT = re.compile(r"^( *)#((?:  +)?[\w.-]+:(?: .*)?)$", re.MULTILINE)
+COMMENTED_OUT = re.compile(r"^( *)#((?:  +)?(?:- )?[\w.-]+:(?: .*)?)$", re.MULTILINE)
 """A key right after the #, or further in a block that began so; prose has one space."""
 
 
@@ -87,7 +87,7 @@ def test_every_key_is_explained_where_it_stands(name: str) -> None:
     seen: set[str] = set()
 
     for number, line in enumerate(lines):
-        found = re.match(r" *([\w.-]+):", line)
+        found = re.match(r" *(?:- )?([\w.-]+):", line)
         if found is None or found[1] in seen or found[1] not in set(keys(SCHEMAS[name])):
             continue
         seen.add(found[1])

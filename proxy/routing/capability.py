@@ -1,0 +1,70 @@
+"""What a deployment can take, before anything else is asked of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.settings import Deployment
+from proxy.wire.chat import ChatRequest
+from proxy.wire.errors import Malformed
+
+OUTPUT_RESERVE_TOKENS = 1_024
+"""Kept free in a context window for the answer when the caller states no `max_tokens`."""
+OUTPUT_BEYOND_TOKENS = 10_000_000
+"""No model's window: whoever asks for more is not told of windows, but of what it would cost, or by the provider."""
+BYTES_PER_TOKEN = 4
+"""English prose under cl100k is 4.2 bytes a token; code and other scripts are less. For capability, never money."""
+TOKENS_PER_MEDIA_PART = 800
+"""An image of a megapixel is 765 tokens at OpenAI's high detail; a minute of audio about 600."""
+
+Uncarried = Callable[[Deployment, ChatRequest], str | None]
+"""Names the field of a request that a deployment's wire format has no word for; None when it has one for all."""
+
+
+def carries_all(deployment: Deployment, ask: ChatRequest) -> str | None:
+    """Return None: every deployment speaks the caller's own format."""
+    return None
+
+
+def lacking(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried = carries_all) -> str | None:
+    """Return what a deployment lacks for this request, in words; None when it can take it."""
+    if not _chats(deployment):
+        return "is no chat model: it has no price for output"
+    if ask.has_images and not deployment.vision:
+        return "reads no images"
+    if ask.tools and not deployment.tools:
+        return "calls no tools"
+    if ask.wants_schema and not deployment.schema:
+        return "has no JSON schema mode"
+    window = deployment.context_window
+    if window is not None and input_estimate(ask) + _reserve(ask) > window:
+        return f"has a window of {window} tokens"
+    unsayable = uncarried(deployment, ask)
+    return None if unsayable is None else f"is of a provider whose API has no `{unsayable}`"
+
+
+def _chats(deployment: Deployment) -> bool:
+    return deployment.prices is None or "output" in deployment.prices.cards[-1][1].rates
+
+
+def require(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried) -> None:
+    """Check that a deployment can take a request.
+
+    Raises:
+        Malformed: it cannot.
+    """
+    lack = lacking(deployment, ask, uncarried)
+    if lack is not None:
+        param = uncarried(deployment, ask)
+        raise Malformed(f"The model {deployment.name} {lack}.", param="model" if param is None else param)
+
+
+def _reserve(ask: ChatRequest) -> int:
+    if ask.output_max is None or ask.output_max > OUTPUT_BEYOND_TOKENS:
+        return OUTPUT_RESERVE_TOKENS
+    return ask.output_max
+
+
+def input_estimate(ask: ChatRequest) -> int:
+    """Return about how many tokens the input is. An estimate: bills come from the provider's own count."""
+    return (ask.body_bytes - ask.media_bytes) // BYTES_PER_TOKEN + ask.media_parts * TOKENS_PER_MEDIA_PART + 1
