@@ -242,6 +242,11 @@ def configured(*, t: int, version: str, before: str | None, diff: list[list[Any]
     return {"k": "configured", "t": t, "version": version, "before": before, "diff": diff}
 
 
+def budgets_spent(*, t: int, budgets: list[list[Any]]) -> Record:
+    """Budgets are spent, and this was told: each as [kind, id, name, the first hour of its period since 1970]."""
+    return {"k": "budgets_spent", "t": t, "budgets": budgets}
+
+
 def runaway(*, t: int, customer: int, cost_nusd: int, usual_nusd: int, paused: str | None) -> Record:
     """A customer costs far more a minute than it usually does; `paused` is the key that was stopped for it, if any."""
     return {"k": "runaway", "t": t, "c": customer, "cost": cost_nusd, "usual": usual_nusd, "paused": paused}

@@ -274,6 +274,7 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "archived": _told,
     "forgot": _forgot,
     "runaway": _told,
+    "budgets_spent": _told,
     "tick": _tick,
     "corrected": corrected,
     "reconciled": reconciled,

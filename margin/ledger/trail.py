@@ -15,7 +15,8 @@ import orjson
 Record = dict[str, Any]
 
 KINDS = frozenset({"sellbook", "customer", "moved", "key", "keys_imported", "key_changed", "key_revoked", "grant",
-                   "reversed", "configured", "archived", "runaway"})  # fmt: skip
+                   "reversed", "configured", "archived", "runaway",
+                   "budgets_spent"})  # fmt: skip
 """Kinds of records that somebody caused on purpose."""
 
 _NOT_TOLD = frozenset({"k", "t", "by", "digest"})
@@ -48,6 +49,13 @@ def archivings(db: sqlite3.Connection) -> dict[str, str]:
     rows = db.execute("SELECT content FROM trail WHERE kind = 'archived' ORDER BY id")
     contents = (orjson.loads(content) for (content,) in rows)
     return {each["before"]: each["manifest"] for each in contents}
+
+
+def spent_budgets(db: sqlite3.Connection, since_t: int) -> dict[tuple[str, str, str], int]:
+    """Return of which budgets it was told that they are spent, by kind, id and name, with the last one's first hour."""
+    rows = db.execute("SELECT content FROM trail WHERE kind = 'budgets_spent' AND t >= ? ORDER BY id", (since_t,))
+    told = (each for (content,) in rows for each in orjson.loads(content)["budgets"])
+    return {(kind, id_, name): first for kind, id_, name, first in told}
 
 
 def changes(db: sqlite3.Connection, *, since_t: int = 0, count_max: int) -> list[Change]:

@@ -107,6 +107,11 @@ def _ran_away(content: Content) -> str:
     return f"{content['customer']} costs {cost} a minute, usually {usual}{paused}"
 
 
+def _spent(content: Content) -> str:
+    named = [f"{kind} {id_}".strip() + f" ({name})" for kind, id_, name, _ in content["budgets"]]
+    return f"told that budgets are spent: {', '.join(named)}"
+
+
 _SENTENCES: dict[str, Callable[[Content], str]] = {
     "sellbook": lambda content: f"plans {content['version']}: {', '.join(sorted(content['plans']))}",
     "customer": lambda content: f"{content['customer']} begins on the plan {content['plan']}",
@@ -117,5 +122,6 @@ _SENTENCES: dict[str, Callable[[Content], str]] = {
     "key_revoked": lambda content: f"key {content['id']} is revoked",
     "grant": _granted,
     "runaway": _ran_away,
+    "budgets_spent": _spent,
     "reversed": lambda content: f"the charge {content['x']} of {content['customer']} is taken back: {content['why']}",
 }

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from margin.ledger import spending
+from margin import records
+from margin.ledger import spending, trail
 from margin.ledger.spending import Sums
 from proxy.keeper.office import Office
 from proxy.keeper.words import iso
@@ -23,6 +24,8 @@ LOOK_S = 5.0
 """How old an answer may be, where a look is quick."""
 LOOK_PART = 100
 """Looking takes at most a hundredth of the keeper's time: it adds up all that was used in each period."""
+TOLD_MAX = 200
+"""Budgets in one record of those that were told of: some 10 KB."""
 BANDS = ("below_50", "50_to_80", "80_to_100", "spent")
 KINDS = ("key", "customer", "plan", "feature", "model", "all")
 """Whose budgets are looked at. Members are too many: theirs are counted, and told to who asks about one."""
@@ -43,16 +46,19 @@ class Spread:
     """What is left of each budget that the configuration states of a plan, a feature, a model, or all."""
     least: dict[tuple[str, str], float] = field(default_factory=dict)
     """By kind and action, the least part that is left of any budget that something was spent of."""
+    spent: list[tuple[str, str, Budget, int]] = field(default_factory=list)
+    """Those that are spent, by kind and id, with the first hour of the period."""
 
 
 class Budgets:
-    """Looks at all budgets, and tells of each that is spent, once per period."""
+    """Looks at all budgets, and tells of each that is spent, once a period."""
 
     def __init__(self, office: Office, now: Callable[[], int] = time.time_ns) -> None:
         self._office, self._now = office, now
         self._again_s: float | None = None
         self._spread = Spread()
-        self._told: dict[tuple[str, str, str], int] = {}
+        self._told: dict[tuple[str, str, str], int] | None = None
+        """Of which it was told, with the first hour of the period; None until the trail was asked."""
 
     def spread(self) -> Spread:
         """Return how far budgets are spent, as of a few seconds ago."""
@@ -106,9 +112,26 @@ class Budgets:
             return
         if budget.action == "hard":
             found.overshot_nusd += spent - budget.nusd
-        if self._told.get((kind, id_, budget.name)) != first:
-            self._told[kind, id_, budget.name] = first
-            log.warning("the %s budget of %s %s per %s is spent", budget.action, kind, id_, budget.per)
+        found.spent.append((kind, id_, budget, first))
+
+    def tell(self) -> None:
+        """Tell of each budget that is spent, once a period, whoever was restarted meanwhile: the trail remembers.
+
+        Raises:
+            LedgerBusy: it cannot be noted now, and is not told.
+        """
+        told = self._told
+        if told is None:
+            since_t = self._now() - spending.KEPT_HOURS * spending.HOUR_NS
+            told = self._told = trail.spent_budgets(self._office.books.store.db, since_t)
+        new = [each for each in self.spread().spent if _is_news(*each[2:], told.get((each[0], each[1], each[2].name)))]
+        for start in range(0, len(new), TOLD_MAX):
+            some = new[start : start + TOLD_MAX]
+            rows = [[kind, id_, budget.name, first] for kind, id_, budget, first in some]
+            self._office.act(records.budgets_spent(t=self._now(), budgets=rows))
+            for kind, id_, budget, first in some:
+                told[kind, id_, budget.name] = first
+                log.warning("the %s budget of %s %s per %s is spent", budget.action, kind, id_, budget.per)
 
     def _periods(self, kind: str) -> set[str]:
         limits, state = self._office.settings.limits, self._office.books.state
@@ -166,6 +189,13 @@ class Budgets:
                 **({"remaining_usd": left / NUSD} if each.of == "charge" else {}),
                 "resets": None if frees_t is None else iso(frees_t),
             }  # fmt: skip
+
+
+def _is_news(budget: Budget, first: int, told: int | None) -> bool:
+    """Tell whether it was not told in this period; of rolling hours, not within as many."""
+    if told is None:
+        return True
+    return first >= told + int(budget.per[:-1]) if budget.per[0].isdigit() else first != told
 
 
 def band(spent_nusd: int, limit_nusd: int) -> str:

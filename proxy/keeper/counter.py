@@ -168,7 +168,7 @@ class Counter:
         if name.per == "day":
             t = self._clock()
             for count, lasts_ns in self._spending.used(name):
-                self._loans.haunt(name, count, t + lasts_ns)
+                self._loans.keep_back(name, count, t + lasts_ns)
 
     async def _call_in(self, asker: Holder, name: Name, need: int, line: _Line) -> list[int | None]:
         assert asker.journal is not None
@@ -189,6 +189,6 @@ class Counter:
             is_final = unspent < need
             frees = self._spending.resets_ns(name, need - unspent) if is_final else None
             return {"no": asked["name"], "available": unspent, "final": is_final, "frees": frees}
-        ghost = self._loans.next_ghost_ns(name, need, self._clock())
-        found = [each for each in (frees, ghost) if each is not None]
+        freed = self._loans.next_freed_ns(name, need, self._clock())
+        found = [each for each in (frees, freed) if each is not None]
         return {"no": asked["name"], "available": free, "final": False, "frees": min(found, default=None)}

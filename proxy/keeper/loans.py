@@ -21,7 +21,7 @@ class _Limit:
 
     height: int
     lent: dict[str, int] = field(default_factory=dict)
-    ghosts: list[tuple[int, int]] = field(default_factory=list)
+    kept_back: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Loans:
@@ -43,10 +43,10 @@ class Loans:
         found.height = height
         return False
 
-    def haunt(self, name: Name, count: int, until_ns: int) -> None:
+    def keep_back(self, name: Name, count: int, until_ns: int) -> None:
         """Count what nobody holds: it was used before this process began, or by a worker that died."""
         if count > 0:
-            self._limits[name].ghosts.append((until_ns, count))
+            self._limits[name].kept_back.append((until_ns, count))
 
     def lend(self, worker: str, name: Name, count: int) -> None:
         """Note a share given. To a dead worker it is not: an answer that was on its way to it is lost with it."""
@@ -80,14 +80,14 @@ class Loans:
             worker: Whose journal has been folded to the end.
             name: The limit.
             used: What anybody used that still counts, as (count, until when). The dead are among them, so that they
-                haunt a limit with no more than this; nor with more than they were lent.
+                take no more than this of a limit; nor with more than they were lent.
         """
         limit = self._limits[name]
-        left = limit.lent.pop(worker, 0) + sum(count for _, count in limit.ghosts)
-        limit.ghosts = []
+        left = limit.lent.pop(worker, 0) + sum(count for _, count in limit.kept_back)
+        limit.kept_back = []
         # The newest first: what is forgotten last is what may still be one of theirs at any time.
         for count, until in sorted(used, key=lambda each: -each[1]):
-            self.haunt(name, min(count, left), until)
+            self.keep_back(name, min(count, left), until)
             left -= min(count, left)
 
     def bury(self, worker: str, t: int) -> None:
@@ -99,29 +99,29 @@ class Loans:
         for name, limit in self._limits.items():
             count = limit.lent.pop(worker, 0)
             if name.measure in _COUNTED:
-                self.haunt(name, count, t + _FORGOTTEN_NS[name.per])
+                self.keep_back(name, count, t + _FORGOTTEN_NS[name.per])
 
     def tidy(self, t: int) -> None:
-        """Forget the limits that nobody holds a part of and nothing haunts."""
+        """Forget the limits that nobody holds a part of and nothing counts against."""
         for name in [name for name, limit in self._limits.items() if not limit.lent]:
-            self._exorcise(self._limits[name], t)
-            if not self._limits[name].ghosts:
+            self._forget_past(self._limits[name], t)
+            if not self._limits[name].kept_back:
                 del self._limits[name]
 
     @staticmethod
-    def _exorcise(limit: _Limit, t: int) -> None:
-        limit.ghosts = [(until, count) for until, count in limit.ghosts if until > t]
+    def _forget_past(limit: _Limit, t: int) -> None:
+        limit.kept_back = [(until, count) for until, count in limit.kept_back if until > t]
 
     def free(self, name: Name, t: int, spent: int = 0) -> int:
         """Return what can be lent now. Below zero while a limit was lowered, or a provider billed beyond a ceiling."""
         limit = self._limits[name]
-        self._exorcise(limit, t)
-        return limit.height - spent - sum(limit.lent.values()) - sum(count for _, count in limit.ghosts)
+        self._forget_past(limit, t)
+        return limit.height - spent - sum(limit.lent.values()) - sum(count for _, count in limit.kept_back)
 
-    def next_ghost_ns(self, name: Name, need: int, t: int) -> int | None:
-        """Return in how long enough of what haunts a limit is gone; None when there is nothing."""
+    def next_freed_ns(self, name: Name, need: int, t: int) -> int | None:
+        """Return in how long enough of what counts against a limit is gone; None when there is nothing."""
         left = need
-        for until, count in sorted(self._limits[name].ghosts):
+        for until, count in sorted(self._limits[name].kept_back):
             left -= count
             if left <= 0:
                 return until - t

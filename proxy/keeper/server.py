@@ -218,7 +218,7 @@ class KeeperServer:
 
     def _look_at_spending(self) -> None:
         """Tell of budgets that are spent and of costs that run away, whether anybody reads metrics or not."""
-        self._budgets.spread()  # looks every few seconds at most
+        self._budgets.tell()  # looks every few seconds at most
         if self._runaway.is_due:
             self._runaway.look()
 

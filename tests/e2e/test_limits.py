@@ -228,3 +228,49 @@ def test_each_member_has_a_budget_that_no_journal_names(launch: Launch, tmp_path
     files = [path for path in server.data_dir.rglob("*") if path.is_file() and "simulator" not in path.parts]
     assert files
     assert not any(name in path.read_bytes() for path in files for name in (b"ada-lovelace", b"bob-kahn"))
+
+
+WORTH = "0.0002/day"
+"""A request for 250 tokens of a small model holds two thirds of it, and costs as much."""
+
+
+def test_a_budget_of_each_subject_is_spent_once(launch: Launch, tmp_path: Path):
+    """Key, customer, member, plan, feature, model: each serves one request and refuses the next; others go on."""
+    limits = {
+        "customers": {"own": {"budget": WORTH}}, "features": {"search": {"budget": WORTH}},
+        "models": {"gpt-4o-mini": {"budget": WORTH}}, "plans": {"lean": {"budget": WORTH}},
+        "members": {"budget": WORTH},
+    }  # fmt: skip
+    server = launch(write_config(tmp_path / "config", limits=limits, plans={"lean": {}}))
+    plain, lean = limited(server, "many"), [limited(server, name, "lean") for name in ("lean-one", "lean-two")]
+    asked = {
+        "key": [(limited(server, "keyed", budget=[WORTH]), "gpt-6-luna", {})] * 2,
+        "customer": [(limited(server, "own"), "gpt-6-luna", {}), (server.create_key("own"), "gpt-6-luna", {})],
+        "member": [(plain, "gpt-6-luna", {"x-penstock-member": "ada"})] * 2,
+        "plan": [(key, "gpt-6-luna", {}) for key in lean],
+        "feature": [
+            (key, "gpt-6-luna", {"x-penstock-feature": "search"}) for key in (plain, server.create_key("own-2"))
+        ],
+        "model": [(plain, "gpt-4o-mini", {})] * 2,
+        "none": [(plain, "gpt-6-luna", {})] * 2,
+    }
+
+    found = {name: [spending(server, *each) for each in pairs] for name, pairs in asked.items()}
+
+    assert found.pop("none") == [200, 200]
+    assert found == {name: [200, 402] for name in asked if name != "none"}
+
+
+def test_the_budget_of_all_is_spent_by_anybody(launch: Launch, tmp_path: Path):
+    """One customer spends it, another is refused."""
+    server = launch(write_config(tmp_path / "config", server={"workers": 2}, limits={"all": {"budget": WORTH}}))
+
+    assert [spending(server, limited(server, name), "gpt-6-luna", {}) for name in ("one", "two")] == [200, 402]
+
+
+def spending(server: Server, key: str, model: str, headers: dict[str, str]) -> int:
+    """Ask for 250 tokens; return the status."""
+    with server.openai(key) as client:
+        message = [{"role": "user", "content": "Say hello [[sim: tokens=250]]"}]
+        ask = client.chat.completions.with_raw_response.create
+        return _status(ask, model=model, messages=message, max_tokens=250, extra_headers=headers)

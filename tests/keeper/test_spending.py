@@ -363,3 +363,40 @@ def found_key(found) -> str:
 def of_key(record: records.Record, key: str) -> records.Record:
     """Return a hold of another key."""
     return record | {"key": key}
+
+
+def rows_of(found) -> list[list]:
+    """Return the budgets that the trail says were told of."""
+    listed = perform(found, "ledger.changes", {"since": None}, by="test")["result"]
+    return [row for each in listed if each["kind"] == "budgets_spent" for row in each["content"]["budgets"]]
+
+
+def test_a_restart_tells_no_budget_again(found, worker):
+    """Soft ones of a day once a day, of rolling hours once within so many, however often the keeper starts."""
+    budgets = (Budget(500, "day", action="soft"), Budget(600, "3h", action="soft"), Budget(900, "day"))
+    limited(found, all=Limited(budgets=budgets))
+    clock = Clock("2026-11-20T10:30:00")
+    spend(found, worker, "x1", 700, clock.t)
+    found.fold_all()
+
+    def told() -> list[list]:
+        """What a keeper that just started tells."""
+        before = len(rows_of(found))
+        Budgets(found, clock).tell()
+        return rows_of(found)[before:]
+
+    first, again = told(), told()
+    clock.t += HOUR_NS
+    an_hour_later = told()
+    clock.t = at("2026-11-21T08:00:00")
+    spend(found, worker, "x2", 700, clock.t)
+    found.fold_all()
+    next_day = told()
+
+    assert [row[:3] for row in first] == [["all", "", "3h cost soft"], ["all", "", "day cost soft"]]
+    assert (again, an_hour_later) == ([], [])
+    assert [row[2] for row in next_day] == ["3h cost soft", "day cost soft"]
+    assert list(changes._told("budgets_spent", {"budgets": first})) == [
+        "told that budgets are spent: all (3h cost soft), all (day cost soft)"
+    ]
+    assert sound(found) == []

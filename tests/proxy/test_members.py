@@ -148,3 +148,17 @@ def test_members_that_nothing_is_in_use_of_make_room(monkeypatch):
 
     assert [name.id for name in found.guard.names("member")] == [f"1:{crowd[0]}"]
     assert REST not in named(found, 1, range(200, 220))
+
+
+@in_loop
+async def test_a_plan_s_customers_share_what_it_has_together(tmp_path):
+    """One a minute for all of them: the other customer of the plan is refused, and hears no figure."""
+    async with scene(tmp_path) as found:
+        under(found, Limits(key_defaults=Terms(), together={"sandbox": Terms(rpm=1)}))
+        served = await found.ask()
+        found.principal = replace(found.principal, key="key_2", customer=2, name="other")
+        with pytest.raises(OverLimit) as refused:
+            await found.ask()
+
+        assert "A limit of this plan is reached" in refused.value.message
+        assert not any(name.startswith(b"x-ratelimit") for name, _ in served.headers)
