@@ -114,6 +114,7 @@ class WorkerProcess:
         if self.world.is_closing:
             return
         self.world.is_closing = True
+        self.link.told.set()  # nobody need wait for it any more
         asyncio.get_running_loop().call_later(max(self.server.grace_s - CUT_BEFORE_S, 0), self._cut_streams)
         self.server.stop()
 
@@ -138,6 +139,8 @@ class WorkerProcess:
         ]
         heap.settle()
         self.link.hello(self.world.journal.path.name)
+        # Until we know the keys nobody may be refused for one: callers wait where the kernel queues them.
+        await self.link.told.wait()
         await self.server.serve(listener)
         await self.world.tasks.finish(DRAIN_AT_END_S)
         for chore in chores:

@@ -218,7 +218,9 @@ class Crew:
         # Marked up first: a change made meanwhile must reach it too, and comes after this in its line.
         worker.is_up = True
         secret = {"member_secret": self._office.directory.member_secret().hex()}
-        await worker.tell([secret, *self._office.everything()])
+        taken_in = worker.tell([secret, *self._office.everything()])
+        worker.frames.send({"told": True})
+        await taken_in
         worker.heard()
         self._said_unready = ""
         self._say_ready()

@@ -38,6 +38,8 @@ class KeeperLink:
         self.why_unready: str | None = "the keeper has not said that all parts answer"
         """What the keeper said is wrong; None: all parts answer."""
         self.is_gone = False
+        self.told = asyncio.Event()
+        """Set once everything that was so at our start is known here."""
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._numbers = count(1)
 
@@ -64,19 +66,7 @@ class KeeperLink:
 
     def _hear(self, message: Message) -> None:
         if "answer" in message:
-            answer = message["answer"]
-            if isinstance(answer, dict) and "milli" in answer:
-                # Added here and now, also when the asker has given up: what the keeper lent must not be lost, and a
-                # recall in the next message must find it.
-                self.wallets.add(answer["customer"], Lease(answer["milli"], answer["expires"]))
-            elif isinstance(answer, dict) and "share" in answer:
-                name = Name.read(answer["share"])
-                self.give_back([(name, self.guard.add(name, answer["count"]))])
-                if "left" in answer:
-                    self.guard.tell(name, answer["left"], answer["resets"])
-            waiting = self._answers.pop(message["id"], None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(answer)
+            self._hear_answer(message)
         elif "ping" in message:
             self._frames.send({"pong": True, "broken": self.is_broken(), "resting": self.resting()})
         elif "recall" in message:
@@ -86,10 +76,27 @@ class KeeperLink:
             self._surrender_share(message)
         elif "changes" in message:
             self._learn(message)
+        elif "told" in message:
+            self.told.set()
         elif "reload" in message:
             self._reload(message)
         elif "unready" in message:
             self.why_unready = message["unready"]
+
+    def _hear_answer(self, message: Message) -> None:
+        answer = message["answer"]
+        if isinstance(answer, dict) and "milli" in answer:
+            # Added here and now, also when the asker has given up: what the keeper lent must not be lost, and a
+            # recall in the next message must find it.
+            self.wallets.add(answer["customer"], Lease(answer["milli"], answer["expires"]))
+        elif isinstance(answer, dict) and "share" in answer:
+            name = Name.read(answer["share"])
+            self.give_back([(name, self.guard.add(name, answer["count"]))])
+            if "left" in answer:
+                self.guard.tell(name, answer["left"], answer["resets"])
+        waiting = self._answers.pop(message["id"], None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
 
     def _surrender_share(self, message: Message) -> None:
         name = Name.read(message["name"])

@@ -119,6 +119,7 @@ class Worker:
 
     def acknowledged(self, message: Message) -> None:
         """A change was taken in, or the configuration read."""
+        self.heard()  # a sign of life, too: behind many changes a ping waits
         self.version = message.get("version", self.version)
         _finish(self._acks.get(message["ack"]))
 

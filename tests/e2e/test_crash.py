@@ -143,6 +143,28 @@ def test_killed_workers_are_replaced_and_their_leases_returned(pair: tuple[Serve
     assert server.ask("ledger.verify")["ok"]
 
 
+def test_a_new_worker_refuses_nobody_before_it_knows_the_keys(house: Server):
+    """A keeper that is busy when a worker is replaced: callers with good keys wait for it, and are served."""
+    (killed,) = house.workers
+    assert house.process is not None
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: house.workers not in ([], [killed]), "another worker")
+
+    os.kill(house.process.pid, signal.SIGSTOP)
+    try:
+        line = house.connect()
+        line.sendall(wire.chat(house.key, "Say hello"))
+        line.settimeout(2)  # longer than a worker takes to start
+        with pytest.raises(TimeoutError):
+            line.recv(1)
+    finally:
+        os.kill(house.process.pid, signal.SIGCONT)
+
+    line.settimeout(20)
+    assert wire.parse(read_rest(line)).status == 200
+    line.close()
+
+
 def test_worker_without_keeper_stops_and_ends(house: Server):
     """SIGKILL to the keeper alone: its worker admits nothing more and is gone within five seconds."""
     server = house

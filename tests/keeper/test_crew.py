@@ -108,5 +108,6 @@ def test_a_revocation_comes_after_the_key_it_revokes(found: Office, monkeypatch:
 
     asyncio.run(meanwhile())
 
-    told = [change for message in line.heard for change in message.get("changes", [])]
-    assert [next(iter(each)) for each in told] == ["member_secret", "customer", "key", "revoked"]
+    changes = [change for message in line.heard for change in message.get("changes", [])]
+    assert [next(iter(each)) for each in changes] == ["member_secret", "customer", "key", "revoked"]
+    assert [next(iter(each)) for each in line.heard] == [*["changes"] * 3, "told", "changes", "unready"]
