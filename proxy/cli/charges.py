@@ -42,8 +42,9 @@ def _charge(found: Found) -> Iterator[str]:
 
 def _call(line: Found) -> Iterator[str]:
     status = "no answer" if line["status"] is None else f"status {line['status']}"
+    tier = "" if line["service_tier"] is None else f" in {line['service_tier']}"
     yield (
-        f"call {line['n']}: {line['model']} at {line['provider']}, {status}: "
+        f"call {line['n']}: {line['model']} at {line['provider']}{tier}, {status}: "
         f"cost {format_usd(line['cost_nusd'])} ({line['kind']})"
     )
     yield from _sum(line)

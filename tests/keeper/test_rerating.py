@@ -6,6 +6,7 @@ from margin import costbook
 from margin.costbooks.writing import document, write
 from margin.ledger import questions
 from margin.usage import Usage
+from proxy.cli import charges
 from tests.keeper.offices import Worker, office, sound
 from tests.keeper.test_commands import given, refusal, result
 from tests.margin.bookkeeping import NS, T0, called, held, settled, void
@@ -59,6 +60,26 @@ def test_stored_prices_give_the_stored_amounts(booked):
     assert said["counts"] == {"changed": 0, "unchanged": 4, "unpriced": 0, "billed": 0, "unratable": 0}
     assert said["total"]["difference_nusd"] == 0
     assert said["total"]["booked_nusd"] == 3 * attempt(booked)["cost"] > 0
+
+
+def test_a_service_tier_is_rerated_at_its_own_price(found, tmp_path):
+    """Priority costs twice as much: by the prices in use nothing differs, by later ones priority's counts."""
+    given(found)
+    worker, standard = Worker(found, "worker-1"), found.settings.deployments[MODEL].prices.at(T0 // NS)
+    card, usage = standard.for_service_tier("priority"), Usage.from_dict(USAGE)
+    line = attempt(found) | {"card": card.id, "cost": card.cost_nusd(usage), "svc": "priority"}
+    worker.paper.write(held("x1", 0, plan="open"), called("x1"), settled("x1", 0, line))
+    worker.die()
+    price = {"from": None, "input": "1", "output": "1", "service_tiers": {"priority": {"input": "3", "output": "3"}}}
+    entry = {"provider": "openai", "model": MODEL, "prices": [price]}
+    write(tmp_path / "later.json", document("test", "test", [entry]))
+
+    for same in (None, "stored", found.settings.costbook.version):
+        assert rerated(found, same)["counts"]["unchanged"] == 1
+    assert rerated(found, str(tmp_path / "later.json"))["total"]["rerated_nusd"] == 3_300_000_000
+    told = "\n".join(charges.in_words(result(found, "explain.charge", id="x1")))
+    assert f"call 1: {MODEL} at openai in priority, status 200: cost" in told
+    assert card.cost_nusd(usage) == 2 * standard.cost_nusd(usage)
 
 
 def test_a_preview_changes_nothing(booked, tmp_path):
