@@ -63,6 +63,8 @@ class Wallets:
         """How many began here: the number of the last."""
         self._fills: dict[int, asyncio.Future[int | None]] = {}
         self._waiting_milli: dict[int, int] = {}
+        self.short_milli: dict[int, int] = {}
+        """What the keeper said a customer has, when it last had too little."""
 
     def take(self, customer: int, milli: int, t: int) -> bool:
         """Spend from the lease; False when it is dry or ended."""
@@ -90,6 +92,7 @@ class Wallets:
 
     def add(self, customer: int, lease: Lease) -> None:
         """Add a lease to what is there; the earlier expiry counts for all of it."""
+        self.short_milli.pop(customer, None)
         if customer not in self._number:
             self._leases += 1
             self._number[customer] = self._leases
@@ -175,7 +178,9 @@ async def put_aside(wallets: Wallets, customer: int, price: Price, now: Callable
             raise Unavailable("The credit balance cannot be checked right now.") from None
         # A larger request's no is not ours: we ask for ourselves in the next round.
         if refused_milli is not None and refused_milli <= milli:
-            raise OutOfCredit(price.refusal)
+            short_milli = wallets.short_milli.get(customer)
+            left = "" if short_milli is None else f" Available: {max(short_milli, 0) / 1000:,.10g}."
+            raise OutOfCredit(price.refusal + left)
     raise Unavailable("Too many requests want this customer's credits at once.")
 
 

@@ -33,7 +33,7 @@ class Desk:
         self._lent_s: dict[int, float] = {}
 
     async def lend(self, worker: Worker, asked: Message) -> Any:
-        """Return a lease, None when the customer has less than needed, or `UNKNOWN` when time ran out."""
+        """Return a lease, what the customer has when that is less than needed, or `UNKNOWN` when time ran out."""
         customer = asked["customer"]
         self.give_back(worker, customer, asked["returned"])
         line = self._lines.setdefault(customer, asyncio.Lock())
@@ -51,7 +51,7 @@ class Desk:
         if worker.journal is not None and milli:
             self._office.lending.give_back(worker.journal, customer, milli)
 
-    async def _lend(self, worker: Worker, customer: int, need_milli: int, wish_milli: int) -> Message | str | None:
+    async def _lend(self, worker: Worker, customer: int, need_milli: int, wish_milli: int) -> Message | str:
         while True:
             is_current = self._is_current()
             now = time.time_ns()
@@ -64,7 +64,7 @@ class Desk:
                 return UNKNOWN
             if self._office.books.state.available_milli(customer, now) < need_milli:
                 if not self._office.is_grant_due(customer):
-                    return None
+                    return {"short": self._office.books.state.available_milli(customer, now)}
                 # A new month: its included credits come with the tick, and are looked at in the next round.
                 self._office.tick()
                 if self._office.is_grant_due(customer):

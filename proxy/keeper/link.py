@@ -152,7 +152,10 @@ class KeeperLink:
         answer = await self._ask({"ask": "lease"} | asked)
         if answer == "unknown":
             raise KeeperAway
-        return answer is not None
+        if "short" in answer:
+            self.wallets.short_milli[customer] = answer["short"]
+            return False
+        return True
 
     async def lend_share(self, question: Question) -> No | None:
         """Ask for a share of a limit, which is added when this returns; or hear a no.

@@ -35,6 +35,7 @@ def check_rush(server: Server, customer: str, model: str, *, granted: int, asked
     assert (statuses.count(200), statuses.count(402)) == (covered, asked - covered)
     refused = next(answer for answer in answers if answer.status == 402)
     assert refused.json()["error"]["code"] == refused.json()["error"]["type"] == "insufficient_quota"
+    assert f"it needs {CREDITS[model]}. Available: {rest}." in refused.json()["error"]["message"]
     assert refused.headers["x-should-retry"] == "false"
     assert server.balance(customer) == {
         "available": rest,

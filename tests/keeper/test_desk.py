@@ -51,7 +51,12 @@ class OneWorker:
 
 @pytest.mark.parametrize(
     ("given", "ticks", "answer"),
-    [(5000, 1, {"customer": 1, "milli": 5000, "expires": None}), (500, 1, None), (5000, 2, UNKNOWN), (0, 0, None)],
+    [
+        (5000, 1, {"customer": 1, "milli": 5000, "expires": None}),
+        (500, 1, {"short": 500}),
+        (5000, 2, UNKNOWN),
+        (0, 0, {"short": 0}),
+    ],
     ids=["given", "given too little", "not yet", "nothing due"],
 )
 def test_a_new_month_is_never_a_false_no(given: int, ticks: int, answer: Any):

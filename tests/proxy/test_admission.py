@@ -45,6 +45,7 @@ class FakeKeeper:
         if self.is_away:
             raise KeeperAway
         if self.free_milli < need_milli:
+            self.wallets.short_milli[customer] = self.free_milli
             return False
         given = self.free_milli if self._chunk_milli is None else min(self.free_milli, self._chunk_milli)
         given = max(given, need_milli)
@@ -119,10 +120,10 @@ def test_no_more_is_spent_than_there_is() -> None:
 
 
 def test_the_keeper_s_no_is_402() -> None:
-    """And the customer learns what the request would have needed."""
-    keeper = FakeKeeper(0)
+    """And the customer learns what the request would have needed, and what there is."""
+    keeper = FakeKeeper(1_250)
 
-    with pytest.raises(OutOfCredit, match=r"needs 2\.5"):
+    with pytest.raises(OutOfCredit, match=r"needs 2\.5\. Available: 1\.25\."):
         asyncio.run(put_aside(keeper.wallets, ACME, Quote(2_500), lambda: 0))
 
 
