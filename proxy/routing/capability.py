@@ -36,11 +36,21 @@ def lacking(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried = car
         return "calls no tools"
     if ask.wants_schema and not deployment.schema:
         return "has no JSON schema mode"
+    if not deployment.audio and (ask.has_audio or "audio" in _modalities(ask)):
+        return "has no audio"
+    if not deployment.reasoning and ask.fields.get("reasoning_effort") not in {None, "none"}:
+        return "takes no `reasoning_effort`"
     window = deployment.context_window
     if window is not None and input_estimate(ask) + _reserve(ask) > window:
         return f"has a window of {window} tokens"
     unsayable = uncarried(deployment, ask)
     return None if unsayable is None else f"is of a provider whose API has no `{unsayable}`"
+
+
+def _modalities(ask: ChatRequest) -> list[object]:
+    """Return in what the answer is to come, beside text."""
+    found = ask.fields.get("modalities")
+    return found if isinstance(found, list) else []
 
 
 def _chats(deployment: Deployment) -> bool:

@@ -70,6 +70,8 @@ def _deployment(
         vision=shape.capabilities.vision,
         tools=shape.capabilities.tools,
         schema=shape.capabilities.json_schema,
+        audio=shape.capabilities.audio,
+        reasoning=shape.capabilities.reasoning,
         credits_milli=None if shape.credits is None else int(shape.credits * 1000),
         listed_tier=listed_tier,
         fallbacks=tuple(shape.fallbacks),

@@ -127,6 +127,8 @@ class CapabilitiesShape(Section):
     vision: Flag = Field(default=True, description="It takes images.")
     tools: Flag = Field(default=True, description="It calls tools.")
     json_schema: Flag = Field(default=True, alias="schema", description="It keeps to a JSON schema.")
+    audio: Flag = Field(default=True, description="It hears audio, and answers in it.")
+    reasoning: Flag = Field(default=True, description="It takes a `reasoning_effort`.")
 
 
 class ModelShape(Section):

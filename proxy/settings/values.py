@@ -132,6 +132,8 @@ class Deployment:
         vision: Whether it takes images.
         tools: Whether it calls tools.
         schema: Whether it keeps to a JSON schema.
+        audio: Whether it hears and speaks.
+        reasoning: Whether it takes a `reasoning_effort`.
         credits_milli: Milli-credits it charges when named and in no tier; `None` when not stated.
         listed_tier: The highest tier whose list names it, as written, before any borrowing;
             `None` when none does. A request that names the model charges this tier.
@@ -151,6 +153,8 @@ class Deployment:
     vision: bool = True
     tools: bool = True
     schema: bool = True
+    audio: bool = True
+    reasoning: bool = True
     credits_milli: int | None = None
     listed_tier: Tier | None = None
     fallbacks: tuple[str, ...] = ()
