@@ -85,7 +85,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
         bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
-        member=member, asker=asker,
+        member=member, asker=asker, expected=None if world.prices is None else world.expected,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask.fields, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
@@ -102,7 +102,8 @@ def understand(
             return found
     ask = chat.read(inbound.body)
     judging = Judging(ask)
-    route = policy.route(world.settings, plan, ask, judging, hint, uncarried, principal.terms, asker)
+    route = policy.route(world.settings, plan, ask, judging, hint, uncarried, principal.terms, asker,
+                         world.prices)  # fmt: skip
     return Understood(ask, judging, route, repeating.place(principal, seen, ask, route))
 
 
@@ -168,7 +169,8 @@ def lowered(world: World, case: Case) -> Case:
     """Return an exchange as it is served while a budget is used up that serves cheaper then."""
     plan = limiting.cheaper(case.plan)
     terms = case.principal.terms
-    route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, terms, case.asker)
+    route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, terms, case.asker,
+                         world.prices)  # fmt: skip
     return case._replace(
         route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True, place=None
     )

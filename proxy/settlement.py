@@ -12,6 +12,7 @@ from margin.usage import Usage
 from proxy import metering
 from proxy.admission import Ticket
 from proxy.caching.answers import Place
+from proxy.expected import Expected
 from proxy.identity import Principal
 from proxy.limits.bundles import Bundle
 from proxy.quote import Quote
@@ -55,6 +56,8 @@ class Case(NamedTuple):
     """The digest of the member it is for, if members have limits."""
     asker: Asker | None = None
     """What of its caller the route depends on."""
+    expected: Expected | None = None
+    """What learns from its answer, where the order is by price."""
     within_s: float = math.inf
     """How long it may take, from `started`, all its calls together."""
 
@@ -104,6 +107,8 @@ def settle(
     case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, _decision(case, call, usage))
     if outcome in {"ok", "client_gone"}:
         case.quote.learn(usage)
+        if case.expected is not None:
+            case.expected.learn(call.deployment, case.judging.task, usage, t // NS)
     costs = [each["cost"] for each in case.ticket.attempts]
     return None if None in costs else sum(costs)
 

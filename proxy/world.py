@@ -16,12 +16,14 @@ from margin.journal import Journal, JournalBroken
 from margin.sellbook import Plan
 from proxy.admission import Wallets
 from proxy.caching.answers import Answers
+from proxy.expected import Expected
 from proxy.idempotency import Registry
 from proxy.identity import Identity
 from proxy.limits.bundles import Bundles
 from proxy.limits.crowd import Crowd
 from proxy.outputs import Outputs
 from proxy.routing.health import Vitals
+from proxy.routing.policy import Prices
 from proxy.settings import Settings
 from proxy.upstream.client import Upstream
 from proxy.wire.errors import NotDurable
@@ -100,6 +102,7 @@ class World:
     keeper: Keeper
     tasks: Tasks = field(default_factory=Tasks)
     outputs: Outputs = field(default_factory=Outputs)
+    expected: Expected = field(default_factory=Expected)
     limits: Bundles = field(default_factory=Bundles)
     answers: Answers = field(default_factory=Answers)
     crowd: Crowd = field(default_factory=Crowd)
@@ -127,6 +130,11 @@ class World:
         self.settings = settings
         self.vitals = Vitals(settings, self.vitals)
         self.upstream = self.upstream.anew()
+
+    @property
+    def prices(self) -> Prices | None:
+        """What orders a tier's deployments; None where the list does."""
+        return self.expected.nusd if self.settings.routing.order == "price" else None
 
     def new_exchange(self) -> str:
         """Return a fresh exchange id: unique forever, as the incarnation is random and the count never repeats."""

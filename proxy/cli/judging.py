@@ -18,6 +18,7 @@ from proxy.caching import repeatable
 from proxy.ceilings import ceiling_nusd
 from proxy.cli import charges
 from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
+from proxy.expected import Expected
 from proxy.outputs import Outputs
 from proxy.quote import Quote, quote
 from proxy.routing import policy, rules
@@ -124,7 +125,8 @@ def _explained(
         ask = chat.read(body)
         judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
         asker = rules.asker(settings.routing, customer, headers)
-        route = policy.route(settings, plan, ask, judgement, uncarried=uncarried, asker=asker)
+        prices = Expected().nusd if settings.routing.order == "price" else None
+        route = policy.route(settings, plan, ask, judgement, uncarried=uncarried, asker=asker, prices=prices)
         terms = quote(plan, route, ask, Outputs())
     except ProxyError as error:
         fail(error.message, USAGE)
@@ -133,6 +135,9 @@ def _explained(
         **_judgement(judgement),
         **_route(settings.routing, route, terms, ask, int(time.time())),
         "plan": plan.name,
+        "expected_nusd": None
+        if prices is None
+        else {each.name: prices(each, ask, judgement.task) for each in route.deployments},
         "rules": [] if asker is None else list(_rules(settings, Facts(asker, plan.name, ask.fields, judgement))),
         **caches,
     }
@@ -203,6 +208,9 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
             yield f"  - the rule {rule['name']} does not fit: {', '.join(rule['unmet'])}"
     for reason in found["why"]:
         yield f"  - {reason}"
+    if found["expected_nusd"] is not None:
+        costs = ", ".join(f"{name} {format_usd(nusd)}" for name, nusd in found["expected_nusd"].items())
+        yield f"Expected to cost, before anything is learnt from answers: {costs}."
     yield f"Goes to {found['model']} at {found['provider']}, tier {found['served_tier']} (rule: {found['rule']})."
     if found["fallbacks"]:
         calls = min(found["attempts_max"], len(found["fallbacks"]) + 1)

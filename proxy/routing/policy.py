@@ -8,7 +8,7 @@ judged or asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from margin.sellbook import Plan
@@ -27,8 +27,8 @@ class Route(NamedTuple):
 
     `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, `rule:NAME`, each with `+rule:NAME` when a
     rule of the policy fits besides, `+least` when the caller's minimum moved it, `+key` when the key's lists did,
-    `+gate` when the plan's cap did, `+floor` when its floor or a rule's did, and `+up` when no deployment of the tier
-    could take the request.
+    `+gate` when the plan's cap did, `+floor` when its floor or a rule's did, `+price` when the first is not the
+    list's, and `+up` when no deployment of the tier could take the request.
     """
 
     requested: str
@@ -42,6 +42,10 @@ class Route(NamedTuple):
     input_estimate: int
 
 
+Prices = Callable[[Deployment, ChatRequest, str], int | None]
+"""What a request of a task is expected to cost at a deployment, in nano-dollars; None when nobody knows."""
+
+
 def route(
     settings: Settings,
     plan: Plan,
@@ -51,6 +55,7 @@ def route(
     uncarried: Uncarried = carries_all,
     bounds: Bounds | None = None,
     asker: Asker | None = None,
+    prices: Prices | None = None,
 ) -> Route:
     """Return the route of a request. What a deployment's wire format cannot carry, another takes if it can.
 
@@ -61,7 +66,9 @@ def route(
     """
     target = settings.aliases.get(ask.model, ask.model)
     if target == AUTO or target.startswith(f"{AUTO}:"):
-        return _by_tier(settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried, bounds, asker)
+        return _by_tier(
+            settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried, bounds, asker, prices
+        )
     deployment = settings.deployments.get(target)
     if deployment is None or not deployment.provider.enabled:
         raise UnknownModel(_unknown(ask.model, settings), param="model")
@@ -109,6 +116,7 @@ def _by_tier(
     uncarried: Uncarried,
     bounds: Bounds | None,
     asker: Asker | None,
+    prices: Prices | None,
 ) -> Route:
     rule = None
     if asker is not None:
@@ -133,6 +141,11 @@ def _by_tier(
     if asker is not None and settings.routing.is_weighted:
         key = spread.beginning(asker.customer, ask.messages)
         within = [tuple(spread.ordered(group, key)) for group in within]
+    if prices is not None:
+        listed = within[0][0]
+        within = [_cheapest_first(group, prices, ask, judgement.task) for group in within]
+        if within[0][0] is not listed:
+            trail.add("price", f"{within[0][0].name} is expected to cost less than {listed.name}")
     deployments = _able(within, served, ask, trail, uncarried, bounds)
     return Route(
         requested=ask.model,
@@ -145,6 +158,13 @@ def _by_tier(
         baseline=_baseline(settings, None),
         input_estimate=input_estimate(ask),
     )
+
+
+def _cheapest_first(group: Sequence[Deployment], prices: Prices, ask: ChatRequest, task: str) -> tuple[Deployment, ...]:
+    """Return a tier's deployments by what the request is expected to cost there; where nobody knows, last."""
+    found = [(prices(each, ask, task), each) for each in group]
+    known = sorted(((nusd, each) for nusd, each in found if nusd is not None), key=lambda pair: pair[0])
+    return (*(each for _, each in known), *(each for nusd, each in found if nusd is None))
 
 
 def _reached(

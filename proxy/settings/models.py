@@ -76,6 +76,7 @@ def _deployment(
         listed_tier=listed_tier,
         fallbacks=tuple(shape.fallbacks),
         weight=shape.weight,
+        reserved_tpm=shape.reserved_tpm,
     )
 
 

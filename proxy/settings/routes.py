@@ -18,6 +18,7 @@ def routing_of(
     if shape.target is not None:
         steps = ("routing", "target")
         findings.warn(steps, "routing.target has no effect yet: the shipped cut points apply")
+    _check_order(shape, found, findings)
     rules = rules_of(shape.rules, found, sellbook, findings)
     return Routing(
         baseline=shape.baseline,
@@ -28,10 +29,20 @@ def routing_of(
         deadline_s=shape.deadline,
         retries=_retries_of(shape.retries),
         health=_health_of(shape.health, findings),
+        order=shape.order,
         rules=rules,
         rule_headers=headers_of(rules),
         is_weighted=any(each.weight is not None for each in found.values()),
     )
+
+
+def _check_order(shape: RoutingShape, found: Mapping[str, Deployment], findings: Findings) -> None:
+    """Warn of what an order makes idle."""
+    for name, each in found.items():
+        if shape.order == "price" and each.weight is not None:
+            findings.warn(("models", name, "weight"), f"the weight of {name} only parts equal prices: order is price")
+        if shape.order != "price" and each.reserved_tpm is not None:
+            findings.warn(("models", name, "reserved_tpm"), f"reserved_tpm of {name} has no effect: order is listed")
 
 
 def _retries_of(shape: RetriesShape) -> Retries:

@@ -91,6 +91,7 @@ class Routing:
         rules: The policy; the first rule that fits wins.
         rule_headers: Names of the headers that rules look at.
         is_weighted: Whether any deployment states a weight.
+        order: Who of a tier goes first: as `listed`, or who is expected to cost least (`price`).
     """
 
     baseline: str = "requested"
@@ -104,3 +105,4 @@ class Routing:
     rules: tuple[Rule, ...] = ()
     rule_headers: tuple[bytes, ...] = ()
     is_weighted: bool = False
+    order: Literal["listed", "price"] = "listed"

@@ -117,6 +117,10 @@ class RoutingShape(Section):
         description="enforce routes; observe only records what it would have done.",
     )
     target: TargetShape | None = Field(None, description="A target instead of the shipped cut points.")
+    order: Literal["listed", "price"] = Field(
+        _ROUTING.order,
+        description="Who of a tier goes first: listed is the list's order, price who is expected to cost least.",
+    )
     rules: list[RuleShape] = Field([], max_length=1000, description="The policy: the first rule that fits wins.")
     deadline: Duration = Field(
         _ROUTING.deadline_s,

@@ -155,6 +155,12 @@ class ModelShape(Section):
         description="Its share of its tier's conversations, against the other weights; 0 only stands in. "
         "Unset, 1 where another model of the tier states one, else the list's order holds.",
     )
+    reserved_tpm: Whole | None = Field(
+        None,
+        ge=1,
+        description="Tokens a minute, in and out, that are paid for whether they are used or not: with "
+        "`routing.order: price` it goes first until they are used up.",
+    )
 
 
 class TiersShape(Section):

@@ -141,6 +141,7 @@ class Deployment:
             it does not answer, in order.
         weight: Its share of the conversations of its tier that begin with it, against the others'
             weights; `None` is 1 where another of the tier states one, else the list's order holds.
+        reserved_tpm: Tokens a minute that are paid for whether they are used or not; `None`: none are.
     """
 
     name: str
@@ -159,6 +160,7 @@ class Deployment:
     listed_tier: Tier | None = None
     fallbacks: tuple[str, ...] = ()
     weight: int | None = None
+    reserved_tpm: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def test_what_is_commented_out_works(tmp_path: Path) -> None:
     assert settings.sandbox is not None
     said = sorted(warning.partition(" (")[0] for warning in settings.warnings)
     assert said == [
+        "reserved_tpm of house-model has no effect: order is listed",
         "routing.target has no effect yet: the shipped cut points apply",
     ]
 
