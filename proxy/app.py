@@ -137,6 +137,7 @@ class WorkerProcess:
             asyncio.ensure_future(each)
             for each in (self.link.listen(self.orphaned), self._sync(), self._report(), self._sweep())
         ]
+        await self.world.upstream.prepare(self.world.settings.providers.values())
         heap.settle()
         self.link.hello(self.world.journal.path.name)
         # Until we know the keys nobody may be refused for one: callers wait where the kernel queues them.

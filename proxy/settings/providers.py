@@ -1,12 +1,13 @@
 """Where calls may go: addresses, keys, and which of them are usable."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.settings.findings import Findings
 from proxy.settings.problems import Steps
-from proxy.settings.shape import DIALECTS_BUILT, DIALECTS_KNOWN, ProviderShape, TimeoutsShape
+from proxy.settings.shape import DIALECTS, ProviderShape, TimeoutsShape
 from proxy.settings.values import Provider, Secret, Timeouts
 
 SIMULATOR: Final = "simulator"
@@ -14,7 +15,10 @@ SIMULATOR: Final = "simulator"
 
 OUR_KEYS: Final = "sk-penstock-"
 
-_ENDS: Final = {"openai": "/v1", "gemini": "/v1beta"}
+LITELLM: Final = "litellm"
+"""The dialect, the module it needs, and as a base URL: LiteLLM knows where."""
+
+_ENDS: Final = {"openai": "/v1", "gemini": "/v1beta", "litellm": "/v1"}
 """How the base URL of each family ends."""
 _NOWHERE: Final = "http://simulator.invalid"  # RFC 2606: never resolves
 
@@ -30,13 +34,18 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
     steps: Steps = ("providers", name)
     _check_dialect((*steps, "dialect"), shape.dialect, findings)
     simulated = shape.base_url == SIMULATOR
-    if not simulated:
+    is_its_own = shape.base_url == LITELLM == shape.dialect
+    if not simulated and not is_its_own:
         _check_url((*steps, "base_url"), shape.base_url, findings)
     key, enabled = _key(name, shape, findings)
     return Provider(
         name=name,
         dialect=shape.dialect,
-        base_url=_simulator(simulator_url, shape.dialect) if simulated else shape.base_url.rstrip("/"),
+        base_url=_simulator(simulator_url, shape.dialect)
+        if simulated
+        else ""
+        if is_its_own
+        else shape.base_url.rstrip("/"),
         api_key=key,
         enabled=enabled,
         timeouts=_timeouts(shape.timeouts),
@@ -51,8 +60,8 @@ def _simulator(url: str | None, dialect: str) -> str:
 
 
 def _check_dialect(steps: Steps, dialect: str, findings: Findings) -> None:
-    if dialect not in DIALECTS_KNOWN:
-        findings.unknown(steps, dialect, "dialect", DIALECTS_BUILT)
+    if dialect not in DIALECTS:
+        findings.unknown(steps, dialect, "dialect", DIALECTS)
 
 
 def _check_url(steps: Steps, url: str, findings: Findings) -> None:
@@ -74,8 +83,10 @@ def _key(name: str, shape: ProviderShape, findings: Findings) -> tuple[Secret | 
     steps: Steps = ("providers", name, "api_key")
     reason = unusable(shape.dialect, shape.api_key, findings.document.unset.get(steps))
     if reason is not None:
-        way = steps if shape.dialect in DIALECTS_BUILT else ("providers", name, "dialect")
-        findings.warn(way, f"provider {name} is disabled: {reason}")
+        findings.warn(
+            steps if shape.api_key is not None else ("providers", name, "dialect"),
+            f"provider {name} is disabled: {reason}",
+        )
         return None, False
     if shape.api_key is None:
         return None, True
@@ -93,8 +104,8 @@ def unusable(dialect: str, key: str | None, unset: str | None) -> str | None:
         key: The credential as written; `None` when none is.
         unset: The environment variable that should have held it, if it is unset.
     """
-    if dialect not in DIALECTS_BUILT:
-        return f"its dialect {dialect} is not built yet; built are: {', '.join(DIALECTS_BUILT)}"
+    if dialect == LITELLM and find_spec(LITELLM) is None:
+        return "LiteLLM is not installed: pip install 'penstock[litellm]'"
     if unset is not None:
         return f"{unset} is unset"
     if key is None:

@@ -31,8 +31,7 @@ from proxy.settings.values import Caching, Idempotency, Server, Store, Timeouts
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
 
-DIALECTS_BUILT: Final = ("openai", "anthropic", "gemini")
-DIALECTS_KNOWN: Final = ("openai", "anthropic", "gemini", "litellm")
+DIALECTS: Final = ("openai", "anthropic", "gemini", "litellm")
 
 PLANS_FILE: Final = "plans.yaml"
 
@@ -88,10 +87,10 @@ class TimeoutsShape(Section):
 class ProviderShape(Section):
     """A place where calls may go."""
 
-    dialect: Text = Field(description="The wire format it speaks.", json_schema_extra={"enum": [*DIALECTS_BUILT]})
+    dialect: Text = Field(description="The wire format it speaks.", json_schema_extra={"enum": [*DIALECTS]})
     base_url: Text = Field(
         description="What paths such as /chat/completions are appended to; "
-        "`simulator` is a simulated provider that costs nothing."
+        "`simulator` is a simulated provider that costs nothing; `litellm` is wherever LiteLLM sends a model's calls."
     )
     api_key: Private | None = Field(
         None,

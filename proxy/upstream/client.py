@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 
 import httpx
 
 from proxy.settings import Deployment, Provider, Timeouts
 from proxy.upstream.body import ResponseBody
+from proxy.upstream.borrowed import NOWHERE, Borrowed
 from proxy.upstream.dialects import DIALECTS
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
@@ -104,12 +106,17 @@ class Answer:
         await self._response.aclose()
 
 
+_Door = tuple[httpx.AsyncBaseTransport, httpx.Request]
+"""Through which transport calls to a deployment go, and what they have in common."""
+
+
 class Upstream:
     """The one door to providers."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
-        self._templates: tuple[dict[str, httpx.Request], dict[str, httpx.Request]] = ({}, {})
+        self._borrowed = Borrowed()
+        self._doors: tuple[dict[str, _Door], dict[str, _Door]] = ({}, {})
         """By deployment; those of plain answers, and those of streams."""
 
     async def call(
@@ -121,54 +128,70 @@ class Upstream:
             Unsent: no connection in time.
             Lost: no answer in time, or the connection broke.
         """
-        request = self._request(deployment, body, stream)
+        transport, template = self._doors[stream].get(deployment.name) or self._door(deployment, stream=stream)
+        request = _copied(template, body)
         if within_s >= deployment.provider.timeouts.head_s:  # each phase is bounded by then: no timer is needed
-            return await self._call(deployment.provider, request)
+            return await _call(transport, deployment.provider, request)
         try:
             async with asyncio.timeout(within_s):
-                return await self._call(deployment.provider, request)
+                return await _call(transport, deployment.provider, request)
         except TimeoutError:
             # Nobody can say how far it came: it may be billed.
             raise Lost("total", late=True) from None
 
-    async def _call(self, provider: Provider, request: httpx.Request) -> Answer:
-        try:
-            response = await self._transport.handle_async_request(request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Unsent("connect", late=isinstance(error, httpx.TimeoutException)) from None
-        except httpx.TimeoutException:
-            raise Lost("first_byte", late=True) from None
-        except httpx.TransportError:
-            raise Lost("cut", late=False) from None
-        return Answer(response, provider.timeouts)
+    async def prepare(self, providers: Iterable[Provider]) -> None:
+        """Load what calls to these providers need; nothing where all are called over our own transport."""
+        if any(provider.enabled and provider.dialect == "litellm" for provider in providers):
+            with suppress(httpx.ConnectError):  # not installed: each call says so
+                await self._borrowed.load()
 
-    def _request(self, deployment: Deployment, body: bytes, stream: bool) -> httpx.Request:
-        """Return the request to send: a deployment's differ in their bodies, and a copy costs a tenth of a new one."""
-        templates = self._templates[stream]
-        template = templates.get(deployment.name)
-        if template is None:
-            template = templates[deployment.name] = _template(deployment, stream=stream)
-        request = object.__new__(httpx.Request)
-        request.__dict__ |= template.__dict__  # what copying does, without asking how
-        request.stream = httpx.ByteStream(body)
-        request._content = body
-        return request
+    def _door(self, deployment: Deployment, *, stream: bool) -> _Door:
+        """Return through which transport a deployment is called, and what its requests have in common."""
+        transport = self._borrowed if deployment.provider.dialect == "litellm" else self._transport
+        door = self._doors[stream][deployment.name] = (transport, _template(deployment, stream=stream))
+        return door
 
     def anew(self) -> Upstream:
         """Return a door over the same connections that knows no provider yet: addresses and keys may have changed."""
-        return Upstream(self._transport)
+        fresh = Upstream(self._transport)
+        fresh._borrowed = self._borrowed
+        return fresh
 
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
+        await self._borrowed.aclose()
+
+
+async def _call(transport: httpx.AsyncBaseTransport, provider: Provider, request: httpx.Request) -> Answer:
+    try:
+        response = await transport.handle_async_request(request)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise Unsent("connect", late=isinstance(error, httpx.TimeoutException)) from None
+    except httpx.TimeoutException:
+        raise Lost("first_byte", late=True) from None
+    except httpx.TransportError:
+        raise Lost("cut", late=False) from None
+    return Answer(response, provider.timeouts)
+
+
+def _copied(template: httpx.Request, body: bytes) -> httpx.Request:
+    """Return a request: a deployment's differ in their bodies, and a copy costs a tenth of a new one."""
+    request = object.__new__(httpx.Request)
+    request.__dict__ |= template.__dict__  # what copying does, without asking how
+    request.stream = httpx.ByteStream(body)
+    request._content = body
+    return request
 
 
 def _template(deployment: Deployment, *, stream: bool) -> httpx.Request:
     provider = deployment.provider
     key = None if provider.api_key is None else provider.api_key.reveal()
     dialect = DIALECTS[provider.dialect]
-    headers, url = dialect.request_headers(key), provider.base_url + dialect.request_path(deployment, stream=stream)
-    template = httpx.Request("POST", url, headers=headers, extensions=_extensions(provider))
+    headers, path = dialect.request_headers(key), dialect.request_path(deployment, stream=stream)
+    template = httpx.Request(
+        "POST", (provider.base_url or NOWHERE) + path, headers=headers, extensions=_extensions(provider)
+    )
     # The transport states each body's own length.
     del template.headers["content-length"]
     return template
@@ -177,4 +200,4 @@ def _template(deployment: Deployment, *, stream: bool) -> httpx.Request:
 def _extensions(provider: Provider) -> dict[str, object]:
     limits = provider.timeouts
     waits = {"connect": limits.connect_s, "read": limits.idle_s, "write": limits.idle_s, "pool": limits.pool_s}
-    return {"timeout": waits, "first_byte_timeout": limits.first_byte_s, "template": {}}
+    return {"timeout": waits, "first_byte_timeout": limits.first_byte_s, "template": {}, "provider": provider}

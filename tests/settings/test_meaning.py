@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from margin.usage import Usage
-from proxy.settings import Budget, Settings, Terms, Tier, plans_schema, schema, units
+from proxy.settings import Budget, Settings, SettingsError, Terms, Tier, plans_schema, schema, units
 from tests.settings.writing import GOOD, changed, loaded
 
 
@@ -179,3 +179,27 @@ def test_every_key_is_described_for_editors(found: dict[str, Any]) -> None:
             reference = key.get("$ref", "").removeprefix("#/$defs/")
             told = found["$defs"][reference] if reference else key
             assert told.get("description"), name
+
+
+OTHERS = GOOD.replace(
+    "    dialect: openai\n    base_url: http://127.0.0.1:8000/v1", "    dialect: litellm\n    base_url: litellm"
+)
+
+
+def test_litellm_needs_its_library(tmp_path: Path) -> None:
+    """Without it the provider is disabled, with one sentence that says what to do."""
+    settings = loaded(tmp_path, OTHERS)
+
+    assert not settings.providers["house"].enabled
+    (warning,) = (each for each in settings.warnings if "LiteLLM" in each)
+    assert "provider house is disabled: LiteLLM is not installed: pip install 'penstock[litellm]'" in warning
+
+
+def test_litellm_knows_its_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The word `litellm` leaves them to it, and is none to any other dialect."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "fakes")
+    house = loaded(tmp_path, OTHERS).providers["house"]
+
+    assert (house.enabled, house.base_url) == (True, "")
+    with pytest.raises(SettingsError, match="must be an http:// or https:// address"):
+        loaded(tmp_path, OTHERS.replace("dialect: litellm", "dialect: openai"))

@@ -9,13 +9,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from proxy.settings import Deployment
-from proxy.upstream.dialects import anthropic, gemini, openai
+from proxy.upstream.dialects import anthropic, gemini, litellm, openai
 from proxy.upstream.dialects.dialect import Answered, Dialect, Stream
 from proxy.wire.chat import ChatRequest
 
 __all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "uncarried"]
 
-DIALECTS: Final[Mapping[str, Dialect]] = {"openai": openai, "anthropic": anthropic, "gemini": gemini}
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    "openai": openai,
+    "anthropic": anthropic,
+    "gemini": gemini,
+    "litellm": litellm,
+}
 """Every dialect that is built, by its name in the YAML; `proxy.settings` checks names against the same list."""
 
 
