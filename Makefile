@@ -5,6 +5,7 @@
 VENV := .venv
 UV_VERSION := 0.13.8
 BIN := $(CURDIR)/$(VENV)/bin
+TRAINED := $(CURDIR)/.venv-train
 PYTEST := $(BIN)/pytest -n 2 --dist loadscope
 # Code is compiled once, into the environment, whatever the shell says: else every process that starts does it anew.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
@@ -44,6 +45,16 @@ check: setup  ## format, lint, types, imports, shape
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest tests/house/test_shape.py
 
+$(TRAINED)/.synced: pyproject.toml uv.lock | $(BIN)/uv
+	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(TRAINED) UV_PYTHON=$(BIN)/python $(BIN)/uv sync --frozen --quiet --only-group train
+	@touch $@
+
+train: setup $(TRAINED)/.synced  ## rebuild classifiers/weights.json from classifiers/data, some minutes
+	@OPENBLAS_NUM_THREADS=1 $(TRAINED)/bin/python -m training
+
+eval-classifier: setup $(TRAINED)/.synced  ## how well the judge ranks prompts it has not seen; renews docs/judging.md
+	@OPENBLAS_NUM_THREADS=1 $(TRAINED)/bin/python -m training.report
+
 conformance: setup  ## the pricing brief's 72 rows: pass, fail or open
 	@$(BIN)/python -m tests.conformance
 
@@ -63,7 +74,7 @@ format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix-only .
 
 clean:  ## remove the environment and every cache; data stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist benchmarks/.peers
+	@rm -rf $(VENV) $(TRAINED) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist benchmarks/.peers
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run demo test test-full check conformance bench bench-growth bench-quick check-perf format clean
+.PHONY: help setup run demo test test-full check train eval-classifier conformance bench bench-growth bench-quick check-perf format clean

@@ -4,7 +4,8 @@ Knows nothing of models, prices or proxies, and imports nothing but the standard
 """
 
 from classifiers.ask import Ask, read_ask
-from classifiers.judgement import TASKS, TIERS, Judgement, Task, Tier
-from classifiers.rules import VERSION, judge
+from classifiers.judgement import Judgement
+from classifiers.judging import judge
+from classifiers.kinds import TASKS, TIERS, Task, Tier
 
-__all__ = ["TASKS", "TIERS", "VERSION", "Ask", "Judgement", "Task", "Tier", "judge", "read_ask"]
+__all__ = ["TASKS", "TIERS", "Ask", "Judgement", "Task", "Tier", "judge", "read_ask"]

@@ -29,7 +29,7 @@ class Ask(NamedTuple):
 
     Attributes:
         text: The last human ask, without tool results and injected blocks; head and tail of at
-            most 1,200 characters. Of a bare "yes, go on" it is the ask that was meant.
+            most 4,000 characters. Of a bare "yes, go on" it is the ask that was meant.
         text_chars: Its length in characters before that bound.
         system_chars: Length of the system prompts. Never raises the tier by itself.
         history_turns: Human and assistant messages besides the ask. Never raises it either.
@@ -74,6 +74,10 @@ def read_ask(messages: Sequence[Mapping[str, Any]], *, tools: int = 0, wants_sch
         tools: How many tools the request offers.
         wants_schema: Whether the request demands structured output.
     """
+    alone = _alone(messages)
+    if alone is not None:
+        text, chars, system_chars = alone
+        return Ask(text, chars, system_chars, tools=tools, wants_schema=wants_schema)
     turns = _turns(messages)
     meant = _meant(turns)
     asked = meant[0]
@@ -90,6 +94,29 @@ def read_ask(messages: Sequence[Mapping[str, Any]], *, tools: int = 0, wants_sch
         wants_schema=wants_schema,
         failed_before=_failed_before(turns, meant),
     )
+
+
+def _alone(messages: Any) -> tuple[str, int, int] | None:
+    """Read the commonest shape at once: plain text of a person, alone or after a system prompt; None of any other."""
+    if not isinstance(messages, list) or not 0 < len(messages) <= 2:
+        return None
+    last = messages[-1]
+    if not isinstance(last, dict) or last.get("role") != "user" or "type" in last:
+        return None
+    system_chars = 0
+    if len(messages) == 2:
+        first = messages[0]
+        if not isinstance(first, dict) or first.get("role") != "system" or "type" in first:
+            return None
+        prompt = first.get("content")
+        if not isinstance(prompt, str):
+            return None
+        system_chars = len(prompt)
+    text = last.get("content")
+    if not isinstance(text, str):
+        return None
+    said, chars = spoken(text)
+    return (said, chars, system_chars) if said else None
 
 
 def _around(turns: list[_Turn], asked_at: int) -> tuple[int, int, int]:

@@ -1,21 +1,17 @@
-"""How often the rules are right on prompts people write every day.
+"""How often the judge is right on prompts people write every day.
 
-Each line of `everyday.jsonl` has a prompt, the task, and the tiers a person would accept, the
-expected one first. They were written in four batches, each before the rules had seen it. Judged
-blind, batches 2 to 4 got 73 %, 74 % and 81 % of the tiers right: that, not the figure over all,
-is what to expect of new prompts. Each batch then taught the rules general cues (the last one a few
-only), never a whole prompt.
+Each line of `everyday.jsonl` has a prompt, the task, and the tiers a person would accept, the expected one first. A
+third, chosen by a hash of the text, is kept from training; the figures are of that third.
 """
-
-import json
-from pathlib import Path
 
 import pytest
 
 from classifiers import TASKS, TIERS, Judgement, judge, read_ask
+from training.rows import everyday
 
-EVERYDAY = [json.loads(line) for line in Path(__file__).with_name("everyday.jsonl").read_text("utf-8").splitlines()]
-COMPLEX = [row for row in EVERYDAY if row["tiers"][0] == "complex"]
+EVERYDAY = everyday()
+KEPT = [each for each in EVERYDAY if each.is_kept]
+COMPLEX = [each for each in EVERYDAY if each.tiers[0] == "complex"]
 
 
 def judged(prompt: str) -> Judgement:
@@ -24,34 +20,34 @@ def judged(prompt: str) -> Judgement:
 
 
 def test_the_set_is_large_and_well_formed():
-    """At least 150 prompts, every task but `other`, closed names only, no prompt twice."""
-    tasks = {row["task"] for row in EVERYDAY}
+    """Several hundred prompts, a third of them kept, every task but `other`, closed names only, no prompt twice."""
+    assert len(EVERYDAY) >= 600
+    assert 0.25 <= len(KEPT) / len(EVERYDAY) <= 0.4
+    assert len({each.text for each in EVERYDAY}) == len(EVERYDAY)
+    assert {each.task for each in EVERYDAY} == {each.task for each in KEPT} == set(TASKS) - {"other"}
+    assert all(set(each.tiers) <= set(TIERS) for each in EVERYDAY)
 
-    assert len(EVERYDAY) >= 150
-    assert len({row["prompt"] for row in EVERYDAY}) == len(EVERYDAY)
-    assert tasks == set(TASKS) - {"other"}
-    assert all(set(row["tiers"]) <= set(TIERS) for row in EVERYDAY)
 
+def test_most_kept_prompts_get_the_expected_tier():
+    """At least 85 % get exactly the first of their tiers, and 93 % one that a person would accept."""
+    found = [judged(each.text).tier for each in KEPT]
 
-def test_four_in_five_get_the_expected_tier():
-    """At least 80 % of the prompts get exactly the first of their tiers."""
-    right = [judged(row["prompt"]).tier == row["tiers"][0] for row in EVERYDAY]
-
-    assert sum(right) / len(right) >= 0.80
+    assert sum(tier == each.tiers[0] for tier, each in zip(found, KEPT, strict=True)) / len(KEPT) >= 0.85
+    assert sum(tier in each.tiers for tier, each in zip(found, KEPT, strict=True)) / len(KEPT) >= 0.93
 
 
 def test_hard_asks_are_not_sent_to_the_simple_tier():
     """At most 2 % of the complex prompts are judged simple: the expensive mistake."""
-    lost = [row["prompt"] for row in COMPLEX if judged(row["prompt"]).tier == "simple"]
+    lost = [each.text for each in COMPLEX if judged(each.text).tier == "simple"]
 
     assert len(lost) / len(COMPLEX) <= 0.02, lost
 
 
 def test_most_tasks_are_recognised():
-    """At least 80 % of the prompts get the task a person would name."""
-    right = [judged(row["prompt"]).task == row["task"] for row in EVERYDAY]
+    """At least 85 % of the kept prompts get the task a person would name."""
+    right = [judged(each.text).task == each.task for each in KEPT]
 
-    assert sum(right) / len(right) >= 0.80
+    assert sum(right) / len(right) >= 0.85
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,25 @@
 """The task sets the tier; difficulty moves it by at most one and says so."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers import TASKS, TIERS, VERSION, Ask, judge, read_ask
-from classifiers.rules import LEVEL
+from classifiers import TASKS, TIERS, Ask, Judgement, judge, read_ask
+from classifiers.difficulty import LEVEL
+from classifiers.table import shipped
 
 
 def ask(text: str, **more) -> Ask:
     """The ask of a request with this text, changed as told."""
     return read_ask([{"role": "user", "content": text}])._replace(**more)
+
+
+def need(judgement: Judgement) -> float:
+    """How far up the tiers an ask is placed, 0 to 1."""
+    _, medium, hard = judgement.probabilities
+    return medium / 2 + hard
 
 
 texts = st.text(st.characters(), max_size=300)
@@ -39,10 +48,10 @@ def test_every_ask_gets_a_judgement_that_agrees_with_itself(any_ask):
     assert simple + medium + hard == pytest.approx(1, abs=1e-12)
     assert min(judgement.probabilities) >= 0
     assert judgement.probabilities[place] == max(judgement.probabilities) == judgement.confidence
-    assert judgement.score == medium / 2 + hard
+    assert 0 <= judgement.score <= 1
     assert judgement.task in TASKS
     assert abs(place - LEVEL[judgement.task]) <= 1
-    assert judgement.version == VERSION
+    assert judgement.version == shipped().version
     assert judgement == judge(any_ask)
 
 
@@ -93,14 +102,14 @@ def test_a_failed_answer_moves_the_ask_up():
     ("sign", "value"),
     [("images", 2), ("tools", 20), ("wants_schema", True), ("failed_before", True)],
 )
-def test_circumstances_raise_the_score(sign, value):
+def test_circumstances_place_an_ask_higher(sign, value):
     """Images, tools, a schema and an earlier failure each make the same ask harder."""
     plain = ask("Draft a reply to the customer in the screenshot.")
 
-    assert judge(plain._replace(**{sign: value})).score > judge(plain).score
+    assert need(judge(plain._replace(**{sign: value}))) > need(judge(plain))
 
 
-def test_demands_raise_the_score_step_by_step():
+def test_demands_place_an_ask_higher_step_by_step():
     """Each added requirement makes a plan harder, never easier."""
     plain = "Draft a report about our warehouse."
     demands = (
@@ -109,7 +118,7 @@ def test_demands_raise_the_score_step_by_step():
         " Finally, justify every number and weigh the trade-offs.",
     )
 
-    scores = [judge(ask(plain + "".join(demands[:count]))).score for count in range(4)]
+    scores = [need(judge(ask(plain + "".join(demands[:count])))) for count in range(4)]
 
     assert scores == sorted(scores)
     assert scores[3] > scores[0]
@@ -132,10 +141,49 @@ def test_odd_texts_are_judged(text):
 
 def test_the_features_are_kept_for_the_record_and_cannot_be_changed():
     """The decision record gets every measure as a number; nobody edits it afterwards."""
-    features = judge(ask("What is 2 + 2?")).features
+    features = judge(ask("Prove in 3 steps that 2 + 2 = 4. Is it true? Is it?")).features
 
-    assert features["digits"] == 2
-    assert features["questions"] == 1
+    assert features["proof"] == 1
+    assert features["questions"] == 2
+    assert features["bytes"] == 51
     assert all(isinstance(value, int | float) for value in features.values())
     with pytest.raises(TypeError):
-        features["digits"] = 0
+        features["questions"] = 0
+
+
+WEIRD = (
+    "\ud800",
+    "\x00",
+    "\u202e",
+    "\U0010ffff",
+    "ﷺ",
+    "İ",
+    "ß",
+    "\u0301",
+    "日",
+    "한",
+    "ก",
+    "ع",
+    "ह",
+    "<system-reminder>",
+    "</",
+)
+
+
+def test_ten_thousand_random_texts_are_judged():
+    """Whatever the characters and the length, a judgement comes out that agrees with itself."""
+    chance = random.Random(20_261_127)
+    for _ in range(10_000):
+        size = chance.choice((0, 1, 7, 60, 400))
+        alphabet = [*WEIRD, *(chr(chance.randrange(0x110000)) for _ in range(12)), *"abc ABC 012 .,?\n\t{}="]
+        found = judge(read_ask([{"role": "user", "content": "".join(chance.choices(alphabet, k=size))}]))
+
+        assert found.tier in TIERS
+        assert sum(found.probabilities) == pytest.approx(1)
+        assert 0 <= found.score <= 1
+
+
+def test_a_megabyte_of_every_kind_is_judged():
+    """One word over and over, no word twice, one sign, and a long text of signs: nothing overflows."""
+    for text in ("prove " * 200_000, " ".join(map(str, range(150_000))), "?" * 1_000_000, "证明" * 500_000):
+        assert judge(read_ask([{"role": "user", "content": text}])).tier in TIERS

@@ -38,7 +38,7 @@ def test_any_junk_is_read_and_judged(anything):
     """No JSON value in the place of messages raises."""
     ask = read_ask(anything)
 
-    assert len(ask.text) <= 1200
+    assert len(ask.text) <= 4_000
     assert sum(judge(ask).probabilities) == pytest.approx(1)
 
 
@@ -195,8 +195,8 @@ def test_thanks_after_a_hard_ask_is_small_talk():
 
 
 def test_long_asks_keep_head_and_tail():
-    """Of 10,000 characters the first and last 600 are kept, and the length is known."""
+    """Of 10,000 characters the first and last 2,000 are kept, and the length is known."""
     ask = read_ask([user("H" * 5000 + "T" * 5000)])
 
-    assert ask.text == "H" * 600 + "T" * 600
+    assert ask.text == "H" * 2_000 + "T" * 2_000
     assert ask.text_chars == 5000 + 5000

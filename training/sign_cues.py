@@ -1,6 +1,6 @@
 """The words that make an ask harder or lighter, as data. Languages as in `cues`."""
 
-from classifiers.cues import Cue
+from training.cues import Cue
 
 SIGNS = ("constraint", "step", "proof", "rigour", "stakes", "light", "tiny", "heavy_code", "long_work")
 
@@ -34,7 +34,7 @@ SIGN_CUES = (
         1.0,
         "prove proof proofs disprove beweise beweis beweisen démontre démontrer prouve "
         "démonstration demuestra demostrar demostración dimostra dimostrare dimostrazione "
-        "demonstre докажи докажите доказать udowodnij",
+        "demonstre докажи докажите доказать udowodnij bewijs bewijzen bewijst 证明 証明 증명 أثبت برهن kanıtla",
         "show that; by induction; par récurrence; montre que; montre par; zeige dass; muestra "
         "que; mostra che; mostre que; per induzione; por inducción; por indução; "
         "vollständiger induktion",

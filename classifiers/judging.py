@@ -1,0 +1,77 @@
+"""Judges an ask: the task sets the tier, difficulty moves it by at most one.
+
+The task and the need for a stronger model are trained (`table`); what makes an ask harder is written down
+(`difficulty`). Two cut points turn the place on the line into probabilities (an ordered logistic).
+"""
+
+from math import exp, tanh
+from types import MappingProxyType
+
+from classifiers.ask import Ask
+from classifiers.difficulty import LEVEL, measure, weigh
+from classifiers.judgement import Judgement
+from classifiers.kinds import Task, Tier
+from classifiers.reading import read_text
+from classifiers.table import FIELDS, NAMED, ONE, TASKS_AT, Table, add_up, shipped
+
+MOVE_MAX = 1.0  # one level: the task says what the ask is, difficulty only how much of it
+CUTS = (0.5, 1.5)  # half-way between the levels
+SCALE_SURE, SCALE_DOUBT = 0.2, 0.12  # spread of the logistic; doubt about the task widens it
+KNOWN_MIN, DOUBT_MAX = 0.4, 0.5
+"""Where fewer words are known and a second task is so likely, nothing is judged: the prior, and a tier up."""
+PRIOR = (0.40, 0.45, 0.15)
+"""Ordinary traffic is mostly simple; what cannot be read goes up until medium is likeliest: the safer mistake."""
+PLACED_SHARE = 4.0  # of the tiers in the score: exams say little of how hard everyday asks are
+TRAINED_MAX = 0.15  # many exam questions are hard in a way that no everyday ask resembles
+_CHEAP, _STRONG = FIELDS.index("cheap_enough"), FIELDS.index("strong_better")
+
+
+def judge(ask: Ask) -> Judgement:
+    """Judge how hard an ask is. Total: never raises, reads at most 4,000 characters."""
+    return judge_with(shipped(), ask)
+
+
+def judge_with(table: Table, ask: Ask) -> Judgement:
+    """Judge by other weights than the shipped ones."""
+    reading = read_text(ask.text)
+    sums = add_up(table, reading)
+    task, doubt = _task(sums.fields[TASKS_AT:])
+    cheap, strong = sums.fields[_CHEAP] / ONE, sums.fields[_STRONG] / ONE
+    harder, features = weigh(task, measure(ask, reading, sums.signs))
+    move = harder + TRAINED_MAX * tanh(strong - cheap)
+    move = MOVE_MAX if move > MOVE_MAX else max(move, -MOVE_MAX)
+    features["known"], features["doubt"], features["difficulty"] = round(sums.known, 3), round(doubt, 3), round(move, 3)
+    tier: Tier
+    if sums.known < KNOWN_MIN and doubt > DOUBT_MAX and not ask.failed_before:
+        task, tier, probabilities = "other", "medium", PRIOR
+    else:
+        probabilities = _probabilities(LEVEL[task] + move, SCALE_SURE + SCALE_DOUBT * doubt)
+        tier = _most_probable(probabilities)
+    placed = probabilities[1] / 2 + probabilities[2] - 0.5
+    score = _chance(table.chances["score"], strong - table.cheap_share * cheap + PLACED_SHARE * placed)
+    return Judgement(tier, task, probabilities, score, max(probabilities), MappingProxyType(features), table.version)
+
+
+def _task(values: tuple[int, ...]) -> tuple[Task, float]:
+    """Return the likeliest task, and the doubt: how likely the second is beside it, 1 a tie."""
+    second, best = sorted(values)[-2:]
+    return NAMED[values.index(best)], exp((second - best) / ONE)
+
+
+def _probabilities(place: float, scale: float) -> tuple[float, float, float]:
+    simple = 1.0 / (1.0 + exp((place - CUTS[0]) / scale))
+    hard = 1.0 / (1.0 + exp((CUTS[1] - place) / scale))
+    return simple, 1.0 - simple - hard, hard
+
+
+def _most_probable(probabilities: tuple[float, float, float]) -> Tier:
+    """The tier of the highest probability; of equals the higher tier, the safer mistake."""
+    simple, medium, hard = probabilities
+    if hard >= medium and hard >= simple:
+        return "complex"
+    return "medium" if medium >= simple else "simple"
+
+
+def _chance(of: tuple[float, float], value: float) -> float:
+    """Return a calibrated probability."""
+    return 0.5 + 0.5 * tanh((of[0] * value + of[1]) / 2)
