@@ -26,7 +26,7 @@ from proxy import heap
 from proxy import settings as configuration
 from proxy.api import routes
 from proxy.api.framework import FrameworkTurn
-from proxy.api.hot import ChatTurn
+from proxy.api.hot import ExchangeTurn
 from proxy.identity import Identity
 from proxy.keeper.link import KeeperLink
 from proxy.limits.bundles import Bundles
@@ -40,7 +40,8 @@ from proxy.world import World
 
 log = logging.getLogger("penstock")
 
-HOT_PATH = b"/v1/chat/completions"
+HOT = {b"/v1/chat/completions": "chat", b"/v1/messages": "messages"}
+"""The surface of each path that the framework does not see."""
 REPORT_S = 0.5
 """How often refusals are reported to the keeper."""
 DRAIN_AT_END_S = 1.0
@@ -60,8 +61,11 @@ def build(world: World, why_unready: Callable[[], str | None], grace_s: float) -
     framework = routes.build(world, why_unready)
 
     def open_turn(head: Head) -> Turn:
-        if head.target == HOT_PATH and head.method == b"POST":
-            return ChatTurn(world, head)
+        surface = HOT.get(head.target)
+        if surface is None and b"?" in head.target:  # `?beta=true` of Anthropic's SDK: nothing of ours is in a query
+            surface = HOT.get(head.target.partition(b"?")[0])
+        if surface is not None and head.method == b"POST":
+            return ExchangeTurn(world, head, surface)
         return FrameworkTurn(world, framework, head)
 
     def refuse(error: ProxyError) -> Turn:

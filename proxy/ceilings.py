@@ -15,7 +15,7 @@ from margin.costbook import NoPrice, UnpricedBucket
 from proxy import metering
 from proxy.quote import input_max_of, output_max_of
 from proxy.settings import Deployment
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 
 OUTPUT_ASSUMED_TOKENS = 131_072
 """Where neither request nor model states a limit and only a default budget asks: as long as the longest answers of the
@@ -29,7 +29,7 @@ _NOT_DEARER: Final = frozenset({None, "flex", "batch"})
 """Service tiers that cost what the list says, or less (OpenAI, Anthropic, Groq)."""
 
 
-def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int, *, assumed_out: int | None = None) -> int | None:
+def ceiling_nusd(deployment: Deployment, ask: Ask, at_s: int, *, assumed_out: int | None = None) -> int | None:
     """Return the most that one call can cost; None when its price, or what bounds it, is not known.
 
     Args:
@@ -61,7 +61,7 @@ def ceiling_nusd(deployment: Deployment, ask: ChatRequest, at_s: int, *, assumed
         return None
 
 
-def asks_for_dearer(deployment: Deployment, ask: ChatRequest) -> bool:
+def asks_for_dearer(deployment: Deployment, ask: Ask) -> bool:
     """Tell whether a request is to be served in a service tier that may cost more than the standard one."""
     return metering.service_tier_of(deployment, ask) not in _NOT_DEARER
 

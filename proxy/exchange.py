@@ -1,4 +1,4 @@
-"""One chat completion, from bytes in to books closed. Read this file first.
+"""One request for an answer, from bytes in to books closed. Read this file first.
 
     authenticate → read → classify → route → admit (limits, hold) → answer → meter → settle → reply
                                                                        └ from memory: charge ─┘
@@ -32,10 +32,10 @@ from proxy.routing.tries import Tries
 from proxy.settings import TIERS, Deployment, Tier
 from proxy.settlement import NS, Call, Case, settle
 from proxy.streaming import Relay
-from proxy.upstream import client
+from proxy.upstream import client, dialects
 from proxy.upstream.client import Answer, CallFailed, Lost, Unsent
-from proxy.upstream.dialects import DIALECTS, uncarried
-from proxy.wire import chat, headers
+from proxy.upstream.dialects import DIALECTS
+from proxy.wire import headers
 from proxy.wire.errors import (
     Malformed,
     ProxyError,
@@ -46,6 +46,7 @@ from proxy.wire.errors import (
     UpstreamLate,
 )
 from proxy.wire.headers import Headers
+from proxy.wire.surfaces import SURFACES
 from proxy.world import World
 
 
@@ -54,6 +55,8 @@ class Inbound(NamedTuple):
 
     headers: Mapping[bytes, bytes]
     body: bytes
+    surface: str = "chat"
+    """The API it is written in."""
 
 
 class Reply(NamedTuple):
@@ -66,7 +69,7 @@ class Reply(NamedTuple):
 
 
 async def serve(world: World, principal: Principal, inbound: Inbound, started: float) -> Reply:
-    """Answer one chat completion. The caller was authenticated before its body was read.
+    """Answer one request. The caller was authenticated before its body was read.
 
     Raises:
         ProxyError: nothing is charged; what the attempts cost us is booked.
@@ -87,7 +90,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
         bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
         member=member, asker=asker, expected=None if world.prices is None else world.expected,
     )  # fmt: skip
-    claim = idempotency.read(inbound.headers, ask.fields, ticket)
+    claim = idempotency.read(inbound.headers, ask, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
 
 
@@ -100,9 +103,9 @@ def understand(
         found = repeating.known(world, principal, plan, seen)
         if found is not None:
             return found
-    ask = chat.read(inbound.body)
+    ask = SURFACES[inbound.surface].read(inbound.body)
     judging = Judging(ask)
-    route = policy.route(world.settings, plan, ask, judging, hint, uncarried, principal.terms, asker,
+    route = policy.route(world.settings, plan, ask, judging, hint, dialects.uncarried, principal.terms, asker,
                          world.prices)  # fmt: skip
     return Understood(ask, judging, route, repeating.place(principal, seen, ask, route))
 
@@ -168,7 +171,7 @@ async def run(world: World, case: Case) -> Reply:
 def lowered(world: World, case: Case) -> Case:
     """Return an exchange as it is served while a budget is used up that serves cheaper then."""
     plan = limiting.cheaper(case.plan)
-    terms = case.principal.terms
+    terms, uncarried = case.principal.terms, dialects.uncarried
     route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, terms, case.asker,
                          world.prices)  # fmt: skip
     return case._replace(
@@ -251,7 +254,7 @@ async def call_in_turn(world: World, case: Case) -> tuple[Call, Answer]:
     tries, attempts_max = Tries(world.vitals), case.settings.routing.retries.attempts_max
     for deployment in case.route.deployments:
         try:
-            body = DIALECTS[deployment.provider.dialect].request_body(case.ask, deployment)
+            body = dialects.request_body(deployment, case.ask)
         except Malformed as error:
             tries.unsayable(error)
             continue
@@ -293,7 +296,7 @@ async def _call(world: World, case: Case, n: int, deployment: Deployment, body: 
     # Once the request is sent: where the route did not depend on it, the provider's time is when to judge.
     world.soon(case.judging.judge)
     # Each phase up to the answer's head has a deadline of its own in the transport, besides the exchange's.
-    return await world.upstream.call(deployment, body, case.left_s(), stream=case.ask.stream)
+    return await world.upstream.call(deployment, body, case.left_s(), case.ask.surface, stream=case.ask.stream)
 
 
 def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:
@@ -332,8 +335,7 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     before = time.perf_counter()
     try:
         read = await answer.read(within_s=case.left_s())
-        dialect = DIALECTS[call.deployment.provider.dialect]
-        call_id, usage, body = dialect.read_answer(read, world.now() // NS)
+        call_id, usage, body = dialects.read_answer(call.deployment, case.ask, read, world.now() // NS)
     except (CallFailed, UpstreamBroke) as error:
         # It answered 200 and broke off, or sent nonsense: it may bill, the caller does not pay.
         settle(case, call, None, "error", call_id=None, output_estimate=0, t=world.now())

@@ -15,7 +15,7 @@ from margin.usage import Usage
 from proxy.outputs import Outputs
 from proxy.routing.capability import input_estimate
 from proxy.settings import Deployment
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 
 MEDIAN: Final = 0.5
 OUTPUT_ASSUMED_TOKENS: Final = 256
@@ -81,7 +81,7 @@ class Expected:
             found = self._seen[deployment.name] = Seen()
         found.add(usage, now_s)
 
-    def nusd(self, deployment: Deployment, ask: ChatRequest, task: str, now_s: int | None = None) -> int | None:
+    def nusd(self, deployment: Deployment, ask: Ask, task: str, now_s: int | None = None) -> int | None:
         """Return what a request is expected to cost, in nano-dollars; None when no price is known."""
         at_s = int(time.time()) if now_s is None else now_s
         seen = self._seen.get(deployment.name)
@@ -100,7 +100,7 @@ class Expected:
         except (NoPrice, UnpricedBucket):
             return None
 
-    def _output(self, deployment: Deployment, ask: ChatRequest, task: str) -> int:
+    def _output(self, deployment: Deployment, ask: Ask, task: str) -> int:
         learnt = self._outputs.of(deployment.model, task).quantile(MEDIAN)
         tokens = OUTPUT_ASSUMED_TOKENS if learnt is None else learnt
         if ask.output_max is not None and ask.output_max < tokens:

@@ -13,7 +13,7 @@ from margin.costbook import NoPrice, UnpricedBucket
 from margin.records import CostKind, Record
 from margin.usage import Usage
 from proxy.settings import Deployment
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 
 _STANDARD: Final = frozenset({"default", "standard", "standard_only", "on_demand"})
 """What requests call the service tier of the price list (OpenAI, Anthropic, Groq)."""
@@ -47,7 +47,7 @@ def _card(deployment: Deployment, service_tier: str | None, at_s: int) -> Card |
     return card if service_tier is None else card.for_service_tier(service_tier)
 
 
-def service_tier_of(deployment: Deployment, ask: ChatRequest) -> str | None:
+def service_tier_of(deployment: Deployment, ask: Ask) -> str | None:
     """Return the service tier that a request is to be served in there; None is the standard one.
 
     By its own word, or the project's. The provider may serve it in another, and says which when it answers.

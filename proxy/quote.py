@@ -16,7 +16,7 @@ from proxy.outputs import Outputs, Sketch
 from proxy.routing.capability import OUTPUT_RESERVE_TOKENS
 from proxy.routing.policy import Route
 from proxy.settings import Deployment
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 from proxy.wire.errors import Malformed
 
 HOLD_MILLI_MAX = 10**14
@@ -64,7 +64,7 @@ class Quote(NamedTuple):
         )
 
 
-def quote(plan: Plan, route: Route, ask: ChatRequest, outputs: Outputs) -> Quote:
+def quote(plan: Plan, route: Route, ask: Ask, outputs: Outputs) -> Quote:
     """Return the terms of a request.
 
     Raises:
@@ -105,7 +105,7 @@ def _must_be_bounded(ins: int | None, out: int | None) -> None:
         )
 
 
-def input_max_of(deployment: Deployment, ask: ChatRequest) -> int | None:
+def input_max_of(deployment: Deployment, ask: Ask) -> int | None:
     """Return the most tokens that may go in. Those of files follow no size in bytes: only the window bounds them."""
     window = deployment.context_window
     if ask.media_parts > ask.images:
@@ -114,7 +114,7 @@ def input_max_of(deployment: Deployment, ask: ChatRequest) -> int | None:
     return ins if window is None or ins < window else window
 
 
-def output_max_of(deployment: Deployment, ask: ChatRequest) -> int | None:
+def output_max_of(deployment: Deployment, ask: Ask) -> int | None:
     """Return the most tokens that may come out for each choice: what was asked for, else what the model can give.
 
     Also what is beyond that: the model's provider refuses it, and one that does not may bill it.

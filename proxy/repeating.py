@@ -28,7 +28,7 @@ from proxy.routing.rules import Asker
 from proxy.settings import Deployment, Tier
 from proxy.settlement import NS, Call, Case
 from proxy.wire import chat_again, sse
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 from proxy.wire.chat_pieces import usage_of
 from proxy.wire.headers import Headers
 from proxy.world import World
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from proxy.idempotency import Tape
     from proxy.streaming import Outlet
 
-SURFACE = b"chat"
+SURFACE = "chat"
+"""The one API whose answers are kept: only its own can be told in both of their forms."""
 EVENTS_AT_ONCE = 16
 """Events in one write of a repeated stream: it is all there, and a write for each would only cost."""
 
@@ -46,7 +47,7 @@ EVENTS_AT_ONCE = 16
 class Understood(NamedTuple):
     """A request, read, judged and routed; and where its answer is kept, if it may be given again."""
 
-    ask: ChatRequest
+    ask: Ask
     judging: Judging
     route: Route
     place: Place | None
@@ -65,6 +66,8 @@ def sight(world: World, principal: Principal, inbound: Inbound, hint: Tier | Non
     Raises:
         Malformed: its header says what it cannot.
     """
+    if inbound.surface != SURFACE:
+        return None
     said = words.read(inbound.headers)
     if not world.settings.caching.responses or not (said.reads or said.keeps):
         return None
@@ -83,13 +86,13 @@ def known(world: World, principal: Principal, plan: Plan, seen: Sight) -> Unders
     return Understood(ask, judging, route, Place(seen.digest, found.key, seen.words))
 
 
-def place(principal: Principal, seen: Sight | None, ask: ChatRequest, route: Route) -> Place | None:
+def place(principal: Principal, seen: Sight | None, ask: Ask, route: Route) -> Place | None:
     """Return where the answer is kept; None when it always comes from a provider."""
     if seen is None or repeatable.why_not(ask) is not None:
         return None
     served = [[each.provider.name, each.name, each.model] for each in route.deployments]
     decided = orjson.dumps([principal.customer, route.served_tier, served, repeatable.deciding(ask)])
-    return Place(seen.digest, blake2b(decided, digest_size=32, person=SURFACE).digest(), seen.words)
+    return Place(seen.digest, blake2b(decided, digest_size=32, person=ask.surface.encode()).digest(), seen.words)
 
 
 def find(world: World, case: Case) -> Kept | None:

@@ -21,7 +21,7 @@ from proxy.routing.judging import Judging
 from proxy.routing.policy import Route
 from proxy.routing.rules import Asker
 from proxy.settings import Deployment, Settings, Tier
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 
 NS = 1_000_000_000
 
@@ -35,7 +35,7 @@ class Case(NamedTuple):
     settings: Settings
     principal: Principal
     plan: Plan
-    ask: ChatRequest
+    ask: Ask
     judging: Judging
     route: Route
     quote: Quote

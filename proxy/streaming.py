@@ -11,15 +11,13 @@ import asyncio
 import time
 from typing import Protocol
 
-import orjson
-
 from margin.journal import JournalBroken
 from margin.records import Outcome
 from proxy import metering, repeating
 from proxy.idempotency import Tape
 from proxy.settlement import NS, Call, Case, settle
+from proxy.upstream import dialects
 from proxy.upstream.client import Answer, Lost
-from proxy.upstream.dialects import DIALECTS
 from proxy.wire import headers, sse
 from proxy.wire.errors import (
     NotDurable,
@@ -28,7 +26,6 @@ from proxy.wire.errors import (
     Unavailable,
     UpstreamBroke,
     UpstreamLate,
-    openai_body,
 )
 from proxy.world import World
 
@@ -75,7 +72,7 @@ class Relay:
 
     def __init__(self, world: World, case: Case, call: Call, answer: Answer) -> None:
         self._world, self._case, self._call, self._answer = world, case, call, answer
-        self._stream = DIALECTS[call.deployment.provider.dialect].stream(case.ask, world.now() // NS)
+        self._stream = dialects.stream(call.deployment, case.ask, world.now() // NS)
         self._gone = self._cut = self._dismissed = False
         self._budget_s = min(call.deployment.provider.timeouts.total_s, case.left_s())
         self._limit: asyncio.Timeout | None = None
@@ -147,7 +144,7 @@ class Relay:
     async def _keep(self, *, is_whole: bool) -> None:
         """Under an idempotency key: hand the whole answer to the keeper, for who asks again."""
         if self.tape is not None:
-            self.tape.add(sse.event(sse.DONE))
+            self.tape.add(self._stream.end())
             await self.tape.end(self._case.ticket, is_whole=is_whole)
 
     async def _durable(self, error: ProxyError | None) -> ProxyError | None:
@@ -240,8 +237,8 @@ class Relay:
 
     def _last_bytes(self, error: ProxyError | None, cost_nusd: int | None) -> bytes:
         if error is not None:
-            return sse.event(orjson.dumps(openai_body(error)))
+            return self._stream.fault(error)
         comment = b""
         if self._case.wants_cost and cost_nusd is not None:
             comment = sse.comment(f"x-penstock-cost-usd {headers.usd(cost_nusd).decode()}")
-        return comment + sse.event(sse.DONE)
+        return comment + self._stream.end()

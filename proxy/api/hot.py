@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: the adapter between the server and the exchange, which knows no server."""
+"""Requests for an answer, in whatever API: the adapter between the server and the exchange, which knows no server."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from proxy.identity import Principal, customer_name
 from proxy.server.turn import Caller, Head
 from proxy.wire import errors, headers
 from proxy.wire.errors import Malformed, OverLimit, ProxyError, TooLarge, Unavailable
+from proxy.wire.surfaces import SURFACES
 from proxy.world import World
 
 log = logging.getLogger("penstock")
 
 
-class ChatTurn:
-    """One chat completion, whatever happens to it. The caller is authenticated before its body is read."""
+class ExchangeTurn:
+    """One request for an answer, whatever happens to it. The caller is authenticated before its body is read."""
 
-    __slots__ = ("_crowded", "_headers", "_principal", "_world", "bytes_max", "error")
+    __slots__ = ("_crowded", "_headers", "_principal", "_surface", "_world", "bytes_max", "error")
 
-    def __init__(self, world: World, head: Head) -> None:
-        self._world, self._headers = world, dict(head.headers)
+    def __init__(self, world: World, head: Head, surface: str) -> None:
+        self._world, self._headers, self._surface = world, dict(head.headers), surface
         self._principal: Principal | None = None
         self.bytes_max = world.settings.server.body_bytes_max
         self.error: ProxyError | None = None
@@ -33,7 +34,7 @@ class ChatTurn:
         """Whose place among the open requests this one holds while its body comes; from then on its ticket does."""
         world.exchanges_open += 1
         try:
-            self._principal = _admitted(world, self._headers, head.client, self.bytes_max)
+            self._principal = _admitted(world, self._headers, surface, head.client, self.bytes_max)
             self._crowded = _entered(world, self._principal, self._headers)
         except ProxyError as error:
             self.error = error
@@ -65,25 +66,28 @@ class ChatTurn:
     async def _answer(self, body: bytes) -> Reply:
         """Return the reply, or the error as one. Once a reply has begun an error can only be an event of its stream."""
         if self.error is not None:
-            return _rendered(self._world, self.error)
+            return _rendered(self._world, self._surface, self.error)
         try:
             assert self._principal is not None, "who is not admitted has an error"
             # From here on the caller waits for us, and not we for the caller.
-            return await serve(self._world, self._principal, Inbound(self._headers, body), time.perf_counter())
+            inbound = Inbound(self._headers, body, self._surface)
+            return await serve(self._world, self._principal, inbound, time.perf_counter())
         except ProxyError as error:
-            return _rendered(self._world, error)
+            return _rendered(self._world, self._surface, error)
         except asyncio.CancelledError:
             # The server cancels what outlasts its grace; the exchange is closed, and the caller is told.
             if not self._world.is_closing:
                 raise
-            return _rendered(self._world, Unavailable("The server is shutting down."))
+            return _rendered(self._world, self._surface, Unavailable("The server is shutting down."))
         except Exception:
             # A bug of ours: the books were closed on the way up; the caller learns only that it was us.
             log.exception("an exchange failed")
-            return _rendered(self._world, ProxyError("The proxy failed; this is a bug."))
+            return _rendered(self._world, self._surface, ProxyError("The proxy failed; this is a bug."))
 
 
-def _admitted(world: World, found: Mapping[bytes, bytes], client: str | None, bytes_max: int) -> Principal:
+def _admitted(
+    world: World, found: Mapping[bytes, bytes], surface: str, client: str | None, bytes_max: int
+) -> Principal:
     """Return who asks, if its body may be read.
 
     Raises:
@@ -91,7 +95,7 @@ def _admitted(world: World, found: Mapping[bytes, bytes], client: str | None, by
     """
     if world.exchanges_open > world.settings.server.exchanges_max:
         raise Unavailable("Too many requests are open; try again shortly.")
-    principal = world.identity.authenticate(found, "chat", client, world.settings.server.trusted_proxies)
+    principal = world.identity.authenticate(found, surface, client, world.settings.server.trusted_proxies)
     if found.get(b"content-encoding", b"identity") != b"identity":
         raise Malformed("Compressed bodies are not accepted.")
     stated = found.get(b"content-length", b"0")
@@ -115,15 +119,16 @@ def _entered(world: World, principal: Principal, found: Mapping[bytes, bytes]) -
     return whose.customer
 
 
-def render(world: World, error: ProxyError, caller: Caller) -> None:
-    """Answer with an error."""
-    reply = _rendered(world, error)
+def render(world: World, error: ProxyError, caller: Caller, surface: str = "chat") -> None:
+    """Answer with an error, in the words of an API."""
+    reply = _rendered(world, surface, error)
     caller.answer(reply.status, reply.headers, reply.body)
 
 
-def _rendered(world: World, error: ProxyError) -> Reply:
+def _rendered(world: World, surface: str, error: ProxyError) -> Reply:
     world.refuse(error.reason)
-    return Reply(error.status, [headers.JSON, *errors.headers(error)], orjson.dumps(errors.openai_body(error)))
+    body = orjson.dumps(SURFACES[surface].error_body(error))
+    return Reply(error.status, [headers.JSON, *errors.headers(error)], body)
 
 
 class _Outlet:

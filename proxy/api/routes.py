@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import proxy
-from proxy.api import admin, usage
+from proxy.api import admin, counting, usage
 from proxy.api.answers import authenticated, json_answer
 from proxy.routing.policy import model_names
 from proxy.wire import errors
@@ -18,8 +18,8 @@ from proxy.wire.errors import MethodNotAllowed, NotServed, ProxyError, UnknownMo
 from proxy.world import World
 
 NOT_SERVED = (
-    "/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions", "/v1/batches", "/v1/files", "/v1/images",
-    "/v1/audio", "/v1/moderations",
+    "/v1/responses", "/v1/messages/batches", "/v1/embeddings", "/v1/completions", "/v1/batches", "/v1/files",
+    "/v1/images", "/v1/audio", "/v1/moderations",
 )  # fmt: skip
 """Endpoints of the API that are not built; the README lists them too."""
 
@@ -29,12 +29,12 @@ def build(world: World, why_unready: Callable[[], str | None]) -> FastAPI:
     app = FastAPI(title="Penstock", version=proxy.__version__, docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(ProxyError)
-    async def _refused(_: Request, error: ProxyError) -> Response:
-        return _error(world, error)
+    async def _refused(request: Request, error: ProxyError) -> Response:
+        return _error(world, request, error)
 
     @app.exception_handler(HTTPException)
-    async def _no_route(_: Request, error: HTTPException) -> Response:
-        return _error(world, _from_framework(error))
+    async def _no_route(request: Request, error: HTTPException) -> Response:
+        return _error(world, request, _from_framework(error))
 
     @app.get("/healthz")
     async def _healthz() -> dict[str, str]:
@@ -60,8 +60,10 @@ def build(world: World, why_unready: Callable[[], str | None]) -> FastAPI:
 
     app.include_router(usage.routes(world))
     app.include_router(admin.routes(world))
-    # Its POST never comes here; see proxy.app.
-    app.add_api_route("/v1/chat/completions", _post_only, methods=["GET", "PUT", "PATCH", "DELETE"])
+    app.include_router(counting.routes(world))
+    # Their POSTs never come here; see proxy.app.
+    for path in ("/v1/chat/completions", "/v1/messages"):
+        app.add_api_route(path, _post_only, methods=["GET", "PUT", "PATCH", "DELETE"])
     for path in NOT_SERVED:
         app.add_api_route(path, _not_served, methods=["GET", "POST", "DELETE"])
         app.add_api_route(path + "/{rest:path}", _not_served, methods=["GET", "POST", "DELETE"])
@@ -82,10 +84,16 @@ def _model(world: World, name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": owner}
 
 
-def _error(world: World, error: ProxyError) -> Response:
+def _error(world: World, request: Request, error: ProxyError) -> Response:
+    """Answer with an error in the words of the API whose path, or whose header, it is."""
     world.refuse(error.reason)
     found = {name.decode(): value.decode() for name, value in errors.headers(error)}
-    return Response(orjson.dumps(errors.openai_body(error)), error.status, found, "application/json")
+    body = errors.anthropic_body(error) if _speaks_anthropic(request) else errors.openai_body(error)
+    return Response(orjson.dumps(body), error.status, found, "application/json")
+
+
+def _speaks_anthropic(request: Request) -> bool:
+    return request.scope["path"].startswith("/v1/messages") or "anthropic-version" in request.headers
 
 
 def _from_framework(error: HTTPException) -> ProxyError:

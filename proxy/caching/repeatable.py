@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 
 NOT_IN_KEY: Final = frozenset({
     "metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier", "store", "stream",
@@ -21,7 +21,7 @@ TEMPERATURE_MAX: Final = 0.5
 calls 0.2 focused and 0.8 random."""
 
 
-def why_not(ask: ChatRequest) -> str | None:
+def why_not(ask: Ask) -> str | None:
     """Say in a word why a request always goes to the provider; None when an answer may be given again.
 
     *varied*: it asks for variety, by its temperature. *choices*: for several answers. *tools*: an agent that asks
@@ -43,6 +43,6 @@ def why_not(ask: ChatRequest) -> str | None:
     return "stored" if fields.get("store") else None
 
 
-def deciding(ask: ChatRequest) -> dict[str, Any]:
+def deciding(ask: Ask) -> dict[str, Any]:
     """Return the fields that decide the answer, in the order they were sent in: a schema's order may matter, too."""
     return {name: value for name, value in ask.fields.items() if name not in NOT_IN_KEY}

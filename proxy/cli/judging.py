@@ -27,6 +27,7 @@ from proxy.routing.rules import Facts
 from proxy.settings import Routing, Settings
 from proxy.upstream.dialects import uncarried
 from proxy.wire import chat
+from proxy.wire.ask import Ask
 from proxy.wire.errors import ProxyError
 
 _NS = 1_000_000_000
@@ -154,7 +155,7 @@ _UNCACHED = {
 }
 
 
-def _uncached(settings: Settings, ask: chat.ChatRequest) -> str | None:
+def _uncached(settings: Settings, ask: Ask) -> str | None:
     """Say in a word why the answer is not given again; None when it is."""
     return repeatable.why_not(ask) if settings.caching.responses else "off"
 
@@ -181,7 +182,7 @@ def _judgement(found: Judgement) -> dict[str, Any]:
     }
 
 
-def _route(routing: Routing, route: Route, terms: Quote, ask: chat.ChatRequest, now_s: int) -> dict[str, Any]:
+def _route(routing: Routing, route: Route, terms: Quote, ask: Ask, now_s: int) -> dict[str, Any]:
     first = route.deployments[0]
     return {
         "why": list(route.reasons),

@@ -15,10 +15,10 @@ from typing import Any
 
 from proxy.identity.addresses import Networks
 from proxy.identity.keys import presented
-from proxy.identity.terms import KeyTerms, Surface
+from proxy.identity.terms import SURFACES, KeyTerms
 from proxy.wire.errors import Forbidden, Malformed, Unauthenticated
 
-_SCOPE_OF: dict[Surface, str] = {"chat": "serve", "models": "serve", "usage": "serve", "admin": "admin"}
+_SCOPE_OF: dict[str, str] = {**dict.fromkeys(SURFACES, "serve"), "admin": "admin"}
 
 NAME_MAX = 128
 """Characters of a customer's name in a header."""
@@ -87,7 +87,7 @@ class Identity:
     def authenticate(
         self,
         headers: Mapping[bytes, bytes],
-        surface: Surface = "chat",
+        surface: str = "chat",
         peer: str | None = None,
         trusted: Networks = (),
     ) -> Principal:

@@ -11,7 +11,7 @@ from proxy.identity.addresses import Networks, client_of, is_within
 from proxy.settings import Terms, Tier
 from proxy.wire.errors import Forbidden, Unauthenticated
 
-Surface = Literal["chat", "models", "usage", "admin"]
+Surface = Literal["chat", "messages", "models", "usage", "admin"]
 SURFACES: tuple[Surface, ...] = get_args(Surface)
 """What a key may be used for; each is one endpoint or one family of them."""
 
@@ -45,9 +45,7 @@ class KeyTerms:
         limits = Terms.read(written)
         return cls(**found, limits=limits) if found or limits is not None else None
 
-    def check(
-        self, surface: Surface, t: int, peer: str | None, headers: Mapping[bytes, bytes], trusted: Networks
-    ) -> None:
+    def check(self, surface: str, t: int, peer: str | None, headers: Mapping[bytes, bytes], trusted: Networks) -> None:
         """Let a request pass.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.settings import Deployment
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 from proxy.wire.errors import Malformed
 
 OUTPUT_RESERVE_TOKENS = 1_024
@@ -17,16 +17,16 @@ BYTES_PER_TOKEN = 4
 TOKENS_PER_MEDIA_PART = 800
 """An image of a megapixel is 765 tokens at OpenAI's high detail; a minute of audio about 600."""
 
-Uncarried = Callable[[Deployment, ChatRequest], str | None]
+Uncarried = Callable[[Deployment, Ask], str | None]
 """Names the field of a request that a deployment's wire format has no word for; None when it has one for all."""
 
 
-def carries_all(deployment: Deployment, ask: ChatRequest) -> str | None:
+def carries_all(deployment: Deployment, ask: Ask) -> str | None:
     """Return None: every deployment speaks the caller's own format."""
     return None
 
 
-def lacking(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried = carries_all) -> str | None:
+def lacking(deployment: Deployment, ask: Ask, uncarried: Uncarried = carries_all) -> str | None:
     """Return what a deployment lacks for this request, in words; None when it can take it."""
     if not _chats(deployment):
         return "is no chat model: it has no price for output"
@@ -47,7 +47,7 @@ def lacking(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried = car
     return None if unsayable is None else f"is of a provider whose API has no `{unsayable}`"
 
 
-def _modalities(ask: ChatRequest) -> list[object]:
+def _modalities(ask: Ask) -> list[object]:
     """Return in what the answer is to come, beside text."""
     found = ask.fields.get("modalities")
     return found if isinstance(found, list) else []
@@ -57,7 +57,7 @@ def _chats(deployment: Deployment) -> bool:
     return deployment.prices is None or "output" in deployment.prices.cards[-1][1].rates
 
 
-def require(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried) -> None:
+def require(deployment: Deployment, ask: Ask, uncarried: Uncarried) -> None:
     """Check that a deployment can take a request.
 
     Raises:
@@ -69,12 +69,12 @@ def require(deployment: Deployment, ask: ChatRequest, uncarried: Uncarried) -> N
         raise Malformed(f"The model {deployment.name} {lack}.", param="model" if param is None else param)
 
 
-def _reserve(ask: ChatRequest) -> int:
+def _reserve(ask: Ask) -> int:
     if ask.output_max is None or ask.output_max > OUTPUT_BEYOND_TOKENS:
         return OUTPUT_RESERVE_TOKENS
     return ask.output_max
 
 
-def input_estimate(ask: ChatRequest) -> int:
+def input_estimate(ask: Ask) -> int:
     """Return about how many tokens the input is. An estimate: bills come from the provider's own count."""
     return (ask.body_bytes - ask.media_bytes) // BYTES_PER_TOKEN + ask.media_parts * TOKENS_PER_MEDIA_PART + 1

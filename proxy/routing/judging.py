@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from classifiers import Judgement, Tier, judge, read_ask
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 
 
 class Judging:
@@ -15,7 +15,7 @@ class Judging:
 
     __slots__ = ("_ask", "_found")
 
-    def __init__(self, ask: ChatRequest) -> None:
+    def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._found: Judgement | None = None
 

@@ -18,7 +18,7 @@ from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_wit
 from proxy.routing.rules import Asker, Facts
 from proxy.routing.steps import AUTO, Judged, Trail, asked_for, at_least, at_most, ceiling_tier, floored, used
 from proxy.settings import TIERS, Deployment, Settings, Tier
-from proxy.wire.chat import ChatRequest
+from proxy.wire.ask import Ask
 from proxy.wire.errors import Forbidden, Malformed, UnknownModel
 
 
@@ -42,14 +42,14 @@ class Route(NamedTuple):
     input_estimate: int
 
 
-Prices = Callable[[Deployment, ChatRequest, str], int | None]
+Prices = Callable[[Deployment, Ask, str], int | None]
 """What a request of a task is expected to cost at a deployment, in nano-dollars; None when nobody knows."""
 
 
 def route(
     settings: Settings,
     plan: Plan,
-    ask: ChatRequest,
+    ask: Ask,
     judgement: Judged,
     hint: Tier | None = None,
     uncarried: Uncarried = carries_all,
@@ -109,7 +109,7 @@ def model_names(settings: Settings, bounds: Bounds | None = None) -> list[str]:
 def _by_tier(
     settings: Settings,
     plan: Plan,
-    ask: ChatRequest,
+    ask: Ask,
     judgement: Judged,
     pinned: Tier | None,
     hint: Tier | None,
@@ -160,16 +160,14 @@ def _by_tier(
     )
 
 
-def _cheapest_first(group: Sequence[Deployment], prices: Prices, ask: ChatRequest, task: str) -> tuple[Deployment, ...]:
+def _cheapest_first(group: Sequence[Deployment], prices: Prices, ask: Ask, task: str) -> tuple[Deployment, ...]:
     """Return a tier's deployments by what the request is expected to cost there; where nobody knows, last."""
     found = [(prices(each, ask, task), each) for each in group]
     known = sorted(((nusd, each) for nusd, each in found if nusd is not None), key=lambda pair: pair[0])
     return (*(each for _, each in known), *(each for nusd, each in found if nusd is None))
 
 
-def _reached(
-    settings: Settings, plan: Plan, ask: ChatRequest, pinned: Tier | None, bounds: Bounds | None
-) -> tuple[Tier, ...]:
+def _reached(settings: Settings, plan: Plan, ask: Ask, pinned: Tier | None, bounds: Bounds | None) -> tuple[Tier, ...]:
     """Return the tiers that may serve: those that the plan reaches and the key.
 
     Raises:
@@ -200,7 +198,7 @@ def _keyed(tier: Tier, allowed: tuple[Tier, ...], reached: tuple[Tier, ...], tra
 def _by_name(
     settings: Settings,
     plan: Plan,
-    ask: ChatRequest,
+    ask: Ask,
     deployment: Deployment,
     uncarried: Uncarried,
     bounds: Bounds | None,
@@ -234,7 +232,7 @@ def _by_name(
 def _stand_ins(
     settings: Settings,
     plan: Plan,
-    ask: ChatRequest,
+    ask: Ask,
     deployment: Deployment,
     uncarried: Uncarried,
     bounds: Bounds | None,
@@ -262,7 +260,7 @@ def _gated(plan: Plan, tier: Tier, trail: Trail) -> Tier:
 def _able(
     groups: Sequence[Sequence[Deployment]],
     served: Tier,
-    ask: ChatRequest,
+    ask: Ask,
     trail: Trail,
     uncarried: Uncarried,
     bounds: Bounds | None,

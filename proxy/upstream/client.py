@@ -16,7 +16,7 @@ import httpx
 from proxy.settings import Deployment, Provider, Timeouts
 from proxy.upstream.body import ResponseBody
 from proxy.upstream.borrowed import NOWHERE, Borrowed
-from proxy.upstream.dialects import DIALECTS
+from proxy.upstream.dialects import DIALECTS, request_path
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A plain answer. A hundred thousand tokens are half a megabyte; images as base64 are the large ones."""
@@ -116,19 +116,21 @@ class Upstream:
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
         self._borrowed = Borrowed()
-        self._doors: tuple[dict[str, _Door], dict[str, _Door]] = ({}, {})
-        """By deployment; those of plain answers, and those of streams."""
+        self._doors: dict[tuple[str, str, bool], _Door] = {}
+        """By deployment, by surface, and by whether a stream is asked for."""
 
     async def call(
-        self, deployment: Deployment, body: bytes, within_s: float = math.inf, *, stream: bool = False
-    ) -> Answer:
-        """Send `body` and return the answer once its head is here, within `within_s`.
+        self, deployment: Deployment, body: bytes, within_s: float = math.inf, surface: str = "chat", *,
+        stream: bool = False,
+    ) -> Answer:  # fmt: skip
+        """Send `body`, written for a caller's surface, and return the answer once its head is here, within `within_s`.
 
         Raises:
             Unsent: no connection in time.
             Lost: no answer in time, or the connection broke.
         """
-        transport, template = self._doors[stream].get(deployment.name) or self._door(deployment, stream=stream)
+        way = (deployment.name, surface, stream)
+        transport, template = self._doors.get(way) or self._door(deployment, way)
         request = _copied(template, body)
         if within_s >= deployment.provider.timeouts.head_s:  # each phase is bounded by then: no timer is needed
             return await _call(transport, deployment.provider, request)
@@ -145,10 +147,10 @@ class Upstream:
             with suppress(httpx.ConnectError):  # not installed: each call says so
                 await self._borrowed.load()
 
-    def _door(self, deployment: Deployment, *, stream: bool) -> _Door:
+    def _door(self, deployment: Deployment, way: tuple[str, str, bool]) -> _Door:
         """Return through which transport a deployment is called, and what its requests have in common."""
         transport = self._borrowed if deployment.provider.dialect == "litellm" else self._transport
-        door = self._doors[stream][deployment.name] = (transport, _template(deployment, stream=stream))
+        door = self._doors[way] = (transport, _template(deployment, way[1], stream=way[2]))
         return door
 
     def anew(self) -> Upstream:
@@ -184,14 +186,12 @@ def _copied(template: httpx.Request, body: bytes) -> httpx.Request:
     return request
 
 
-def _template(deployment: Deployment, *, stream: bool) -> httpx.Request:
+def _template(deployment: Deployment, surface: str, *, stream: bool) -> httpx.Request:
     provider = deployment.provider
     key = None if provider.api_key is None else provider.api_key.reveal()
-    dialect = DIALECTS[provider.dialect]
-    headers, path = dialect.request_headers(key), dialect.request_path(deployment, stream=stream)
-    template = httpx.Request(
-        "POST", (provider.base_url or NOWHERE) + path, headers=headers, extensions=_extensions(provider)
-    )
+    headers = DIALECTS[provider.dialect].request_headers(key)
+    url = (provider.base_url or NOWHERE) + request_path(deployment, surface, stream=stream)
+    template = httpx.Request("POST", url, headers=headers, extensions=_extensions(provider))
     # The transport states each body's own length.
     del template.headers["content-length"]
     return template

@@ -36,6 +36,7 @@ class ChatRequest(NamedTuple):
     media_parts: int
     media_bytes: int
     """What images, audio and files weigh in the body: their tokens do not follow their size."""
+    surface: str = "chat"
 
     def body_for(self, model: str) -> bytes:
         """Serialise what was judged, for the provider's `model`; a stream is asked to report its usage."""

@@ -11,7 +11,10 @@ from typing import Any, Final
 
 from margin.usage import Usage
 from proxy.wire import lenient, sse
+from proxy.wire.errors import ProxyError, openai_body
 from proxy.wire.neutral import Argued, Called, Ended, Piece, Said, Started, Thought, Used
+
+END: Final = sse.event(sse.DONE)
 
 _FINISH: Final[Mapping[str, str]] = {
     "said": "stop",
@@ -34,6 +37,11 @@ def usage_of(usage: Usage) -> dict[str, Any]:
         },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": usage.audio_out},
     }
+
+
+def fault(error: ProxyError) -> bytes:
+    """Return the event that says that a stream breaks off."""
+    return sse.event(lenient.dumps(openai_body(error)))
 
 
 def completion(pieces: Iterable[Piece], at_s: int) -> bytes:
@@ -102,6 +110,14 @@ class Chunks:
                 return self._delta({}, _FINISH[reason])
             case Used(usage):
                 return self._event([], usage_of(usage)) if self._include_usage else b""
+
+    def end(self) -> bytes:
+        """Return the end of a whole stream."""
+        return END
+
+    def fault(self, error: ProxyError) -> bytes:
+        """Return the event that says that the stream breaks off here."""
+        return fault(error)
 
     def _delta(self, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

@@ -28,8 +28,8 @@ The tree says whose doing it is::
     ├─ NotServed         501  an endpoint that is not built
     └─ Unavailable       503  our own doing: shutting down, the keeper or the disk is away, too many at once
 
-Steps raise the narrowest; `openai_body` is the only renderer. Texts are ours: a foreign exception's text may hold a
-secret and never reaches a caller.
+Steps raise the narrowest; `openai_body` and `anthropic_body` are the only renderers. Texts are ours: a foreign
+exception's text may hold a secret and never reaches a caller.
 """
 
 from __future__ import annotations
@@ -293,6 +293,24 @@ class NotDurable(ProxyError):
 def openai_body(error: ProxyError) -> dict[str, Any]:
     """Return OpenAI's error object."""
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
+    404: "not_found_error", 405: "invalid_request_error", 409: "invalid_request_error", 413: "request_too_large",
+    422: "invalid_request_error", 429: "rate_limit_error", 501: "invalid_request_error", 504: "timeout_error",
+}  # fmt: skip
+"""Anthropic's words by status ("Errors" in its API reference); our 503 is its 529, `overloaded_error`."""
+
+
+def anthropic_body(error: ProxyError) -> dict[str, Any]:
+    """Return Anthropic's error object; the message names the field, as there is no place of its own for it."""
+    kind = "overloaded_error" if error.status == 503 else _ANTHROPIC_TYPES.get(error.status, "api_error")
+    return {
+        "type": "error",
+        "error": {"type": kind, "message": error.message},
+        "request_id": error.exchange,
+    }
 
 
 def headers(error: ProxyError) -> list[tuple[bytes, bytes]]:

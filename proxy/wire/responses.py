@@ -56,6 +56,7 @@ class ResponsesRequest(NamedTuple):
     """Whether others may go on with it: unless it says `store: false`."""
     choices: int = 1
     include_usage: bool = True
+    surface: str = "responses"
 
     def body_for(self, model: str) -> bytes:
         """Serialise what was judged, for the provider's `model`."""

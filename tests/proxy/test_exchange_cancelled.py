@@ -12,7 +12,7 @@ import pytest
 
 from margin.journal import JournalBroken
 from proxy import identity
-from proxy.api.hot import ChatTurn
+from proxy.api.hot import ExchangeTurn
 from proxy.server.turn import Head
 from proxy.wire.errors import ProxyError
 from proxy.wire.headers import Headers
@@ -133,7 +133,7 @@ class Server:
 
     async def ask(self) -> None:
         """Let the turn run."""
-        await ChatTurn(self._world, self._head).run(self._body, self)
+        await ExchangeTurn(self._world, self._head, "chat").run(self._body, self)
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Take a whole answer."""
@@ -218,7 +218,7 @@ def test_a_bug_of_ours_shows_nothing(
 ) -> None:
     """500 in our own words; the hold went back; the exception stays in the log, where and in which exchange it was."""
 
-    async def buggy(*_: Any) -> Any:
+    async def buggy(*_: Any, **_kw: Any) -> Any:
         await asyncio.sleep(0)
         raise RuntimeError("password=hunter2")
 
@@ -306,7 +306,7 @@ def test_slow_bodies_of_one_customer_leave_places_for_others(tmp_path: Path) -> 
             world.identity.put_key(other[0], other[2], 2, ["serve"])
             modest._head = Head(b"POST", b"/v1/chat/completions", [(b"authorization", b"Bearer " + other[1].encode())])
 
-            turns = [ChatTurn(world, greedy._head) for _ in range(14)]
+            turns = [ExchangeTurn(world, greedy._head, "chat") for _ in range(14)]
             for _ in range(3):
                 await greedy.ask()
                 assert (greedy.status, world.exchanges_open) == (429, 14)

@@ -10,12 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margin.usage import Usage
+from proxy.settings import Deployment, Provider
+from proxy.upstream import dialects
 from proxy.upstream.dialects import anthropic
 from proxy.upstream.dialects.translated import TranslatedStream
 from proxy.wire import chat, sse
 from proxy.wire.errors import Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
 
 AT_S = 1_795_000_000
+PROVIDER = Provider("anthropic", "anthropic", "https://api.anthropic.com", None, enabled=True)
+DEPLOYMENT = Deployment("ours", PROVIDER, "claude-haiku-5-5", prices=None, free=True)
+ASK = chat.read(b'{"model": "auto", "messages": [{"role": "user", "content": "hi"}]}')
 USAGE = {
     "input_tokens": 10, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 7, "output_tokens": 9,
     "cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 2},
@@ -62,7 +67,7 @@ def stream(*, usage_asked: bool = True) -> TranslatedStream:
     """A stream to feed."""
     options = {"include_usage": usage_asked}
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True, "stream_options": options}
-    return anthropic.stream(chat.read(orjson.dumps(body)), AT_S)
+    return dialects.stream(DEPLOYMENT, chat.read(orjson.dumps(body)), AT_S)
 
 
 def chunks(data: bytes) -> list[dict[str, Any]]:
@@ -103,7 +108,9 @@ BARE = {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {}}
 
 def test_a_plain_answer() -> None:
     """Its id, its usage in buckets, and a chat completion."""
-    call_id, usage, body = anthropic.read_answer(orjson.dumps(message([{"type": "text", "text": "Hello"}])), AT_S)
+    call_id, usage, body = dialects.read_answer(
+        DEPLOYMENT, ASK, orjson.dumps(message([{"type": "text", "text": "Hello"}])), AT_S
+    )
 
     assert (call_id, usage) == ("msg_1", BUCKETS)
     assert orjson.loads(body) == {
@@ -127,7 +134,7 @@ def test_thinking_words_and_calls() -> None:
         {"type": "text", "text": "I look"}, CALL, {"type": "server_tool_use", "id": "s", "name": "n", "input": {}},
         BARE,
     ]  # fmt: skip
-    _, _, body = anthropic.read_answer(orjson.dumps(message(content, "tool_use")), AT_S)
+    _, _, body = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(message(content, "tool_use")), AT_S)
 
     found = told(orjson.loads(body))
     assert (found["thought"], found["text"], found["finish"]) == ("hm", "I look", "tool_calls")
@@ -148,7 +155,7 @@ def test_thinking_words_and_calls() -> None:
 def test_why_it_ends(stop: str | None, finish: str) -> None:
     """Each reason has a word in chat, whole and streamed."""
     answer = message([{"type": "text", "text": "x"}], stop)
-    _, _, body = anthropic.read_answer(orjson.dumps(answer), AT_S)
+    _, _, body = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(answer), AT_S)
     streamed = stream().feed(wire(events(answer)))
 
     assert orjson.loads(body)["choices"][0]["finish_reason"] == finish
@@ -163,7 +170,7 @@ def test_why_it_ends(stop: str | None, finish: str) -> None:
 def test_what_is_no_answer_is_broken(body: bytes) -> None:
     """A 200 with anything else than a message is the provider's failure."""
     with pytest.raises(UpstreamBroke):
-        anthropic.read_answer(body, AT_S)
+        dialects.read_answer(DEPLOYMENT, ASK, body, AT_S)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +191,7 @@ def test_what_is_no_answer_is_broken(body: bytes) -> None:
 )  # fmt: skip
 def test_usage_in_its_several_shapes(usage: Any, found: Usage | None) -> None:
     """Writes with and without lifetimes; what contradicts itself counts as not reported, and is not told."""
-    _, read, body = anthropic.read_answer(orjson.dumps(message([], usage=usage)), AT_S)
+    _, read, body = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(message([], usage=usage)), AT_S)
 
     assert read == found
     assert ("usage" in orjson.loads(body)) is (found is not None)
@@ -216,7 +223,7 @@ def test_a_stream_says_what_a_whole_answer_says(content: list[Any], cuts: list[i
         if at >= len(sent):
             break
 
-    _, usage, whole = anthropic.read_answer(orjson.dumps(answer), AT_S)
+    _, usage, whole = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(answer), AT_S)
 
     assert reader.finished
     assert not reader.error

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from proxy.settings import Deployment, Provider
+from proxy.upstream import dialects
 from proxy.upstream.dialects import anthropic
 from proxy.wire import chat
 from proxy.wire.errors import Malformed
@@ -34,8 +35,8 @@ def ask(*messages: dict[str, Any], **fields: Any) -> chat.ChatRequest:
 def sent(*messages: dict[str, Any], model: str = HAIKU, **fields: Any) -> dict[str, Any]:
     """The body that goes upstream; what goes had to be carried."""
     wanted = ask(*messages, **fields)
-    assert anthropic.uncarried(wanted, deployment(model)) is None
-    return orjson.loads(anthropic.request_body(wanted, deployment(model)))
+    assert dialects.uncarried(deployment(model), wanted) is None
+    return orjson.loads(dialects.request_body(deployment(model), wanted))
 
 
 def text(words: str) -> dict[str, str]:
@@ -67,7 +68,7 @@ def test_the_limit_is_the_caller_s_then_the_model_s_then_a_default() -> None:
     """`max_tokens` is required there."""
     assert sent(max_tokens=5, max_completion_tokens=7)["max_tokens"] == 7
     assert sent(max_tokens=5)["max_tokens"] == 5
-    unknown = orjson.loads(anthropic.request_body(ask(), deployment("house", output_max=None)))
+    unknown = orjson.loads(dialects.request_body(deployment("house", output_max=None), ask()))
     assert unknown["max_tokens"] == 4096
 
 
@@ -241,7 +242,7 @@ def test_older_models_take_a_temperature(model: str, fields: dict[str, Any], sai
 )
 def test_fields_without_a_word_are_named(model: str, fields: dict[str, Any], named: str) -> None:
     """A look at the top is enough for routing to pass the deployment over."""
-    assert anthropic.uncarried(ask(**fields), deployment(model)) == named
+    assert dialects.uncarried(deployment(model), ask(**fields)) == named
 
 
 @pytest.mark.parametrize(
@@ -271,6 +272,6 @@ def test_fields_without_a_word_are_named(model: str, fields: dict[str, Any], nam
 def test_what_lies_deeper_is_named_too(messages: list[Any], fields: dict[str, Any], named: str) -> None:
     """Before anybody is called, with the place."""
     with pytest.raises(Malformed) as raised:
-        anthropic.request_body(ask(*messages, **fields), deployment())
+        dialects.request_body(deployment(), ask(*messages, **fields))
 
     assert raised.value.param == named

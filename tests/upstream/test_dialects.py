@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.settings import Deployment, Provider
 from proxy.settings.shape import DIALECTS as NAMED
+from proxy.upstream import dialects
 from proxy.upstream.dialects import DIALECTS
 from proxy.wire import chat
 
@@ -37,7 +38,7 @@ def test_the_caller_s_own_format_passes_field_for_field(extra: dict[str, object]
     fields = {name: value for name, value in extra.items() if name not in known}
     ask = chat.read(orjson.dumps({**ASK, **fields}))
 
-    sent = orjson.loads(DIALECTS["openai"].request_body(ask, DEPLOYMENT))
+    sent = orjson.loads(dialects.request_body(DEPLOYMENT, ask))
 
     assert sent == {**orjson.loads(orjson.dumps({**ASK, **fields})), "model": "their-name"}
-    assert DIALECTS["openai"].uncarried(ask, DEPLOYMENT) is None
+    assert dialects.uncarried(DEPLOYMENT, ask) is None

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from margin.usage import Usage
+from proxy.settings import Deployment, Provider
+from proxy.upstream import dialects
 from proxy.upstream.dialects import gemini, signatures
 from proxy.upstream.dialects.signatures import Signature
 from proxy.upstream.dialects.translated import TranslatedStream
@@ -18,6 +20,9 @@ from proxy.wire.errors import Refused, UpstreamBroke, UpstreamBusy, UpstreamFail
 from tests.upstream.test_anthropic_answer import added_up, chunks, told
 
 AT_S = 1_795_000_000
+PROVIDER = Provider("gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", None, enabled=True)
+DEPLOYMENT = Deployment("ours", PROVIDER, "gemini-3.8-flash", prices=None, free=True)
+ASK = chat.read(b'{"model": "auto", "messages": [{"role": "user", "content": "hi"}]}')
 USAGE = {
     "promptTokenCount": 120, "cachedContentTokenCount": 100, "candidatesTokenCount": 5, "thoughtsTokenCount": 4,
     "toolUsePromptTokenCount": 3, "totalTokenCount": 120 + 5 + 4 + 3, "serviceTier": "standard",
@@ -55,12 +60,12 @@ def stream(*, usage_asked: bool = True) -> TranslatedStream:
     """A stream to feed."""
     options = {"include_usage": usage_asked}
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True, "stream_options": options}
-    return gemini.stream(chat.read(orjson.dumps(body)), AT_S)
+    return dialects.stream(DEPLOYMENT, chat.read(orjson.dumps(body)), AT_S)
 
 
 def test_a_plain_answer() -> None:
     """Its id, its usage in buckets, and a chat completion."""
-    call_id, usage, body = gemini.read_answer(orjson.dumps(response([{"text": "Hello"}])), AT_S)
+    call_id, usage, body = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(response([{"text": "Hello"}])), AT_S)
 
     assert (call_id, usage) == ("r1", BUCKETS)
     assert orjson.loads(body) == {
@@ -84,7 +89,9 @@ def test_thinking_words_and_calls() -> None:
         {"functionCall": {"id": "g1", "name": "weather", "args": {"city": "Łódź"}}, "thoughtSignature": "s+/="},
         {"functionCall": {"name": "now"}},
     ]  # fmt: skip
-    (_, _, body), (_, _, again) = (gemini.read_answer(orjson.dumps(response(parts)), AT_S) for _ in range(2))
+    (_, _, body), (_, _, again) = (
+        dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(response(parts)), AT_S) for _ in range(2)
+    )
 
     found = told(orjson.loads(body))
     assert (found["thought"], found["text"], found["finish"]) == ("hm", "I look", "tool_calls")
@@ -109,7 +116,7 @@ def test_thinking_words_and_calls() -> None:
 def test_why_it_ends(finish: str, word: str) -> None:
     """Each reason has a word in chat, whole and streamed."""
     answer = response([{"text": "x"}], finish)
-    _, _, body = gemini.read_answer(orjson.dumps(answer), AT_S)
+    _, _, body = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(answer), AT_S)
     streamed = stream().feed(wire(events(answer)))
 
     assert orjson.loads(body)["choices"][0]["finish_reason"] == word
@@ -121,7 +128,7 @@ def test_a_prompt_that_is_blocked() -> None:
     used = {"promptTokenCount": 9, "totalTokenCount": 9}
     blocked = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": used, "responseId": "r1"}
 
-    call_id, usage, body = gemini.read_answer(orjson.dumps(blocked), AT_S)
+    call_id, usage, body = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(blocked), AT_S)
     reader = stream()
     streamed = added_up(chunks(reader.feed(wire([blocked]))))
 
@@ -142,7 +149,7 @@ def test_a_prompt_that_is_blocked() -> None:
 def test_what_is_no_answer_is_broken(body: bytes) -> None:
     """A 200 with anything else than a whole response is the provider's failure."""
     with pytest.raises(UpstreamBroke):
-        gemini.read_answer(body, AT_S)
+        dialects.read_answer(DEPLOYMENT, ASK, body, AT_S)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +175,7 @@ def test_what_is_no_answer_is_broken(body: bytes) -> None:
 )  # fmt: skip
 def test_usage_in_its_several_shapes(usage: Any, found: Usage | None) -> None:
     """What is zero may be left out; what contradicts itself counts as not reported, and is not told."""
-    _, read, body = gemini.read_answer(orjson.dumps(response([], usageMetadata=usage)), AT_S)
+    _, read, body = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(response([], usageMetadata=usage)), AT_S)
 
     assert read == found
     assert ("usage" in orjson.loads(body)) is (found is not None)
@@ -185,7 +192,7 @@ def test_no_token_is_lost_or_doubled(prompt: int, share: float, candidates: int,
         "thoughtsTokenCount": thoughts, "toolUsePromptTokenCount": tool_use,
         "totalTokenCount": prompt + candidates + thoughts + tool_use,
     }  # fmt: skip
-    _, read, _ = gemini.read_answer(orjson.dumps(response([], usageMetadata=usage)), AT_S)
+    _, read, _ = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(response([], usageMetadata=usage)), AT_S)
 
     assert read is not None
     assert read.total == usage["totalTokenCount"]
@@ -217,7 +224,7 @@ def test_a_stream_says_what_a_whole_answer_says(content: list[Any], cuts: list[i
         if at >= len(sent):
             break
 
-    _, usage, whole = gemini.read_answer(orjson.dumps(answer), AT_S)
+    _, usage, whole = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(answer), AT_S)
 
     assert reader.finished
     assert not reader.error

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.settings import Deployment, Provider
-from proxy.upstream.dialects import anthropic, gemini, openai, signatures
+from proxy.upstream import dialects
+from proxy.upstream.dialects import gemini, signatures
 from proxy.upstream.dialects.signatures import Signature
 from proxy.wire import chat
 from proxy.wire.errors import Malformed
@@ -40,8 +41,8 @@ def ask(*messages: dict[str, Any], **fields: Any) -> chat.ChatRequest:
 def sent(*messages: dict[str, Any], model: str = FLASH, **fields: Any) -> dict[str, Any]:
     """The body that goes upstream; what goes had to be carried."""
     wanted = ask(*messages, **fields)
-    assert gemini.uncarried(wanted, deployment(model)) is None
-    return orjson.loads(gemini.request_body(wanted, deployment(model)))
+    assert dialects.uncarried(deployment(model), wanted) is None
+    return orjson.loads(dialects.request_body(deployment(model), wanted))
 
 
 def called(*ids: str) -> dict[str, Any]:
@@ -154,14 +155,19 @@ def test_an_id_of_others_is_left_as_it_is(call_id: str) -> None:
     assert signatures.signature_in(call_id) is None
 
 
+def at(dialect: str) -> Deployment:
+    """Return a deployment of another dialect."""
+    provider = Provider("there", dialect, "https://there.test", None, enabled=True)
+    return Deployment("ours", provider, "claude-haiku-5-5", prices=None, free=True)
+
+
 def test_other_providers_get_the_bare_id() -> None:
     """OpenAI takes 40 characters; Anthropic has no use for the rest."""
     signed = signatures.sealed("call_1", Signature(FLASH, "s" * 5000))
     wanted = ask(user("rain? __sig_"), called(signed), result(signed), tools=[WEATHER])
-    theirs = Deployment("ours", PROVIDER, "claude-haiku-5-5", prices=None, free=True)
-
-    at_openai = orjson.loads(openai.request_body(wanted, theirs))["messages"]
-    at_anthropic = orjson.loads(anthropic.request_body(wanted, theirs))["messages"]
+    at_openai, at_anthropic = (
+        orjson.loads(dialects.request_body(at(name), wanted))["messages"] for name in ("openai", "anthropic")
+    )
 
     assert at_openai[0] == user("rain? __sig_")
     assert (at_openai[1]["tool_calls"][0]["id"], at_openai[2]["tool_call_id"]) == ("call_1", "call_1")
@@ -171,7 +177,7 @@ def test_other_providers_get_the_bare_id() -> None:
 def test_a_result_of_nothing_that_was_called() -> None:
     """It has no name, so it is refused before anybody is asked."""
     with pytest.raises(Malformed, match="No tool call has the id `x`") as raised:
-        gemini.request_body(ask(user("hi"), result("x")), deployment())
+        dialects.request_body(deployment(), ask(user("hi"), result("x")))
 
     assert raised.value.param == "messages"
 
@@ -255,7 +261,7 @@ def test_settings(model: str, fields: dict[str, Any], said: dict[str, Any]) -> N
 )
 def test_fields_without_a_word_are_named(model: str, fields: dict[str, Any], named: str) -> None:
     """A look at the top is enough for routing to pass the deployment over."""
-    assert gemini.uncarried(ask(**fields), deployment(model)) == named
+    assert dialects.uncarried(deployment(model), ask(**fields)) == named
 
 
 @pytest.mark.parametrize(
@@ -272,11 +278,11 @@ def test_fields_without_a_word_are_named(model: str, fields: dict[str, Any], nam
 def test_what_lies_deeper_is_named_too(messages: list[Any], fields: dict[str, Any], named: str) -> None:
     """Before anybody is called, with the place."""
     with pytest.raises(Malformed) as raised:
-        gemini.request_body(ask(*messages, **fields), deployment())
+        dialects.request_body(deployment(), ask(*messages, **fields))
 
     assert raised.value.param == named
 
 
 def test_two_hundred_unknown_fields_are_refused_by_the_first() -> None:
     """None is dropped in silence."""
-    assert gemini.uncarried(ask(**{f"field_{n}": n for n in range(200)}), deployment()) == "field_0"
+    assert dialects.uncarried(deployment(), ask(**{f"field_{n}": n for n in range(200)})) == "field_0"

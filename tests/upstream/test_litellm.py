@@ -18,6 +18,7 @@ import pytest
 from benchmarks.peers import LITELLM, PEERS
 from proxy.settings import Deployment, Provider
 from proxy.upstream.dialects import litellm, signatures
+from proxy.upstream.dialects.litellm import chat as dialect
 from proxy.upstream.dialects.signatures import Signature
 from proxy.wire import chat
 from proxy.wire.errors import Malformed, Refused
@@ -38,8 +39,8 @@ def ask(content: Any = "hi", *more: dict[str, Any], **fields: Any) -> chat.ChatR
 def sent(*args: Any, **fields: Any) -> dict[str, Any]:
     """What goes to LiteLLM; what goes had to be carried."""
     wanted = ask(*args, **fields)
-    assert litellm.uncarried(wanted, DEPLOYMENT) is None
-    return orjson.loads(litellm.request_body(wanted, DEPLOYMENT))
+    assert dialect.uncarried(wanted, DEPLOYMENT) is None
+    return orjson.loads(dialect.request_body(wanted, DEPLOYMENT))
 
 
 def test_a_question_and_a_stream() -> None:
@@ -62,9 +63,9 @@ def test_no_argument_of_the_library_is_the_caller_s_to_say(name: str) -> None:
     """An address in a request would get our key (BerriAI/litellm#37053): a field that is not OpenAI's is refused."""
     wanted = ask(**{name: "http://attacker.test"})
 
-    assert litellm.uncarried(wanted, DEPLOYMENT) == name
+    assert dialect.uncarried(wanted, DEPLOYMENT) == name
     with pytest.raises(Malformed) as raised:
-        litellm.request_body(wanted, DEPLOYMENT)
+        dialect.request_body(wanted, DEPLOYMENT)
     assert raised.value.param == name
 
 
@@ -84,7 +85,7 @@ def test_nothing_is_fetched_for_a_caller(fields: dict[str, Any], named: str) -> 
     except Malformed:
         return
     with pytest.raises(Malformed) as raised:
-        litellm.request_body(wanted, DEPLOYMENT)
+        dialect.request_body(wanted, DEPLOYMENT)
 
     assert raised.value.param == named
 
@@ -145,8 +146,8 @@ def calls(request: pytest.FixtureRequest, url: str) -> dict[str, dict[str, Any]]
 def test_plain_and_streamed_say_the_same(calls: dict[str, Any]) -> None:
     """In OpenAI's shape, with usage, read by OpenAI's own dialect."""
     plain, chunks = calls["plain"]["answer"], calls["streamed"]["chunks"]
-    call_id, usage, _ = litellm.read_answer(orjson.dumps(plain), 0)
-    relay = litellm.stream(ask(stream=True), 0)
+    call_id, usage, _ = dialect.read_answer(orjson.dumps(plain))
+    relay = dialect.stream(ask(stream=True))
     relay.feed(b"".join(b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks) + b"data: [DONE]\n\n")
 
     text = "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"])

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from margin.usage import Usage, UsageError
-from proxy.upstream.dialects import foreign, openai
-from proxy.upstream.dialects.openai import ChatStream
+from proxy.upstream.dialects import foreign
+from proxy.upstream.dialects import openai as family
+from proxy.upstream.dialects.openai import chat as openai
+from proxy.upstream.dialects.openai.chat import ChatStream
 from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
 
 DONE = b"data: [DONE]\n\n"
@@ -113,9 +115,9 @@ def test_a_plain_answer_gives_its_id_and_usage() -> None:
     whole = orjson.dumps({"id": "chatcmpl-1", "choices": [], "usage": USAGE})
     bare, odd = b'{"id":"a","choices":[]}', b'{"id":7,"choices":[],"usage":null}'
 
-    assert openai.read_answer(whole, 0) == ("chatcmpl-1", Usage(input=100, output=20), whole)
-    assert openai.read_answer(bare, 0) == ("a", None, bare)
-    assert openai.read_answer(odd, 0) == (None, None, odd)
+    assert openai.read_answer(whole) == ("chatcmpl-1", Usage(input=100, output=20), whole)
+    assert openai.read_answer(bare) == ("a", None, bare)
+    assert openai.read_answer(odd) == (None, None, odd)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_a_plain_answer_gives_its_id_and_usage() -> None:
 def test_what_is_no_answer_is_broken(body: bytes) -> None:
     """A 200 with anything else than a completion is the provider's failure."""
     with pytest.raises(UpstreamBroke):
-        openai.read_answer(body, 0)
+        openai.read_answer(body)
 
 
 # ---- errors --------------------------------------------------------------------------------------------------------
@@ -154,7 +156,7 @@ def test_each_status_is_somebody_s_doing(status: int, kind: type[ProxyError], ou
     """Only what is said of the request itself is the caller's; our key and our quota are not."""
     body = orjson.dumps({"error": {"message": "secret sk-abc", "param": "messages", "code": "c", "type": "t"}})
 
-    error = openai.read_error(status, body, None)
+    error = family.read_error(status, body, None)
 
     assert type(error) is kind
     assert error.status == ours
@@ -170,7 +172,7 @@ def test_each_status_is_somebody_s_doing(status: int, kind: type[ProxyError], ou
 )
 def test_a_refusal_that_says_nothing_is_worded_by_us(body: bytes) -> None:
     """No foreign text but an error object's own message."""
-    error = openai.read_error(400, body, None)
+    error = family.read_error(400, body, None)
 
     assert error.message == "The provider refused the request."
     assert (error.param, error.code) == (None, None)
@@ -180,7 +182,7 @@ def test_a_provider_s_message_is_bounded() -> None:
     """A page of text is cut; so are param and code."""
     body = orjson.dumps({"error": {"message": "m" * 10_000, "param": "p" * 1000, "code": "c" * 1000}})
 
-    error = openai.read_error(400, body, None)
+    error = family.read_error(400, body, None)
 
     assert error.message == "m" * foreign.MESSAGE_MAX
     assert (error.param, error.code) == ("p" * 256, "c" * 256)
@@ -203,12 +205,12 @@ def test_a_provider_s_message_is_bounded() -> None:
 )
 def test_when_to_retry_is_passed_on(header: bytes | None, seconds: int | None) -> None:
     """Whole seconds are; anything else is unknown."""
-    assert openai.read_error(429, b"", header).retry_after_s == seconds
+    assert family.read_error(429, b"", header).retry_after_s == seconds
 
 
 def test_only_our_own_headers_go_upstream() -> None:
     """The key where there is one, and never an encoding that hides the bytes from the meter."""
-    with_key, without = dict(openai.request_headers("sk-x")), dict(openai.request_headers(None))
+    with_key, without = dict(family.request_headers("sk-x")), dict(family.request_headers(None))
 
     assert with_key[b"authorization"] == b"Bearer sk-x"
     assert b"authorization" not in without

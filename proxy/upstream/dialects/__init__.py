@@ -1,6 +1,7 @@
 """One file or package per provider family, pure: requests and answers to and from what the exchange understands.
 
-`dialect` has the seam that each fulfils; a provider's `dialect:` chooses among them by name.
+`dialect` has the seam that each fulfils; a provider's `dialect:` chooses among them by name. The functions here put a
+caller's surface and a provider's dialect together: natively where they are one format, else through the neutral form.
 """
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ from typing import Final
 
 from proxy.settings import Deployment
 from proxy.upstream.dialects import anthropic, gemini, litellm, openai
-from proxy.upstream.dialects.dialect import Answered, Dialect, Stream
-from proxy.wire.chat import ChatRequest
+from proxy.upstream.dialects.dialect import Answered, Dialect, Native, Stream
+from proxy.upstream.dialects.translated import TranslatedStream
+from proxy.wire import lenient
+from proxy.wire.ask import Ask
+from proxy.wire.errors import UpstreamBroke
+from proxy.wire.neutral import Started, Used
+from proxy.wire.surfaces import SURFACES
 
-__all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "uncarried"]
+__all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "read_answer", "request_body", "request_path", "stream",
+           "uncarried"]  # fmt: skip
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "openai": openai,
@@ -24,6 +31,66 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 """Every dialect that is built, by its name in the YAML; `proxy.settings` checks names against the same list."""
 
 
-def uncarried(deployment: Deployment, ask: ChatRequest) -> str | None:
-    """Name the field of a request that a deployment's wire format has no word for."""
-    return DIALECTS[deployment.provider.dialect].uncarried(ask, deployment)
+def _native(deployment: Deployment, surface: str) -> Native | None:
+    return DIALECTS[deployment.provider.dialect].NATIVE.get(surface)
+
+
+def request_path(deployment: Deployment, surface: str, *, stream: bool) -> str:
+    """Return what is appended to a provider's base URL: asked once for each deployment, surface and way."""
+    way = _native(deployment, surface) or DIALECTS[deployment.provider.dialect]
+    return way.request_path(deployment, stream=stream)
+
+
+def uncarried(deployment: Deployment, ask: Ask) -> str | None:
+    """Name the field of a request that a deployment's wire format has no word for, or its model none; None: none.
+
+    A look at the fields alone, cheap enough for every candidate of every route; `request_body` looks closer.
+    """
+    native = _native(deployment, ask.surface)
+    if native is not None:
+        return native.uncarried(ask, deployment)
+    surface = SURFACES[ask.surface]
+    found = surface.unheld(ask)
+    if found is not None:
+        return found
+    setting = DIALECTS[deployment.provider.dialect].unworded(surface.knobs(ask), deployment.model)
+    return None if setting is None else surface.NAMES.get(setting, setting)
+
+
+def request_body(deployment: Deployment, ask: Ask) -> bytes:
+    """Return the body of the call.
+
+    Raises:
+        Malformed: with `param` naming what cannot be said in this format.
+    """
+    native = _native(deployment, ask.surface)
+    if native is not None:
+        return native.request_body(ask, deployment)
+    return DIALECTS[deployment.provider.dialect].written(SURFACES[ask.surface].prompt(ask), deployment)
+
+
+def read_answer(deployment: Deployment, ask: Ask, body: bytes, at_s: int) -> Answered:
+    """Read a plain answer that arrived at a moment in unix seconds. Usage that contradicts itself counts as none.
+
+    Raises:
+        UpstreamBroke: it is no answer.
+    """
+    native = _native(deployment, ask.surface)
+    if native is not None:
+        return native.read_answer(body)
+    try:
+        answer = lenient.loads(body)
+    except (ValueError, RecursionError):
+        raise UpstreamBroke("The provider's answer is not JSON.") from None
+    pieces = DIALECTS[deployment.provider.dialect].read(answer)
+    call_id = next((piece.id for piece in pieces if isinstance(piece, Started)), None)
+    usage = next((piece.usage for piece in pieces if isinstance(piece, Used)), None)
+    return call_id or None, usage, SURFACES[ask.surface].answer(pieces, ask, at_s)
+
+
+def stream(deployment: Deployment, ask: Ask, at_s: int) -> Stream:
+    """Return what reads the stream of an answer that began at a moment in unix seconds."""
+    native = _native(deployment, ask.surface)
+    if native is not None:
+        return native.stream(ask)
+    return TranslatedStream(DIALECTS[deployment.provider.dialect].reader(), SURFACES[ask.surface].writer(ask, at_s))

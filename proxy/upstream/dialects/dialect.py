@@ -4,19 +4,23 @@ A dialect is a module (or a package) of pure functions by these names: bytes and
 socket, no clock, no state but a stream's own. Everything about a provider's wire format is on its far side; on the near
 side are the caller's request, the caller's bytes, and what the books need: usage and the provider's id of the call.
 
-Where provider and caller speak the same format the bytes of an answer pass untouched and only what the books need is
-read from them. Where they do not, a dialect goes through the neutral form (`proxy.wire.neutral`), so that surfaces and
-dialects are translated once each and not pair by pair. See docs/adr/0011.
+Where provider and caller speak the same format (`Native`) the bytes of an answer pass untouched and only what the
+books need is read from them. Where they do not, a dialect reads and writes the neutral form (`proxy.wire.neutral`), and
+so does the caller's surface: they are translated once each and not pair by pair. `proxy.upstream.dialects` puts the two
+together. See docs/adr/0011 and 0027.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from margin.usage import Usage
 from proxy.settings import Deployment
-from proxy.wire.chat import ChatRequest
+from proxy.upstream.dialects.translated import Reader
 from proxy.wire.errors import ProxyError
+from proxy.wire.neutral import Piece, Prompt
+from proxy.wire.surfaces import Knobs
 
 Answered = tuple[str | None, Usage | None, bytes]
 """A plain answer: the provider's id of the call, what it used (None when it did not say), the caller's bytes."""
@@ -52,44 +56,75 @@ class Stream(Protocol):
     def feed(self, data: bytes) -> bytes:
         """Return what may go to the caller of what just arrived.
 
-        The caller's own end (`[DONE]`) and its error event are never in it: the exchange sends those, after settling.
+        The caller's own end and its error event are never in it: the exchange sends those, after settling.
 
         Raises:
             EventTooLarge: an event is beyond what we hold.
         """
 
+    def end(self) -> bytes:
+        """Return the caller's own end of a whole stream."""
 
-class Dialect(Protocol):
-    """One wire format. Fulfilled by a module: see `proxy.upstream.dialects.openai`."""
+    def fault(self, error: ProxyError) -> bytes:
+        """Return the caller's own event that says that the stream breaks off here."""
+
+
+class Native(Protocol):
+    """How a dialect serves callers who speak its own format: field for field, byte for byte."""
 
     def request_path(self, deployment: Deployment, *, stream: bool) -> str:
-        """Return what is appended to a provider's base URL for a chat: asked once for each deployment and way."""
+        """Return what is appended to a provider's base URL: asked once for each deployment and way."""
+
+    def uncarried(self, ask: Any, deployment: Deployment) -> str | None:
+        """Name a field that does not pass after all; None where each provider knows best what it takes."""
+
+    def request_body(self, ask: Any, deployment: Deployment) -> bytes:
+        """Return the body of the call; raises `Malformed`, with `param` naming what does not pass."""
+
+    def read_answer(self, body: bytes) -> Answered:
+        """Read a plain answer. Usage that contradicts itself counts as none.
+
+        Raises:
+            UpstreamBroke: it is no answer.
+        """
+
+    def stream(self, ask: Any) -> Stream:
+        """Return what watches the stream of an answer."""
+
+
+class Dialect(Protocol):
+    """One provider family. Fulfilled by a package: see `proxy.upstream.dialects.anthropic`."""
+
+    NATIVE: Mapping[str, Native]
+    """The surfaces that it speaks itself, by name."""
 
     def request_headers(self, api_key: str | None) -> list[tuple[bytes, bytes]]:
         """Return the headers of every call. Nothing of the caller's headers goes upstream."""
 
-    def uncarried(self, ask: ChatRequest, deployment: Deployment) -> str | None:
-        """Name the field of a request that this format has no word for, or the model none; None when all is carried.
+    def read_error(self, status: int, body: bytes, retry_after: bytes | None) -> ProxyError:
+        """Return our error for a provider's refusal, mapped field by field; only what its format names is passed on."""
 
-        A look at the fields alone, cheap enough for every candidate of every route; `request_body` looks closer.
-        """
+    # For callers who speak another format:
 
-    def request_body(self, ask: ChatRequest, deployment: Deployment) -> bytes:
+    def request_path(self, deployment: Deployment, *, stream: bool) -> str:
+        """Return what is appended to a provider's base URL."""
+
+    def unworded(self, knobs: Knobs, model: str) -> str | None:
+        """Name the setting that a model takes no value of, or not this one; cheap enough for every candidate."""
+
+    def written(self, prompt: Prompt, deployment: Deployment) -> bytes:
         """Return the body of the call.
 
         Raises:
             Malformed: with `param` naming what cannot be said in this format.
         """
 
-    def read_answer(self, body: bytes, at_s: int) -> Answered:
-        """Read a plain answer that arrived at a moment in unix seconds. Usage that contradicts itself counts as none.
+    def read(self, answer: Any) -> list[Piece]:
+        """Return the pieces of a plain answer, parsed from its JSON.
 
         Raises:
             UpstreamBroke: it is no answer.
         """
 
-    def read_error(self, status: int, body: bytes, retry_after: bytes | None) -> ProxyError:
-        """Return our error for a provider's refusal, mapped field by field; only what its format names is passed on."""
-
-    def stream(self, ask: ChatRequest, at_s: int) -> Stream:
-        """Return what reads the stream of an answer that began at a moment in unix seconds."""
+    def reader(self) -> Reader:
+        """Return what reads the events of a streamed one."""

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from margin.usage import Usage, UsageError
 from proxy.wire import lenient, sse
+from proxy.wire.errors import ProxyError
 from proxy.wire.neutral import Argued, Piece, Said, Started, Thought
+from proxy.wire.surfaces import Writer
 
 
 class Unreadable(Exception):
@@ -32,19 +34,15 @@ class Reader(Protocol):
             Unreadable: it is not what the API says it is, or an error.
         """
 
+    def done(self) -> Iterator[Piece]:
+        """Yield what a bare end mark (`[DONE]`) says, where the API has one."""
+
     def so_far(self, output_tokens: int) -> Usage | None:
         """Return what was reported before the end, with our count of the output; None when nothing was.
 
         Raises:
             UsageError: the counts contradict each other.
         """
-
-
-class Writer(Protocol):
-    """A surface's way to write pieces as its own events."""
-
-    def write(self, piece: Piece) -> bytes:
-        """Return a piece as bytes."""
 
 
 class TranslatedStream:
@@ -88,6 +86,14 @@ class TranslatedStream:
             return None
         return None if begun is None else begun._replace(source="estimated")
 
+    def end(self) -> bytes:
+        """Return the caller's own end of a whole stream."""
+        return self._writer.end()
+
+    def fault(self, error: ProxyError) -> bytes:
+        """Return the caller's own event that says that the stream breaks off here."""
+        return self._writer.fault(error)
+
     def feed(self, data: bytes) -> bytes:
         """Return what may go to the caller of what just arrived."""
         return b"".join(self._relayed(event) for event in sse.split(self._framer.feed(data)))
@@ -98,7 +104,7 @@ class TranslatedStream:
             return b""
         written = []
         try:
-            for piece in self._reader.event(lenient.loads(data)):
+            for piece in self._reader.done() if data.strip() == sse.DONE else self._reader.event(lenient.loads(data)):
                 written.append(self._written(piece))  # noqa: PERF401 -- what was read before the fault is relayed
         except (Unreadable, ValueError, RecursionError):
             self.error = True

@@ -88,6 +88,10 @@ class Reader:
         """
         return read_usage(merged(self.reported, {"output_tokens": output_tokens}))
 
+    def done(self) -> Iterator[Piece]:
+        """Yield nothing: this API has no bare end mark, and whoever sends one says nothing by it."""
+        return iter(())
+
     def _started(self, message: Mapping[str, Any]) -> Piece:
         self.reported = merged({}, message.get("usage"))
         return Started(_text(message, "id")[:ID_MAX], _text(message, "model")[:ID_MAX])

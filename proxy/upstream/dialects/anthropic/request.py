@@ -11,6 +11,7 @@ from proxy.upstream.dialects.signatures import bare
 from proxy.wire import lenient
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, Call, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool
+from proxy.wire.surfaces import Knobs
 
 OUTPUT_TOKENS_DEFAULT: Final = 4096
 """`max_tokens` is required here. Used when neither the caller nor the cost book states a limit: every model has it."""
@@ -22,20 +23,17 @@ _CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "required"
 _EFFORTS: Final[Mapping[str, str]] = {name: name for name in ("low", "medium", "high", "xhigh")} | {"minimal": "low"}
 
 
-def unworded(fields: Mapping[str, Any], model: str) -> str | None:
-    """Name the field of a request that this model takes no value of, or not this one."""
-    for name in ("temperature", "top_p"):
-        value = fields.get(name)
+def unworded(knobs: Knobs, model: str) -> str | None:
+    """Name the setting that this model takes no value of, or not this one."""
+    for name, value in (("temperature", knobs.temperature), ("top_p", knobs.top_p)):
         # 1 is what every model does without being told.
         if value is not None and value != 1 and not (samples(model) and 0 <= value <= TEMPERATURE_MAX):
             return name
-    effort = fields.get("reasoning_effort")
-    if effort is not None and (always_thinks(model) if effort == "none" else not takes_effort(model)):
-        return "reasoning_effort"
-    if fields.get("tool_choice") not in (None, "auto", "none") and always_thinks(model):
-        return "tool_choice"
-    form = fields.get("response_format")
-    return "response_format" if form is not None and form["type"] == "json_object" else None
+    if knobs.effort is not None and (always_thinks(model) if knobs.effort == "none" else not takes_effort(model)):
+        return "effort"
+    if knobs.choice and always_thinks(model):
+        return "choice"
+    return "shape" if knobs.shape == "object" else None
 
 
 def written(prompt: Prompt, deployment: Deployment) -> bytes:

@@ -10,21 +10,21 @@ Source: Google's API reference ("Generating content"), its pages "Function calli
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote
 
 from proxy.settings import Deployment
-from proxy.upstream.dialects.dialect import Answered
-from proxy.upstream.dialects.gemini.answers import Reader, read_response
+from proxy.upstream.dialects.dialect import Native
+from proxy.upstream.dialects.gemini.answers import Reader as reader  # noqa: N813 - the seam's name
+from proxy.upstream.dialects.gemini.answers import read_response as read
 from proxy.upstream.dialects.gemini.refusals import read_error
 from proxy.upstream.dialects.gemini.request import unworded, written
-from proxy.upstream.dialects.translated import TranslatedStream
-from proxy.wire import chat_pieces, chat_prompt, lenient
-from proxy.wire.chat import ChatRequest
-from proxy.wire.chat_pieces import Chunks
-from proxy.wire.errors import UpstreamBroke
-from proxy.wire.neutral import Started, Used
 
-__all__ = ["read_answer", "read_error", "request_body", "request_headers", "request_path", "stream", "uncarried"]
+__all__ = ["NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
+
+NATIVE: Final[Mapping[str, Native]] = {}
+"""No caller speaks it to us."""
 
 
 def request_path(deployment: Deployment, *, stream: bool) -> str:
@@ -45,38 +45,3 @@ def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:
     if api_key is not None:
         found.append((b"x-goog-api-key", api_key.encode()))
     return found
-
-
-def uncarried(ask: ChatRequest, deployment: Deployment) -> str | None:
-    """Name the field that has no word here: none in the neutral form, or none that this model takes."""
-    return chat_prompt.unheld(ask) or unworded(ask.fields, deployment.model)
-
-
-def request_body(ask: ChatRequest, deployment: Deployment) -> bytes:
-    """Return the body of the call.
-
-    Raises:
-        Malformed: with `param` naming what has no word here.
-    """
-    return written(chat_prompt.read(ask), deployment.model)
-
-
-def read_answer(body: bytes, at_s: int) -> Answered:
-    """Read a plain answer, and write it as a chat completion.
-
-    Raises:
-        UpstreamBroke: not an answer.
-    """
-    try:
-        response = lenient.loads(body)
-    except (ValueError, RecursionError):
-        raise UpstreamBroke("The provider's answer is not JSON.") from None
-    pieces = read_response(response)
-    call_id = next((piece.id for piece in pieces if isinstance(piece, Started)), None)
-    usage = next((piece.usage for piece in pieces if isinstance(piece, Used)), None)
-    return call_id or None, usage, chat_pieces.completion(pieces, at_s)
-
-
-def stream(ask: ChatRequest, at_s: int) -> TranslatedStream:
-    """Return what reads the stream of an answer to this request, and writes it as chunks."""
-    return TranslatedStream(Reader(), Chunks(include_usage=ask.include_usage, at_s=at_s))

@@ -68,6 +68,10 @@ class Reader:
         if self.is_whole and self.usage is None:
             yield from self._used()
 
+    def done(self) -> Iterator[Piece]:
+        """Yield nothing: this API has no bare end mark, and whoever sends one says nothing by it."""
+        return iter(())
+
     def so_far(self, output_tokens: int) -> Usage | None:
         """Return what the last response reported, and of its output our own count if that is higher.
 

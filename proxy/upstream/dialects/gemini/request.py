@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from proxy.settings import Deployment
 from proxy.upstream.dialects import signatures
 from proxy.upstream.dialects.gemini import models
 from proxy.wire import lenient
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, Call, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
+from proxy.wire.surfaces import Knobs
 
 SIGNATURE_SKIPPED: Final = "skip_thought_signature_validator"
 """What Google's page "Thought signatures" has for calls that another model made."""
@@ -37,30 +39,30 @@ _BUDGETS: Final[Mapping[str, int]] = {
 """Tokens of thinking, as Google's own OpenAI-compatible API translates the words."""
 
 
-def unworded(fields: Mapping[str, Any], model: str) -> str | None:
-    """Name the field of a request that this model takes no value of, or not this one."""
-    for name in ("temperature", "top_p"):
+def unworded(knobs: Knobs, model: str) -> str | None:
+    """Name the setting that this model takes no value of, or not this one."""
+    for name, value in (("temperature", knobs.temperature), ("top_p", knobs.top_p)):
         # 1 is what every model does without being told, or near it.
-        if fields.get(name) not in (None, 1) and not models.samples(model):
+        if value not in (None, 1) and not models.samples(model):
             return name
-    effort = fields.get("reasoning_effort")
+    effort = knobs.effort
     if effort is not None and not (models.can_rest(model) if effort == "none" else models.thinks(model)):
-        return "reasoning_effort"
-    if fields.get("parallel_tool_calls") is False and fields.get("tools"):
-        return "parallel_tool_calls"
-    form = fields.get("response_format")
-    if form is None or form["type"] == "text":
+        return "effort"
+    if knobs.tools and not knobs.parallel:
+        return "parallel"
+    if knobs.shape == "text":
         return None
-    is_alone = not fields.get("tools") or models.shapes_beside_tools(model)
-    return None if form["type"] == "json_schema" and is_alone else "response_format"
+    is_alone = not knobs.tools or models.shapes_beside_tools(model)
+    return None if knobs.shape == "schema" and is_alone else "shape"
 
 
-def written(prompt: Prompt, model: str) -> bytes:
+def written(prompt: Prompt, deployment: Deployment) -> bytes:
     """Return the body.
 
     Raises:
         Malformed: with `param` naming what has no word here.
     """
+    model = deployment.model
     if not prompt.turns:
         raise Malformed("This model's provider needs a message that is no instruction.", param="messages")
     names = {call.id: call.name for turn in prompt.turns for call in turn.blocks if isinstance(call, Call)}

@@ -15,14 +15,11 @@ import orjson
 from margin.usage import Usage, UsageError
 from proxy.settings import Deployment
 from proxy.upstream.dialects import foreign, signatures
-from proxy.wire import sse
+from proxy.wire import chat_pieces, sse
 from proxy.wire.chat import ChatRequest
-from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
+from proxy.wire.errors import ProxyError, UpstreamBroke
 
 _BACKSLASH = ord("\\")
-
-_CALLER_STATUSES = frozenset({400, 409, 413, 415, 422})
-"""What a provider says of the request itself. 401, 403 and 404 speak of our key and our configuration."""
 
 
 def request_path(deployment: Deployment, *, stream: bool) -> str:
@@ -30,21 +27,8 @@ def request_path(deployment: Deployment, *, stream: bool) -> str:
     return "/chat/completions"
 
 
-def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:
-    """Return the headers of every call. Nothing of the caller's headers goes upstream."""
-    found = [
-        (b"content-type", b"application/json"),
-        (b"accept", b"application/json, text/event-stream"),
-        (b"accept-encoding", b"identity"),
-        (b"user-agent", b"penstock"),
-    ]
-    if api_key is not None:
-        found.append((b"authorization", b"Bearer " + api_key.encode()))
-    return found
-
-
 def uncarried(ask: ChatRequest, deployment: Deployment) -> str | None:
-    """Return None: the caller speaks this very format, and each provider knows best which of its fields it takes."""
+    """Return None: each provider knows best which of its own fields it takes."""
     return None
 
 
@@ -94,7 +78,7 @@ def _count(details: Mapping[str, Any], name: str) -> Any:
     return 0 if found is None else found  # whether it is a count, the usage itself checks
 
 
-def read_answer(body: bytes, at_s: int) -> tuple[str | None, Usage | None, bytes]:
+def read_answer(body: bytes) -> tuple[str | None, Usage | None, bytes]:
     """Return a plain answer's call id, its usage, and its own bytes. Usage that contradicts itself counts as none.
 
     Raises:
@@ -111,30 +95,6 @@ def read_answer(body: bytes, at_s: int) -> tuple[str | None, Usage | None, bytes
     except UsageError:
         usage = None
     return foreign.text(answer.get("id")), foreign.tiered(usage, answer.get("service_tier")), body
-
-
-def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyError:
-    """Return our error for a provider's refusal. Only its error object's own fields are passed on, bounded."""
-    if status in _CALLER_STATUSES:
-        fields = _error_fields(body)
-        message = foreign.text(fields.get("message"), foreign.MESSAGE_MAX) or "The provider refused the request."
-        return Refused(status, message, param=foreign.text(fields.get("param")), code=foreign.text(fields.get("code")))
-    if status == 429:
-        busy = UpstreamBusy("The provider is over its rate limit.")
-        busy.retry_after_s = foreign.seconds(retry_after)
-        return busy
-    failed = UpstreamFailed(f"The provider answered with status {status}.")
-    failed.retry_after_s = foreign.seconds(retry_after)
-    return failed
-
-
-def _error_fields(body: bytes) -> Mapping[str, Any]:
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    found = answer.get("error") if isinstance(answer, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 _MARKS = (b'"usage"', b"[DONE]", b'"error"')
@@ -186,6 +146,14 @@ class ChatStream:
         self.deltas = 0
         """Pieces of text relayed: providers send about one token in each."""
         self.text_bytes = 0
+
+    def end(self) -> bytes:
+        """Return the end that was held back."""
+        return chat_pieces.END
+
+    def fault(self, error: ProxyError) -> bytes:
+        """Return the event that says that the stream breaks off here."""
+        return chat_pieces.fault(error)
 
     def feed(self, data: bytes) -> bytes:
         """Return what may go to the caller of what just arrived; `[DONE]` is held back for the exchange to send."""
@@ -254,7 +222,7 @@ class ChatStream:
         return self._asked or bool(found.get("choices"))
 
 
-def stream(ask: ChatRequest, at_s: int) -> ChatStream:
+def stream(ask: ChatRequest) -> ChatStream:
     """Return what watches the stream of an answer to this request."""
     return ChatStream(usage_asked=ask.include_usage)
 

@@ -1,9 +1,6 @@
-"""Every provider that has no dialect of its own, by way of the library LiteLLM. Pure, as all: it does not import it.
+"""Chat by way of LiteLLM: the fields that go to it, and only what lies in the request itself.
 
-LiteLLM takes and gives OpenAI's format, so that answers pass as `openai`'s do; the door to it is
-`proxy.upstream.borrowed`. What differs is the request: LiteLLM's function takes addresses, keys and callbacks beside a
-request's fields, and fetches what images link to. So only the fields listed here go to it, and only what lies in the
-request itself.
+LiteLLM's function takes addresses, keys and callbacks beside a request's fields, and fetches what images link to.
 """
 
 from __future__ import annotations
@@ -15,11 +12,11 @@ import orjson
 
 from proxy.settings import Deployment
 from proxy.upstream.dialects import signatures
-from proxy.upstream.dialects.openai import read_answer, read_error, request_headers, request_path, stream
+from proxy.upstream.dialects.openai.chat import read_answer, request_path, stream
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Malformed
 
-__all__ = ["read_answer", "read_error", "request_body", "request_headers", "request_path", "stream", "uncarried"]
+__all__ = ["fetched", "read_answer", "request_body", "request_path", "stream", "uncarried"]
 
 CARRIED: Final = frozenset(
     {
@@ -43,7 +40,7 @@ def uncarried(ask: ChatRequest, deployment: Deployment) -> str | None:
     for name, value in ask.fields.items():
         if name not in CARRIED and name not in _LEFT_OUT and value is not None:
             return name
-    return next(_fetched(ask.messages), None) if ask.media_parts else None
+    return next(fetched(ask.messages), None) if ask.media_parts else None
 
 
 def request_body(ask: ChatRequest, deployment: Deployment) -> bytes:
@@ -62,7 +59,7 @@ def request_body(ask: ChatRequest, deployment: Deployment) -> bytes:
     return orjson.dumps(told)
 
 
-def _fetched(messages: list[dict[str, Any]]) -> Iterator[str]:
+def fetched(messages: list[dict[str, Any]]) -> Iterator[str]:
     """Name what is neither words nor an image that lies in the request: LiteLLM would fetch it from here."""
     for index, message in enumerate(messages):
         content = message.get("content")
