@@ -28,7 +28,7 @@ _HELD: Final = frozenset(
 """Fields that the form has a word for, hints and labels, and what the request's reader saw to."""
 
 _HARMLESS: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "include": lambda value: set(value) <= {"reasoning.encrypted_content"},
+    "include": lambda value: all(each == "reasoning.encrypted_content" for each in value),
     "service_tier": lambda value: value in ("auto", "default"),
     "top_logprobs": lambda value: value == 0,
     "truncation": lambda value: value == "disabled",
