@@ -138,7 +138,7 @@ def test_many_at_once_are_one_call(house: Server, *, stream: bool):
 
 
 def test_what_was_refused_or_broke_off_runs_again(house: Server):
-    """Without credit: 402, and after a grant it is served. A provider that failed: 502, nothing charged, and anew."""
+    """Without credit: 402, and after a grant it is served. A provider that failed: 503, nothing charged, and anew."""
     poor = house.create_key("poor", plan="sandbox")
 
     refused = ask(house, "no-credit", by=poor)
@@ -149,7 +149,7 @@ def test_what_was_refused_or_broke_off_runs_again(house: Server):
     assert refused.status_code == 402
     assert served.status_code == 200
     assert "idempotent-replayed" not in served.headers
-    assert failed == [502, 502]
+    assert failed == [503, 503]
     assert house.balance("poor") == {"available": 4, "held": 0, "spent": 1, "expired": 0, "overdraft": 0}
 
 
