@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 MARK: Final = "__sig_"
 MARK_BYTES: Final = MARK.encode()
-"""To be looked for in a body: without it no id in there is signed."""
+"""To be looked for in a body whose messages are not a chat's: without it no id in there is signed."""
 
 
 class Signature(NamedTuple):
@@ -45,6 +45,19 @@ def signature_in(call_id: str) -> Signature | None:
     except (binascii.Error, ValueError):
         return None
     return Signature(model, text) if line_feed else None
+
+
+def are_in(messages: list[dict[str, Any]]) -> bool:
+    """Tell whether any id in chat messages is signed; a look at the keys where no tool was called."""
+    for message in messages:  # noqa: SIM110 -- a generator would cost each request three times as much
+        if "tool_calls" in message and _is_signed(message["tool_calls"]):
+            return True
+    return False
+
+
+def _is_signed(calls: Any) -> bool:
+    listed = calls if isinstance(calls, list) else []
+    return any(isinstance(call, Mapping) and MARK in str(call.get("id")) for call in listed)
 
 
 def unsigned(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

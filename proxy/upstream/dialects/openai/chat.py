@@ -37,11 +37,9 @@ def request_body(ask: ChatRequest, deployment: Deployment) -> bytes:
 
     The one thing that does not pass are signatures of another provider inside the ids of tool calls.
     """
-    body = ask.body_for(deployment.model)
-    if signatures.MARK_BYTES not in body:
-        return body
-    fields = {**ask.fields, "messages": signatures.unsigned(ask.messages)}
-    return ask._replace(fields=fields).body_for(deployment.model)
+    if signatures.are_in(ask.messages):
+        ask = ask._replace(fields={**ask.fields, "messages": signatures.unsigned(ask.messages)})
+    return ask.body_for(deployment.model)
 
 
 def read_usage(reported: Any) -> Usage | None:
