@@ -1,0 +1,187 @@
+"""OpenAI's Responses API, for callers who speak it: the second of the two formats that the dialect `openai` has.
+
+Same family on both sides: the request is re-serialised field for field, answer bytes pass untouched. Read are only
+usage, the response's id and, in streams, the end and the events' numbers. Source: OpenAI's API reference, "The response
+object" and "Streaming events".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from margin.usage import Usage, UsageError
+from proxy.upstream.dialects import foreign
+from proxy.wire import lenient, sse
+from proxy.wire.errors import ProxyError, UpstreamBroke
+from proxy.wire.responses_pieces import error_event
+
+PATH: Final = "/responses"
+"""What is appended to a provider's base URL."""
+
+_BACKSLASH: Final = ord("\\")
+_ENDS: Final = frozenset({"response.completed", "response.incomplete"})
+_FAILURES: Final = frozenset({"response.failed", "error"})
+_MARKS: Final = (
+    b'"response.created"', b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"error"',
+    b"[DONE]",
+)  # fmt: skip
+"""What an event that matters to the books holds; in quotes, as inside a string the quotes would be escaped."""
+_DELTA: Final = b'"delta":"'
+_NUMBER: Final = b'"sequence_number":'
+
+
+def read_usage(reported: Any) -> Usage | None:
+    """Return disjoint buckets from a response's usage; None when there is none.
+
+    What was written to the prompt cache for twelve hours is the longer of our two lifetimes.
+
+    Raises:
+        UsageError: the numbers contradict each other or are no counts.
+    """
+    if not isinstance(reported, dict) or reported.get("input_tokens") is None:
+        return None
+    inside, outside = _inner(reported, "input_tokens_details"), _inner(reported, "output_tokens_details")
+    written, long = _count(inside, "cache_write_tokens"), 0
+    if "cache_write_tokens_details" in inside:
+        long = _count(_inner(inside, "cache_write_tokens_details"), "ttl_12h_tokens")
+    if type(written) is not int or type(long) is not int:
+        raise UsageError("cache_write_tokens is no count")
+    return Usage.nested(
+        input_total=reported["input_tokens"],
+        cache_read=_count(inside, "cached_tokens"),
+        cache_write_5m=written - long,
+        cache_write_1h=long,
+        audio_in=_count(inside, "audio_tokens"),
+        output_total=_count(reported, "output_tokens"),
+        reasoning=_count(outside, "reasoning_tokens"),
+        audio_out=_count(outside, "audio_tokens"),
+    )
+
+
+def _inner(reported: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = reported.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _count(details: Mapping[str, Any], name: str) -> Any:
+    # Absent or null means that the provider does not count this apart: it is inside the total.
+    found = details.get(name)
+    return 0 if found is None else found  # whether it is a count, the usage itself checks
+
+
+def read_answer(body: bytes) -> tuple[str | None, Usage | None, bytes]:
+    """Return a plain answer's id, its usage, and its own bytes. Usage that contradicts itself counts as none.
+
+    Raises:
+        UpstreamBroke: not an answer, or one that failed.
+    """
+    try:
+        answer = lenient.loads(body)
+    except (ValueError, RecursionError):
+        raise UpstreamBroke("The provider's answer is not JSON.") from None
+    if not isinstance(answer, dict) or not isinstance(answer.get("output"), list):
+        raise UpstreamBroke("The provider's answer has no output.")
+    if answer.get("status") == "failed":
+        raise UpstreamBroke("The provider's answer says that it failed.")
+    return foreign.text(answer.get("id")), _usage_of(answer), body
+
+
+def _usage_of(response: Mapping[str, Any]) -> Usage | None:
+    """Return what was used, at the service tier that the response names."""
+    try:
+        return foreign.tiered(read_usage(response.get("usage")), response.get("service_tier"))
+    except UsageError:
+        return None
+
+
+class ResponseStream:
+    """Watches the events of a response go by: relays their bytes, and decodes only those that matter to the books.
+
+    The last event, which has the usage, is held back: the exchange sends it after it has settled.
+
+    Attributes:
+        call_id: The response's id, once it was seen.
+        usage: What was used, once the last event said so.
+        finished: The last event was seen.
+        error: The provider reported an error.
+        deltas: Pieces of text relayed.
+        number: The number that the next event has.
+    """
+
+    __slots__ = ("_ending", "_framer", "call_id", "deltas", "error", "finished", "number", "text_bytes", "usage")
+
+    def __init__(self) -> None:
+        self._framer = sse.Framer()
+        self.call_id: str | None = None
+        self.usage: Usage | None = None
+        self.finished = self.error = False
+        self.deltas = self.text_bytes = self.number = 0
+        self._ending = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may go to the caller of what just arrived."""
+        block = self._framer.feed(data)
+        if not block:
+            return b""
+        if any(mark in block for mark in _MARKS):
+            block = self._read_events(block)
+        self._count(block)
+        return block
+
+    def ending(self) -> bytes:
+        """Return the last event, which was held back."""
+        return self._ending
+
+    def failure(self, error: ProxyError) -> bytes:
+        """Return the event that stands in its place."""
+        return error_event(error.code, error.message, error.param, self.number)
+
+    @property
+    def output_estimate(self) -> int:
+        """About how many tokens were relayed: one per piece of text, or by size where pieces are larger."""
+        return max(self.deltas, self.text_bytes // 4)
+
+    def _count(self, block: bytes) -> None:
+        for piece in block.split(_DELTA)[1:]:
+            end = piece.find(b'"')
+            while end > 0 and piece[end - 1] == _BACKSLASH:
+                end = piece.find(b'"', end + 1)
+            if end > 0:
+                self.deltas += 1
+                self.text_bytes += end
+        at = block.rfind(_NUMBER)
+        digits = block[at + len(_NUMBER) : at + len(_NUMBER) + 20].lstrip() if at >= 0 else b""
+        found = digits[: len(digits) - len(digits.lstrip(b"0123456789"))]
+        if found:
+            self.number = int(found) + 1
+
+    def _read_events(self, block: bytes) -> bytes:
+        kept = []
+        for event in sse.events(block):
+            if not any(mark in event for mark in _MARKS) or self._keeps(event):
+                kept.append(event)
+            if self.finished or self.error:
+                break  # what follows the end is nobody's
+        return b"".join(kept)
+
+    def _keeps(self, event: bytes) -> bool:
+        """Read one event; tell whether it goes to the caller as it comes."""
+        data = sse.payload(event)
+        if data is None or data.strip() == sse.DONE:
+            return data is None
+        try:
+            found = lenient.loads(data)
+        except (ValueError, RecursionError):
+            return True  # bytes that we need not understand pass through
+        if not isinstance(found, dict):
+            return True
+        kind, response = found.get("type"), found.get("response")
+        if isinstance(response, dict):
+            self.call_id = self.call_id or foreign.text(response.get("id"))
+            self.usage = _usage_of(response) or self.usage
+        if kind in _ENDS:
+            self.finished, self._ending = True, event
+        elif kind in _FAILURES or (kind is None and found.get("error") is not None):
+            self.error = True
+        return not self.finished and not self.error
