@@ -55,6 +55,9 @@ train: setup $(TRAINED)/.synced  ## rebuild classifiers/weights.json from classi
 eval-classifier: setup $(TRAINED)/.synced  ## how well the judge ranks prompts it has not seen; renews docs/judging.md
 	@OPENBLAS_NUM_THREADS=1 $(TRAINED)/bin/python -m training.report
 
+clients: setup  ## real SDKs through Penstock, with a third-party mock behind it; needs npm and a network
+	@$(BIN)/python -m tests.clients
+
 conformance: setup  ## the pricing brief's 72 rows: pass, fail or open
 	@$(BIN)/python -m tests.conformance
 
