@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import proxy
-from proxy.api import admin, counting, usage
-from proxy.api.answers import authenticated, json_answer
-from proxy.routing.policy import model_names
+from proxy.api import admin, counting, models, usage
+from proxy.api.answers import json_answer
 from proxy.wire import errors
-from proxy.wire.errors import MethodNotAllowed, NotServed, ProxyError, UnknownModel
+from proxy.wire.errors import MethodNotAllowed, NotServed, ProxyError
 from proxy.world import World
 
 NOT_SERVED = (
@@ -47,17 +45,7 @@ def build(world: World, why_unready: Callable[[], str | None]) -> FastAPI:
             json_answer({"status": "ready"}) if why is None else json_answer({"status": "not ready", "why": why}, 503)
         )
 
-    @app.get("/v1/models")
-    async def _models(request: Request) -> Response:
-        names = model_names(world.settings, authenticated(world, request, "models").terms)
-        return json_answer({"object": "list", "data": [_model(world, name) for name in names]})
-
-    @app.get("/v1/models/{name:path}")
-    async def _retrieve(request: Request, name: str) -> Response:
-        if name not in model_names(world.settings, authenticated(world, request, "models").terms):
-            raise UnknownModel(f"The model `{name[:80]}` does not exist.", param="model")
-        return json_answer(_model(world, name))
-
+    app.include_router(models.routes(world))
     app.include_router(usage.routes(world))
     app.include_router(admin.routes(world))
     app.include_router(counting.routes(world))
@@ -78,12 +66,6 @@ async def _not_served(request: Request) -> Response:
     raise NotServed(f"{request.scope['path'][:80]} is not served yet.")
 
 
-def _model(world: World, name: str) -> dict[str, Any]:
-    deployment = world.settings.deployments.get(name)
-    owner = "penstock" if deployment is None else deployment.provider.name
-    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
-
-
 def _error(world: World, request: Request, error: ProxyError) -> Response:
     """Answer with an error in the words of the API whose path, or whose header, it is."""
     world.refuse(error.reason)
@@ -93,7 +75,7 @@ def _error(world: World, request: Request, error: ProxyError) -> Response:
 
 
 def _speaks_anthropic(request: Request) -> bool:
-    return request.scope["path"].startswith("/v1/messages") or "anthropic-version" in request.headers
+    return request.scope["path"].startswith("/v1/messages") or models.speaks_anthropic(request)
 
 
 def _from_framework(error: HTTPException) -> ProxyError:

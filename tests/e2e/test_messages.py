@@ -151,3 +151,37 @@ def test_what_is_not_served_says_so_in_its_own_words(server: Server) -> None:
     answer = httpx.post(f"{server.origin}/v1/messages/batches", headers={"x-api-key": server.key}, json={})
 
     assert (answer.status_code, answer.json()["type"]) == (501, "error")
+
+
+def test_models_are_listed_page_by_page(server: Server) -> None:
+    """Anthropic's client finds every model that OpenAI's does, over pages, in either direction, and each by itself."""
+    with server.openai() as client:
+        names = [each.id for each in client.models.list()]
+
+    with client_of(server) as client:
+        first = client.models.list(limit=2)
+        listed = [each.id for each in client.models.list(limit=2)]
+        before = client.models.list(before_id=names[2], limit=1)
+        one = client.models.retrieve(names[0])
+
+    assert len(names) > 2
+    assert listed == names
+    assert (first.has_more, first.first_id, first.last_id) == (True, names[0], names[1])
+    assert [each.id for each in before.data] == [names[1]]
+    assert (one.id, one.type, one.display_name) == (names[0], "model", names[0])
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [({"limit": "0"}, "limit"), ({"limit": "x"}, "limit"), ({"after_id": "none"}, "after_id"),
+     ({"after_id": "auto", "before_id": "auto"}, "before_id")],
+)  # fmt: skip
+def test_a_page_that_is_none_is_refused(server: Server, query: dict[str, str], names: str) -> None:
+    """In Anthropic's shape, with the field named."""
+    headers = {"x-api-key": server.key, "anthropic-version": "2023-06-01"}
+
+    said = httpx.get(f"{server.origin}/v1/models", params=query, headers=headers)
+
+    assert said.status_code == 400
+    assert said.json()["error"]["type"] == "invalid_request_error"
+    assert f"`{names}`" in said.json()["error"]["message"]
