@@ -11,7 +11,9 @@ from proxy.upstream.dialects import foreign
 from proxy.wire.errors import ProxyError, Refused, UpstreamBusy, UpstreamFailed
 
 _CALLER_STATUSES = frozenset({400, 409, 413, 415, 422})
-"""What a provider says of the request itself. 401, 403 and 404 speak of our key and our configuration."""
+"""What a provider says of the request itself."""
+_OUR_STATUSES = frozenset({401, 403, 404})
+"""What it says of our key and our configuration."""
 
 
 def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyError:
@@ -26,6 +28,8 @@ def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyErro
         return busy
     failed = UpstreamFailed(f"The provider answered with status {status}.")
     failed.retry_after_s = foreign.seconds(retry_after)
+    if status in _OUR_STATUSES:
+        failed.should_retry = False  # the same key and the same name fail the same way
     return failed
 
 
