@@ -21,7 +21,8 @@ KNOWN_MIN, DOUBT_MAX = 0.4, 0.5
 """Where fewer words are known and a second task is so likely, nothing is judged: the prior, and a tier up."""
 PRIOR = (0.40, 0.45, 0.15)
 """Ordinary traffic is mostly simple; what cannot be read goes up until medium is likeliest: the safer mistake."""
-PLACED_SHARE = 4.0  # of the tiers in the score: exams say little of how hard everyday asks are
+PLACED_SHARE = 1.5  # of the tiers in the score: exams say little of how hard everyday asks are
+CHAT_SHARE = 3.0  # no exam has a greeting, so none taught the score that it needs nothing
 TRAINED_MAX = 0.15  # many exam questions are hard in a way that no everyday ask resembles
 _CHEAP, _STRONG = FIELDS.index("cheap_enough"), FIELDS.index("strong_better")
 
@@ -47,8 +48,8 @@ def judge_with(table: Table, ask: Ask) -> Judgement:
     else:
         probabilities = _probabilities(LEVEL[task] + move, SCALE_SURE + SCALE_DOUBT * doubt)
         tier = _most_probable(probabilities)
-    placed = probabilities[1] / 2 + probabilities[2] - 0.5
-    score = _chance(table.chances["score"], strong - table.cheap_share * cheap + PLACED_SHARE * placed)
+    needed = strong - table.cheap_share * cheap + PLACED_SHARE * (probabilities[1] / 2 + probabilities[2] - 0.5)
+    score = _chance(table.chances["score"], needed - CHAT_SHARE if task == "chat" else needed)
     return Judgement(tier, task, probabilities, score, max(probabilities), MappingProxyType(features), table.version)
 
 

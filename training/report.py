@@ -1,0 +1,144 @@
+"""`python -m training.report`: renews docs/judging.md and its picture, by weights that did not see what they score."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from classifiers.ask import Ask, read_ask
+from classifiers.difficulty import LEVEL, measure, weigh
+from classifiers.judging import PLACED_SHARE, SCALE_DOUBT, SCALE_SURE, _chance, _probabilities, _task, judge
+from classifiers.reading import read_text
+from classifiers.table import TASKS_AT, add_up, shipped
+from training.holding_out import by_family, by_question, held_out
+from training.measuring import area, calls_for, error, gains, interval, mean_gain, saved
+from training.rows import Row, everyday, outcomes
+
+DOCS = Path(__file__).parents[1] / "docs"
+BEGIN, END = "<!-- eval: begin -->", "<!-- eval: end -->"
+
+
+def main() -> None:
+    """Renew the tables and the picture."""
+    rows = outcomes()
+    placed = np.array([_placed(row.text) for row in rows])
+    lines: list[str] = []
+    curves: dict[str, Any] = {}
+    for title, folds in (("Known kinds of task", by_question(rows)), ("New families", by_family(rows))):
+        heads = held_out(rows, folds)
+        table = shipped()
+        scores = heads["strong_better"] - table.cheap_share * heads["cheap_enough"] + PLACED_SHARE * placed
+        lines += _section(title, rows, scores)
+        curves[title] = scores
+    lines += _ordinary()
+    lines += _speed()
+    page = DOCS / "judging.md"
+    text = page.read_text("utf-8")
+    page.write_text(f"{text.split(BEGIN)[0]}{BEGIN}\n\n" + "\n".join(lines) + f"\n{END}{text.split(END)[1]}", "utf-8")
+    _draw(rows, curves)
+
+
+def _placed(text: str) -> float:
+    """Return where the tiers place a text, by nothing that was fitted to exam outcomes."""
+    reading = read_text(text)
+    sums = add_up(shipped(), reading)
+    task, doubt = _task(sums.fields[TASKS_AT:])
+    harder, _ = weigh(task, measure(Ask(text, len(text)), reading, sums.signs))
+    place = LEVEL[task] + min(1.0, max(-1.0, harder))
+    _, medium, hard = _probabilities(place, SCALE_SURE + SCALE_DOUBT * doubt)
+    return medium / 2 + hard - 0.5
+
+
+def _section(title: str, rows: list[Row], scores: Any) -> Iterator[str]:
+    yield f"### {title}\n"
+    yield "| source | by | prompts | AUC | APGR | CPT50 | CPT80 | saved at 95 % | at 99 % | ECE |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    areas: list[float] = []
+    means: list[float] = []
+    for source in sorted({row.source for row in rows}):
+        at = [place for place, row in enumerate(rows) if row.source == source]
+        cheap, strong = np.array([rows[p].cheap for p in at]), np.array([rows[p].strong for p in at])
+        needed = np.array([rows[p].needs_strong for p in at])
+        chance = np.random.default_rng(1)
+        for name, values in (
+            ("judge", scores[at]),
+            ("random", chance.random(len(at))),
+            ("length", np.array([len(rows[p].text) for p in at], float)),
+            ("oracle", strong - cheap),
+        ):
+            yield _row(source, name, values, needed, cheap, strong)
+            if name == "judge":
+                areas.append(area(values, needed))
+                means.append(mean_gain(values, cheap, strong))
+    yield f"\nMean over sources: AUC {np.mean(areas):.3f}, APGR {np.mean(means):.3f}.\n"
+
+
+def _row(source: str, name: str, values: Any, needed: Any, cheap: Any, strong: Any) -> str:
+    def of(measured: Callable[[Any], float]) -> str:
+        low, high = interval(measured, len(values))
+        return f"{measured(np.arange(len(values))):.3f} ({low:.3f} … {high:.3f})"
+
+    first = of(lambda at: area(values[at], needed[at]))
+    second = of(lambda at: mean_gain(values[at], cheap[at], strong[at]))
+    halves = [f"{calls_for(values, cheap, strong, wanted):.0%}" for wanted in (0.5, 0.8)]
+    kept = [f"{saved(values, cheap, strong, wanted):.0%}" for wanted in (0.95, 0.99)]
+    off = "–"
+    if name == "judge":
+        off = f"{error(np.array([_chance(shipped().chances['score'], value) for value in values]), needed):.3f}"
+    return f"| {source} | {name} | {len(values):,} | {first} | {second} | {' | '.join((*halves, *kept, off))} |"
+
+
+def _ordinary() -> Iterator[str]:
+    kept = [each for each in everyday() if each.is_kept]
+    tiers = [judge(read_ask([{"role": "user", "content": each.text}])).tier for each in kept]
+    exact = np.array([tier == each.tiers[0] for tier, each in zip(tiers, kept, strict=True)])
+    fine = np.array([tier in each.tiers for tier, each in zip(tiers, kept, strict=True)])
+    hard = [tier for tier, each in zip(tiers, kept, strict=True) if each.tiers[0] == "complex"]
+    yield "### Everyday prompts, the third kept from training\n"
+    for words, found in (("exact tier", exact), ("a tier that a person would accept", fine)):
+        low, high = interval(lambda at, found=found: found[at].mean(), len(found))
+        yield f"- {words}: {found.mean():.1%} ({low:.1%} … {high:.1%}) of {len(found)}"
+    yield f"- complex judged simple: {hard.count('simple')} of {len(hard)}\n"
+
+
+def _speed() -> Iterator[str]:
+    yield "### Time\n"
+    prose = " ".join(row.text for row in outcomes()[::40])
+    for chars in (60, 400, 2_000, 4_000):
+        asks = [[{"role": "user", "content": prose[at : at + chars]}] for at in range(0, 50_000, 500)]
+        best = min(_seconds(asks) for _ in range(15))
+        yield f"- {chars:,} characters: {best * 1e6:.0f} µs a prompt, reading the request included"
+
+
+def _seconds(asks: list[Any]) -> float:
+    begun = time.process_time()
+    for messages in asks:
+        judge(read_ask(messages))
+    return (time.process_time() - begun) / len(asks)
+
+
+def _draw(rows: list[Row], curves: dict[str, Any]) -> None:
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "judging"
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, len(curves), figsize=(11, 4.2), sharey=True)
+    for panel, (title, scores) in zip(panels, curves.items(), strict=True):
+        for source in sorted({row.source for row in rows}):
+            at = [place for place, row in enumerate(rows) if row.source == source]
+            cheap, strong = np.array([rows[p].cheap for p in at]), np.array([rows[p].strong for p in at])
+            found = gains(scores[at], cheap, strong)
+            panel.plot(np.linspace(0, 1, 201), found[np.linspace(0, len(at), 201).astype(int)], label=source)
+        panel.plot([0, 1], [0, 1], "k:", label="random")
+        panel.set(title=title, xlabel="share of calls to the strong model", ylim=(0, 1.3))
+    panels[0].set_ylabel("share of the gap recovered")
+    panels[0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(DOCS / "judging.svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
