@@ -37,6 +37,7 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "tool_use": frozenset({"type", "id", "name", "input", "cache_control", "caller"}),
     "tool_result": frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"}),
 }
+_FAILED: Final = Text("The tool failed: ")
 _UNREAD: Final = frozenset({"thinking", "redacted_thinking"})
 """Only who wrote it can read it."""
 
@@ -156,7 +157,9 @@ def _result(block: Mapping[str, Any], at: str) -> Result:
     for index, part in enumerate(parts):
         if not isinstance(part, Text | ImageBytes | ImageLink):
             raise _unsayable(f"{at}.content[{index}].type")
-    return Result(block["tool_use_id"], cast("tuple[Text | ImageBytes | ImageLink, ...]", parts))
+    given = cast("tuple[Text | ImageBytes | ImageLink, ...]", parts)
+    # Others have no mark for a tool that failed: the model is told in words, or it would take the error for an answer.
+    return Result(block["tool_use_id"], (_FAILED, *given) if block.get("is_error") is True else given)
 
 
 def _mark(marked: Any, where: str) -> Literal["5m", "1h"] | None:

@@ -14,7 +14,7 @@ from proxy.settings import Deployment, Provider
 from proxy.upstream.dialects import anthropic
 from proxy.wire import messages, messages_pieces, messages_prompt, sse
 from proxy.wire.errors import Malformed, OutOfCredit, Unavailable, anthropic_body
-from proxy.wire.neutral import Argued, Called, Ended, Piece, Said, Started, Thought, Used
+from proxy.wire.neutral import Argued, Called, Ended, Piece, Result, Said, Started, Text, Thought, Used
 
 USER = {"role": "user", "content": "hi"}
 PROVIDER = Provider("there", "anthropic", "https://there.test", None, enabled=True)
@@ -159,3 +159,13 @@ def test_errors_are_in_anthropic_s_words() -> None:
         "type": "error", "error": {"type": "billing_error", "message": "No credit."}, "request_id": "ex_1",
     }  # fmt: skip
     assert anthropic_body(Unavailable("Away."))["error"]["type"] == "overloaded_error"
+
+
+@pytest.mark.parametrize(("mark", "first"), [(True, ("The tool failed: ", "no such city")), (False, ("no such city",))])
+def test_a_tool_that_failed_is_told_to_have_failed(mark: bool, first: tuple[str, ...]) -> None:
+    """Other APIs have no mark for it: without a word the model would take the error for the tool's answer."""
+    failed = {"type": "tool_result", "tool_use_id": "t1", "content": "no such city", "is_error": mark}
+
+    found = messages_prompt.read(read(messages=[{"role": "user", "content": [failed]}]))
+
+    assert found.turns[0].blocks == (Result("t1", tuple(Text(words) for words in first)),)
