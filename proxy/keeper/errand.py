@@ -24,7 +24,7 @@ async def outcome(module: str, *options: str, progress: Progress, told: bytes = 
         ErrandFailed: it failed.
     """
     pipe = asyncio.subprocess.PIPE
-    argv = (sys.executable, "-m", module, *options)
+    argv = (sys.executable, "-P", "-m", module, *options)
     process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
         assert process.stdin is not None, "it was asked for"

@@ -49,7 +49,7 @@ class Launch:
 
     def worker_argv(self) -> list[str]:
         """Return the command that starts a worker."""
-        argv = [sys.executable, "-m", "proxy.app", "--config", str(self.config)]
+        argv = [sys.executable, "-P", "-m", "proxy.app", "--config", str(self.config)]
         if self.simulator_url is not None:
             argv += ["--simulator-url", self.simulator_url]
         if self.local_model is not None:

@@ -50,7 +50,7 @@ class Simulator:
             SimulatorFailed: it did not come up in time.
         """
         self._folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "simulator", "--port", str(self._port), "--die-with-parent",
+        command = [sys.executable, "-P", "-m", "simulator", "--port", str(self._port), "--die-with-parent",
                    "--invoice", str(self._folder / "invoice.jsonl"),
                    "--speed", os.environ.get(SPEED_VARIABLE, "1")]  # fmt: skip
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603, ASYNC220
