@@ -20,7 +20,7 @@ from margin.journal import JournalBroken
 from margin.sellbook import Plan
 from proxy import idempotency, identity, limiting, metering, repeating, telling
 from proxy.admission import KeeperAway, Ticket, put_aside
-from proxy.caching.answers import Kept
+from proxy.caching.answers import Found
 from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
 from proxy.quote import quote
@@ -142,16 +142,15 @@ async def once(world: World, case: Case, claim: Claim) -> Reply:
 
 async def run(world: World, case: Case) -> Reply:
     """Admit an exchange, call, answer; its ticket is settled or voided, or its relay will."""
-    ticket = case.ticket
+    ticket, case = case.ticket, repeating.sought(world, case)
     try:
         await admit(world, case)
     except limiting.UsedUp:
         case = lowered(world, case)
         await admit(world, case)
     try:
-        found = repeating.find(world, case)
-        if found is not None:
-            return await repeated(world, case, found)
+        if case.found is not None:
+            return await repeated(world, case, case.found)
         call, answer = await call_in_turn(world, case)
         return streamed(world, case, call, answer) if case.ask.stream else await plain(world, case, call, answer)
     except ProxyError as error:
@@ -175,7 +174,7 @@ def lowered(world: World, case: Case) -> Case:
     route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, terms, case.asker,
                          world.prices)  # fmt: skip
     return case._replace(
-        route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True, place=None
+        route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True, place=None, found=None
     )
 
 
@@ -353,22 +352,19 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     return Reply(200, found, body)
 
 
-async def repeated(world: World, case: Case, found: Kept) -> Reply:
+async def repeated(world: World, case: Case, found: Found) -> Reply:
     """Reply with an answer that was given before: charged as the plan says, at no cost."""
-    blocks = repeating.events(case, found) if case.ask.stream else None
-    if case.ask.stream and blocks is None:  # it says what no stream can
-        call, answer = await call_in_turn(world, case)
-        return streamed(world, case, call, answer)
-    deployment = repeating.served_by(case, found)
+    kept, events = found
+    deployment = repeating.served_by(case, kept)
     call = Call(0, deployment, 200, upstream_s=0, overhead_s=time.perf_counter() - case.started)
-    repeating.charge(world, case, found)
+    repeating.charge(world, case, kept)
     await world.durable()
     said = telling.headers_of(world, case, call, cache=b"hit")
-    if "see-cost" in case.principal.scopes and (blocks is None or case.wants_cost):
+    if "see-cost" in case.principal.scopes and (events is None or case.wants_cost):
         said.append((b"x-penstock-cost-usd", headers.usd(0)))
-    if blocks is None:
-        return Reply(200, [headers.JSON, *said], found.body)
-    return Reply(200, [*headers.STREAM, *said], relay=repeating.Replay(case.ticket, blocks, said))
+    if events is None:
+        return Reply(200, [headers.JSON, *said], kept.body)
+    return Reply(200, [*headers.STREAM, *said], relay=repeating.Replay(case.ticket, events, said))
 
 
 def streamed(world: World, case: Case, call: Call, answer: Answer) -> Reply:

@@ -196,6 +196,8 @@ def nusd_per_credit(plan: Plan) -> int:
 
 
 def _amounts(case: Case, bundle: Bundle, at_s: int) -> Amounts:
+    if case.found is not None:  # nobody is called: no tokens, and no cost
+        return Amounts(1, 0, 0, _charge(case) if bundle.charges else 0)
     cost = _ceiling(case, case.route.deployments[0], at_s, is_strict=bundle.is_strict) if bundle.counts_cost else 0
     return Amounts(1, _reserved(case, bundle), cost, _charge(case) if bundle.charges else 0)
 
@@ -284,7 +286,9 @@ async def _pass_downgrades(world: World, case: Case) -> Passage | None:
     guard, shares = world.limits.guard, case.bundle.downgrades
     if not shares:
         return None
-    cost = ceiling_nusd(case.route.deployments[0], case.ask, world.now() // NS, assumed_out=OUTPUT_ASSUMED_TOKENS)
+    cost = 0 if case.found is not None else ceiling_nusd(
+        case.route.deployments[0], case.ask, world.now() // NS, assumed_out=OUTPUT_ASSUMED_TOKENS
+    )  # fmt: skip
     amounts = Amounts(1, 0, 0 if cost is None else cost, _charge(case))
     if case.is_lowered:
         return guard.take(shares, amounts)

@@ -19,7 +19,7 @@ from margin.usage import Usage
 from proxy import metering
 from proxy.admission import Ticket
 from proxy.caching import repeatable, words
-from proxy.caching.answers import SHARE_MAX, Kept, Known, Place
+from proxy.caching.answers import SHARE_MAX, Found, Kept, Known, Place
 from proxy.caching.words import Words
 from proxy.identity import Principal
 from proxy.routing.judging import Judging
@@ -95,15 +95,21 @@ def place(principal: Principal, seen: Sight | None, ask: Ask, route: Route) -> P
     return Place(seen.digest, blake2b(decided, digest_size=32, person=ask.surface.encode()).digest(), seen.words)
 
 
-def find(world: World, case: Case) -> Kept | None:
-    """Return the answer to give again, if there is one that is young enough."""
+def sought(world: World, case: Case) -> Case:
+    """Return an exchange with the answer that it is given from memory, if there is one that is young enough."""
     at = case.place
     if at is None or not at.words.reads:
-        return None
+        return case
     age_s = case.settings.caching.ttl_s
     if at.words.age_s_max is not None and at.words.age_s_max < age_s:
         age_s = at.words.age_s_max
-    return world.answers.find(at.key, case.principal.customer, world.now() - int(age_s * NS))
+    kept = world.answers.find(at.key, case.principal.customer, world.now() - int(age_s * NS))
+    if kept is None:
+        return case
+    if not case.ask.stream:
+        return case._replace(found=Found(kept, None))
+    events = chat_again.events(kept.body, include_usage=case.ask.include_usage)
+    return case if events is None else case._replace(found=Found(kept, events))  # some answers no stream can tell
 
 
 def keep(world: World, case: Case, call: Call, usage: Usage | None, body: bytes) -> None:
@@ -181,11 +187,6 @@ def charge(world: World, case: Case, found: Kept) -> None:
     )  # fmt: skip
     if case.place is not None and not world.answers.knows(case.place.sight):
         _learn(world, case, case.place)
-
-
-def events(case: Case, found: Kept) -> list[bytes] | None:
-    """Return an answer as the events of a stream; None where it cannot be told so."""
-    return chat_again.events(found.body, include_usage=case.ask.include_usage)
 
 
 class Replay:

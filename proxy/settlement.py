@@ -11,7 +11,7 @@ from margin.sellbook import Plan
 from margin.usage import Usage
 from proxy import metering
 from proxy.admission import Ticket
-from proxy.caching.answers import Place
+from proxy.caching.answers import Found, Place
 from proxy.expected import Expected
 from proxy.identity import Principal
 from proxy.limits.bundles import Bundle
@@ -52,6 +52,8 @@ class Case(NamedTuple):
     """Whether it is served cheaper, as a budget is used up that says so."""
     place: Place | None = None
     """Where its answer is kept; None when it is not to be answered from memory."""
+    found: Found | None = None
+    """The answer from memory that it is to get: nobody is called for it, and it costs nothing."""
     member: str | None = None
     """The digest of the member it is for, if members have limits."""
     asker: Asker | None = None

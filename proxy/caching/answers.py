@@ -30,6 +30,13 @@ class Kept(NamedTuple):
     t: int
 
 
+class Found(NamedTuple):
+    """An answer to give again, and for a stream the events that it is told in."""
+
+    kept: Kept
+    events: list[bytes] | None
+
+
 class Place(NamedTuple):
     """Where the answer to a request is kept, and where what was understood of it is; and what its caller says."""
 

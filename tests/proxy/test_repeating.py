@@ -1,14 +1,16 @@
 """A request that came before: answered from memory, charged by the plan, at no cost, to its own customer only."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
 from proxy.identity import Principal
+from proxy.settings import Budget, Limits, Terms
 from proxy.wire import sse
-from proxy.wire.errors import Malformed, Unavailable
+from proxy.wire.errors import Malformed, OverBudget, Unavailable
 from tests.proxy.scene import Caller, Scene, charged_milli
 from tests.proxy.test_exchange import SIMPLE, play
 
@@ -175,3 +177,17 @@ def test_many_at_once_are_each_charged(tmp_path: Path) -> None:
 
     assert charged_milli(here.records()) == 51 * SIMPLE
     assert len(here.billed()) == 1
+
+
+def test_a_budget_that_is_used_up_does_not_stop_what_costs_nothing(tmp_path: Path) -> None:
+    """A repeat asks for no cost, so the key's budget, too small for another call, lets it through."""
+
+    async def act(here: Scene) -> None:
+        await here.ask(ASKED)
+        tight = Limits(key_defaults=Terms(budgets=(Budget(1, "day"),)))
+        here.world.settings = replace(here.world.settings, limits=tight)
+        with pytest.raises(OverBudget):
+            await here.ask("Another question?")
+        assert cache_of(await here.ask(ASKED)) == b"hit"
+
+    play(tmp_path, act, repeats=True)
