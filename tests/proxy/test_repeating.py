@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from proxy.identity import Principal
-from proxy.settings import Budget, Limits, Terms
+from proxy.identity import KeyTerms, Principal
+from proxy.settings import Budget, Terms
 from proxy.wire import sse
 from proxy.wire.errors import Malformed, OverBudget, Unavailable
 from tests.proxy.scene import Caller, Scene, charged_milli
@@ -184,10 +184,10 @@ def test_a_budget_that_is_used_up_does_not_stop_what_costs_nothing(tmp_path: Pat
 
     async def act(here: Scene) -> None:
         await here.ask(ASKED)
-        tight = Limits(key_defaults=Terms(budgets=(Budget(1, "day"),)))
-        here.world.settings = replace(here.world.settings, limits=tight)
+        tight = KeyTerms(limits=Terms(budgets=(Budget(1, "day"),)))
+        here.principal = replace(here.principal, key="key_9", terms=tight)
         with pytest.raises(OverBudget):
-            await here.ask("Another question?")
+            await here.ask("Another question?", max_tokens=100)
         assert cache_of(await here.ask(ASKED)) == b"hit"
 
     play(tmp_path, act, repeats=True)
