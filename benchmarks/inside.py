@@ -16,7 +16,7 @@ from benchmarks import load, upstream
 from benchmarks.stage import ANSWER, PLANS
 from margin.journal import Journal
 from proxy.admission import Lease, Wallets
-from proxy.api.hot import ChatTurn
+from proxy.api.hot import ExchangeTurn
 from proxy.identity import Identity, digest
 from proxy.server.turn import Head
 from proxy.settings import load as load_settings
@@ -104,7 +104,8 @@ class Worker:
         body, caller = self._bodies[stream], Caller()
         headers = [(b"host", b"127.0.0.1:8080"), (b"content-type", b"application/json"),
                    (b"authorization", b"Bearer " + KEY.encode()), (b"content-length", b"%d" % len(body))]  # fmt: skip
-        await ChatTurn(self.world, Head(b"POST", b"/v1/chat/completions", headers)).run(body, caller)
+        turn = ExchangeTurn(self.world, Head(b"POST", b"/v1/chat/completions", headers), "chat")
+        await turn.run(body, caller)
         return caller.size
 
 

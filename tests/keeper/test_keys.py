@@ -101,7 +101,11 @@ def test_an_expiry_after_a_time(found):
         ({"models": "gpt-6-luna"}, "`models` must be a list of texts", "models"),
         ({"models": [5]}, "`models` must be a list of texts", "models"),
         ({"tiers": ["huge"]}, '"huge" is no tier; tiers are: simple, medium, complex', "tiers"),
-        ({"surfaces": ["batch"]}, '"batch" is no surface; surfaces are: chat, models, usage, admin', "surfaces"),
+        (
+            {"surfaces": ["batch"]},
+            '"batch" is no surface; surfaces are: chat, messages, models, usage, admin',
+            "surfaces",
+        ),
         ({"ips": ["10.1.2.3/8"]}, "the network is 10.0.0.0/8", "ips"),
         ({"ips": ["example.com"]}, '"example.com" in `ips` must be a network', "ips"),
         ({"ips": ["10.0.0.0/8"] * 101}, "`ips` may name up to 100", "ips"),

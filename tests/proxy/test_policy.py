@@ -65,6 +65,7 @@ class Said(NamedTuple):
 
     tier: Tier
     reasons: tuple[str, ...]
+    task: str = "chat"
 
 
 def judged(tier: Tier) -> Said:

@@ -9,7 +9,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from margin.usage import Usage
-from proxy.wire import responses_pieces, sse
+from proxy.wire import lenient, responses_pieces, sse
 from proxy.wire.neutral import Argued, Called, Ended, Piece, Said, Started, Thought, Used
 from proxy.wire.responses_pieces import Events, error_event
 
@@ -22,7 +22,7 @@ def streamed(pieces: list[Piece], **fields: Any) -> list[dict[str, Any]]:
     """The events that pieces make, each as the SDK's types have it."""
     events = Events({"model": "auto", **fields}, "resp_x", 9)
     raw = b"".join(events.write(piece) for piece in pieces) + events.ending()
-    found = [orjson.loads(sse.payload(event) or b"") for event in sse.events(raw)]
+    found = [lenient.loads(sse.payload(event) or b"") for event in sse.events(raw)]
     for number, event in enumerate(found):
         EVENT.validate_python(event)
         assert event["sequence_number"] == number
@@ -31,7 +31,7 @@ def streamed(pieces: list[Piece], **fields: Any) -> list[dict[str, Any]]:
 
 def whole(pieces: list[Piece], **fields: Any) -> dict[str, Any]:
     """The plain answer."""
-    found = orjson.loads(responses_pieces.response(pieces, {"model": "auto", **fields}, "resp_x", 9))
+    found = lenient.loads(responses_pieces.response(pieces, {"model": "auto", **fields}, "resp_x", 9))
     Response.model_validate(found)
     return found
 
