@@ -40,7 +40,7 @@ from proxy.world import World
 
 log = logging.getLogger("penstock")
 
-HOT = {b"/v1/chat/completions": "chat", b"/v1/messages": "messages"}
+HOT = {b"/v1/chat/completions": "chat", b"/v1/messages": "messages", b"/v1/responses": "responses"}
 """The surface of each path that the framework does not see."""
 REPORT_S = 0.5
 """How often refusals are reported to the keeper."""

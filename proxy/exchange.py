@@ -18,24 +18,25 @@ from typing import NamedTuple
 from margin import records
 from margin.journal import JournalBroken
 from margin.sellbook import Plan
-from proxy import idempotency, identity, limiting, metering, repeating, telling
+from proxy import conversing, idempotency, identity, limiting, metering, repeating, telling
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.caching.answers import Found
 from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
 from proxy.quote import quote
 from proxy.repeating import Replay, Understood
-from proxy.routing import deadline, policy, rules
+from proxy.routing import deadline, hints, policy, rules
 from proxy.routing.judging import Judging
 from proxy.routing.rules import Asker
 from proxy.routing.tries import Tries
-from proxy.settings import TIERS, Deployment, Tier
+from proxy.settings import Deployment, Tier
 from proxy.settlement import NS, Call, Case, settle
 from proxy.streaming import Relay
 from proxy.upstream import client, dialects
 from proxy.upstream.client import Answer, CallFailed, Lost, Unsent
 from proxy.upstream.dialects import DIALECTS
 from proxy.wire import headers
+from proxy.wire.ask import Ask
 from proxy.wire.errors import (
     Malformed,
     ProxyError,
@@ -76,9 +77,10 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     """
     principal = await attribute(world, principal, inbound)
     plan = world.plan_of(principal.plan)
-    hint = _hint(inbound)
+    hint = hints.read(inbound.headers)
     asker = rules.asker(world.settings.routing, principal.name, inbound.headers)
-    ask, judging, route, place = understand(world, principal, plan, inbound, hint, asker)
+    known = await conversing.read(world, principal, inbound.body) if inbound.surface == conversing.SURFACE else None
+    ask, judging, route, place = understand(world, principal, plan, inbound, hint, asker, known)
     feature = limiting.feature(inbound.headers, world.settings.limits)
     member = limiting.member(world, principal, plan, inbound.headers, ask.fields)
     bundle = limiting.bundle_of(world, principal, plan, feature, member)
@@ -95,15 +97,17 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
 
 
 def understand(
-    world: World, principal: Principal, plan: Plan, inbound: Inbound, hint: Tier | None, asker: Asker | None
-) -> Understood:
-    """Read a request, judge and route it; one that came before, byte for byte, is understood already."""
+    world: World, principal: Principal, plan: Plan, inbound: Inbound, hint: Tier | None, asker: Asker | None,
+    ask: Ask | None = None,
+) -> Understood:  # fmt: skip
+    """Read a request, unless it is; judge and route it; one that came before, byte for byte, is understood already."""
     seen = repeating.sight(world, principal, inbound, hint, asker)
     if seen is not None:
         found = repeating.known(world, principal, plan, seen)
         if found is not None:
             return found
-    ask = SURFACES[inbound.surface].read(inbound.body)
+    if ask is None:
+        ask = SURFACES[inbound.surface].read(inbound.body)
     judging = Judging(ask)
     route = policy.route(world.settings, plan, ask, judging, hint, dialects.uncarried, principal.terms, asker,
                          world.prices)  # fmt: skip
@@ -193,16 +197,6 @@ async def attribute(world: World, principal: Principal, inbound: Inbound) -> Pri
     opened = world.identity.attributed(principal, name)
     assert opened is not None, "the keeper announces a customer before it answers"
     return opened
-
-
-def _hint(inbound: Inbound) -> Tier | None:
-    value = inbound.headers.get(b"x-penstock-tier")
-    if value is None:
-        return None
-    for tier in TIERS:
-        if value == tier.encode():
-            return tier
-    raise Malformed(f"`x-penstock-tier` must be one of: {', '.join(TIERS)}.", param="x-penstock-tier")
 
 
 def _wants_cost(principal: Principal, inbound: Inbound) -> bool:
@@ -345,6 +339,8 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     call = call._replace(upstream_s=call.upstream_s + time.perf_counter() - before)
     cost = settle(case, call, usage, "ok", call_id=call_id, output_estimate=len(body) // 4, t=world.now())
     repeating.keep(world, case, call, usage, body)
+    if case.ask.surface == conversing.SURFACE:
+        await conversing.keep(world, case, call, body)
     await world.durable()
     found = [headers.JSON, *telling.headers_of(world, case, call)]
     if cost is not None and "see-cost" in case.principal.scopes:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from margin.journal import JournalBroken
 from margin.records import Outcome
-from proxy import metering, repeating
+from proxy import conversing, metering, repeating
 from proxy.idempotency import Tape
 from proxy.settlement import NS, Call, Case, settle
 from proxy.upstream import dialects
@@ -131,8 +131,11 @@ class Relay:
             if self._kept is not None and outcome == "ok":
                 self._kept.end(self._stream.usage)
             error = await self._durable(error)
-            await self._keep(is_whole=error is None)
-            await self._send(outlet, self._last_bytes(error, cost))
+            end = self._stream.end() if error is None else self._stream.fault(error)  # asked for once: it is numbered
+            if error is None and self._case.ask.surface == conversing.SURFACE:
+                await conversing.keep(self._world, self._case, self._call, end)
+            await self._keep(end, is_whole=error is None)
+            await self._send(outlet, self._comment(error, cost) + end)
         finally:
             # Only a bug or the end of the process comes here with the ticket open.
             self._settle("client_gone" if self._gone else "cut")
@@ -141,10 +144,10 @@ class Relay:
             self._world.relays.discard(self)
             await self._answer.close()
 
-    async def _keep(self, *, is_whole: bool) -> None:
+    async def _keep(self, end: bytes, *, is_whole: bool) -> None:
         """Under an idempotency key: hand the whole answer to the keeper, for who asks again."""
         if self.tape is not None:
-            self.tape.add(self._stream.end())
+            self.tape.add(end)
             await self.tape.end(self._case.ticket, is_whole=is_whole)
 
     async def _durable(self, error: ProxyError | None) -> ProxyError | None:
@@ -235,10 +238,7 @@ class Relay:
             # Nothing more can be written; the keeper will settle from the last checkpoint. Readiness is off by now.
             return None
 
-    def _last_bytes(self, error: ProxyError | None, cost_nusd: int | None) -> bytes:
-        if error is not None:
-            return self._stream.fault(error)
-        comment = b""
-        if self._case.wants_cost and cost_nusd is not None:
-            comment = sse.comment(f"x-penstock-cost-usd {headers.usd(cost_nusd).decode()}")
-        return comment + self._stream.end()
+    def _comment(self, error: ProxyError | None, cost_nusd: int | None) -> bytes:
+        if error is None and self._case.wants_cost and cost_nusd is not None:
+            return sse.comment(f"x-penstock-cost-usd {headers.usd(cost_nusd).decode()}")
+        return b""

@@ -13,11 +13,12 @@ from proxy.world import World
 
 def headers_of(world: World, case: Case, call: Call, *, cache: bytes | None = None) -> list[tuple[bytes, bytes]]:
     """Return the headers that say what happened. `cache` is its word where the answer came from memory."""
-    route = case.route
+    route, x = case.route, case.ticket.x.encode()
     # Of a stream: up to its first byte. Reading, judging, routing, holding, settling, and waiting for our own loop.
     overhead_ms = (time.perf_counter() - case.started - call.upstream_s) * 1000
     found = [
-        (b"x-penstock-request-id", case.ticket.x.encode()),
+        (b"x-penstock-request-id", x),
+        (b"x-request-id", x),  # where OpenAI's clients look for it
         (b"x-penstock-tier", route.charge_tier.encode()),
         (b"x-penstock-served-tier", policy.tier_of(case.settings, call.deployment, route.served_tier).encode()),
         (b"x-penstock-confidence", b"%.2f" % case.judging.judge().confidence),

@@ -36,6 +36,18 @@ class Keeper(Registry, Protocol):
         """See to it that a customer of that name exists, on the default plan; raises `KeeperAway`."""
         ...
 
+    async def keep(self, kept: dict[str, Any]) -> bool:
+        """Keep a response that its customer may go on with; raises `KeeperAway`."""
+        ...
+
+    async def kept(self, customer: int, identity: str) -> dict[str, Any] | None:
+        """Return a response of a customer's that is kept; raises `KeeperAway`."""
+        ...
+
+    async def drop(self, customer: int, identity: str) -> bool:
+        """Forget a response of a customer's; raises `KeeperAway`."""
+        ...
+
     async def command(
         self, command: str, args: dict[str, Any], key: str, *, claim: str | None, request: str
     ) -> dict[str, Any]:

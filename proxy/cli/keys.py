@@ -11,6 +11,7 @@ from rich.table import Table
 
 from proxy.cli.frame import USAGE, console, fail, keeper, print_json, shared_options
 from proxy.cli.key_files import read_keys
+from proxy.identity import SURFACES
 
 ANY = "any"
 """Takes a bound away; `never` does for an expiry."""
@@ -32,9 +33,7 @@ def _terms(command: Command) -> Command:
         click.option("--concurrency", help="Requests open at once."),
         *(click.option(f"--{name}", help=text) for name, text in RATES.items()),
         click.option("--ips", "ips", multiple=True, metavar="NETWORK", help="Where requests may come from."),
-        click.option(
-            "--surfaces", "surfaces", multiple=True, help="chat, messages, models, usage, admin; all without it."
-        ),
+        click.option("--surfaces", "surfaces", multiple=True, help=f"{', '.join(SURFACES)}; all without it."),
         click.option("--tiers", "tiers", multiple=True, help="Tiers that may serve; all without it."),
         click.option("--models", "models", multiple=True, help="Models that may be called; all without it."),
         click.option("--expires", help="When it ends: 30d, 12h, or a moment such as 2026-12-31T00:00:00Z."),

@@ -18,6 +18,7 @@ from typing import Any
 from margin.ledger.store import LedgerBusy
 from proxy.keeper.administering import Administration
 from proxy.keeper.claims import Claims
+from proxy.keeper.conversations import Conversations
 from proxy.keeper.counter import Counter
 from proxy.keeper.desk import Desk
 from proxy.keeper.frames import Message
@@ -58,6 +59,7 @@ class Crew:
         self._loans = Loans()
         self._counter = Counter(self._loans, self._workers, Ledgered(office))
         self.claims = Claims(office)
+        self.conversations = Conversations(lambda: office.settings.conversations)
         self._administration = Administration(office)
         self._is_ending = False
         self._failures = 0
@@ -245,6 +247,12 @@ class Crew:
             self.claims.answered(message)
         elif message["ask"] == "released":
             self.claims.released(message)
+        elif message["ask"] == "keep":
+            answer = self.conversations.keep(message)
+        elif message["ask"] == "kept":
+            answer = self.conversations.find(message)
+        elif message["ask"] == "drop":
+            answer = self.conversations.drop(message)
         elif message["ask"] == "command":
             answer = self._administration.perform(message)
             await self.announce()

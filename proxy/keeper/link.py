@@ -216,6 +216,32 @@ class KeeperLink:
         # A question like the others, so that it cannot overtake the claim.
         self._frames.send({"ask": kind, "id": 0, "content": None} | asdict(claim))
 
+    async def keep(self, kept: Message) -> bool:
+        """Have a response kept that its customer may go on with; False when it cannot be, for its length say.
+
+        Raises:
+            KeeperAway: no answer in time.
+        """
+        return bool(await self._ask({"ask": "keep"} | kept))
+
+    async def kept(self, customer: int, identity: str) -> Message | None:
+        """Return a response of a customer's that is kept, as `Conversations.find` does.
+
+        Raises:
+            KeeperAway: no answer in time.
+        """
+        found = await self._ask({"ask": "kept", "customer": customer, "name": identity})
+        assert found is None or isinstance(found, dict)
+        return found
+
+    async def drop(self, customer: int, identity: str) -> bool:
+        """Have a response of a customer's forgotten; False when there is none.
+
+        Raises:
+            KeeperAway: no answer in time.
+        """
+        return bool(await self._ask({"ask": "drop", "customer": customer, "name": identity}))
+
     async def command(self, command: str, args: Message, key: str, *, claim: str | None, request: str) -> Message:
         """Have a command performed in the name of a key; return what `Administration.perform` answers.
 

@@ -332,6 +332,8 @@ class KeeperServer:
             "penstock_ledger_lag_seconds": self.office.lag_s(),
             "penstock_idempotency_answers": len(self._crew.claims),
             "penstock_idempotency_answer_bytes": self._crew.claims.bytes,
+            "penstock_conversations": len(self._crew.conversations),
+            "penstock_conversation_bytes": self._crew.conversations.bytes,
             "penstock_journals_broken": self._crew.broken + self.office.books.journal.is_broken,
             "penstock_journals_foreign": len(self.office.foreign or ()),
             "penstock_budget_overshoot_usd": self._budgets.spread().overshot_nusd / NUSD,

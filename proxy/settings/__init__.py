@@ -17,6 +17,7 @@ from proxy.settings.settings import Settings, startup_errors
 from proxy.settings.sources import files
 from proxy.settings.values import (
     Caching,
+    Conversations,
     Deployment,
     Idempotency,
     Provider,
@@ -35,6 +36,7 @@ __all__ = [
     "Budget",
     "Caching",
     "Changed",
+    "Conversations",
     "Deployment",
     "Entry",
     "Health",

@@ -22,6 +22,7 @@ from proxy.settings.providers import providers as read_providers
 from proxy.settings.routes import check_fallbacks, routing_of
 from proxy.settings.sections import (
     caching_of,
+    conversations_of,
     idempotency_of,
     sandbox_of,
     server_of,
@@ -88,6 +89,7 @@ def load(
         routing=routing,
         caching=caching_of(shape.caching),
         idempotency=idempotency_of(shape.idempotency),
+        conversations=conversations_of(shape.conversations),
         limits=limits,
         sellbook=sold.book,
         costbook=book,

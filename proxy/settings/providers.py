@@ -13,6 +13,9 @@ from proxy.settings.values import Provider, Secret, Timeouts
 SIMULATOR: Final = "simulator"
 """The one base URL that is a word: whoever loads the configuration knows where it listens."""
 
+OPENAI: Final = "https://api.openai.com/"
+"""Whose API Responses is."""
+
 OUR_KEYS: Final = "sk-penstock-"
 
 LITELLM: Final = "litellm"
@@ -50,8 +53,20 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
         enabled=enabled,
         timeouts=_timeouts(shape.timeouts),
         simulated=simulated,
+        responses=_responses((*steps, "responses"), shape, findings),
         service_tier=None if shape.service_tier == "default" else shape.service_tier,
     )
+
+
+def _responses(steps: Steps, shape: ProviderShape, findings: Findings) -> bool:
+    """Tell whether a provider serves the Responses API: as it says, or as OpenAI itself does."""
+    if shape.dialect != "openai":
+        if shape.responses:
+            findings.wrong(steps, f"is OpenAI's API, which nobody of the dialect {shape.dialect} speaks")
+        return False
+    if shape.responses is not None:
+        return shape.responses
+    return shape.base_url == SIMULATOR or shape.base_url.startswith(OPENAI)
 
 
 def _simulator(url: str | None, dialect: str) -> str:

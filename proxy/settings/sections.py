@@ -8,6 +8,7 @@ from margin.sellbook import SellBook
 from proxy.settings.findings import Findings
 from proxy.settings.shape import (
     CachingShape,
+    ConversationsShape,
     IdempotencyShape,
     SandboxShape,
     ServerShape,
@@ -15,6 +16,7 @@ from proxy.settings.shape import (
 )
 from proxy.settings.values import (
     Caching,
+    Conversations,
     Idempotency,
     Sandbox,
     SandboxCustomer,
@@ -62,6 +64,17 @@ def idempotency_of(shape: IdempotencyShape) -> Idempotency:
         answers_max=shape.answers_max,
         bytes_max=shape.bytes_max,
         answer_bytes_max=shape.answer_bytes_max,
+    )
+
+
+def conversations_of(shape: ConversationsShape) -> Conversations:
+    """Return what is kept of responses that may be gone on with."""
+    return Conversations(
+        ttl_s=shape.ttl,
+        customer_responses_max=shape.customer_responses_max,
+        customer_bytes_max=shape.customer_bytes_max,
+        bytes_max=shape.bytes_max,
+        conversation_bytes_max=shape.conversation_bytes_max,
     )
 
 

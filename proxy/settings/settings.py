@@ -11,6 +11,7 @@ from proxy.settings.limits import Limits
 from proxy.settings.routing import Routing
 from proxy.settings.values import (
     Caching,
+    Conversations,
     Deployment,
     Idempotency,
     Provider,
@@ -36,6 +37,7 @@ class Settings:
         routing: How `auto` chooses.
         caching: What may be answered from memory.
         idempotency: What is kept of requests with an idempotency key.
+        conversations: What is kept of responses that may be gone on with.
         limits: What may be used at most.
         sellbook: What customers pay.
         costbook: What providers bill.
@@ -56,6 +58,7 @@ class Settings:
     routing: Routing
     caching: Caching
     idempotency: Idempotency
+    conversations: Conversations
     limits: Limits
     sellbook: SellBook
     costbook: CostBook = field(repr=False)

@@ -26,7 +26,7 @@ from proxy.settings.fields import (
 from proxy.settings.limit_shape import LimitsShape
 from proxy.settings.routing_shape import RoutingShape
 from proxy.settings.units import UnitError
-from proxy.settings.values import Caching, Idempotency, Server, Store, Timeouts
+from proxy.settings.values import Caching, Conversations, Idempotency, Server, Store, Timeouts
 
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
@@ -39,6 +39,7 @@ _SERVER = Server()
 _TIMEOUTS = Timeouts()
 _CACHING = Caching()
 _IDEMPOTENCY = Idempotency()
+_CONVERSATIONS = Conversations()
 _STORE = Store()
 
 
@@ -97,6 +98,11 @@ class ProviderShape(Section):
         repr=False,
         description="The credential. With an unset ${VARIABLE} the provider is disabled; "
         "without this key none is sent.",
+    )
+    responses: Flag | None = Field(
+        None,
+        description="Whether it serves OpenAI's Responses API, too, as many that speak chat do not: then such requests "
+        "go there as they are. Unset: only api.openai.com and the simulator.",
     )
     service_tier: Literal["default", "flex", "priority", "fast", "ultrafast"] = Field(
         "default", description="What its project is set to serve requests in that name no `service_tier`, or `auto`."
@@ -224,6 +230,26 @@ class IdempotencyShape(Section):
     )
 
 
+class ConversationsShape(Section):
+    """What is kept of responses that may be gone on with, in the keeper's memory."""
+
+    ttl: Duration = Field(
+        _CONVERSATIONS.ttl_s, le=30 * 24 * 3600, description="For how long; at most 30d, and no longer than it runs."
+    )
+    customer_responses_max: Whole = Field(
+        _CONVERSATIONS.customer_responses_max, ge=1, description="Most of one customer."
+    )
+    customer_bytes_max: Size = Field(
+        _CONVERSATIONS.customer_bytes_max, description="The size of one customer's together."
+    )
+    bytes_max: Size = Field(_CONVERSATIONS.bytes_max, description="The size of all.")
+    conversation_bytes_max: Size = Field(
+        _CONVERSATIONS.conversation_bytes_max,
+        le=16 * 1024 * 1024,
+        description="The longest conversation kept; at most 16MiB.",
+    )
+
+
 def _built(only: str, later: str) -> BeforeValidator:
     def check(value: Any) -> Any:
         if isinstance(value, str) and value.startswith(f"{later}://"):
@@ -287,6 +313,9 @@ class SettingsShape(Section):
     caching: CachingShape = Field(default_factory=CachingShape, description="What may be answered from memory.")
     idempotency: IdempotencyShape = Field(
         default_factory=IdempotencyShape, description="What is kept of requests with an `idempotency-key`."
+    )
+    conversations: ConversationsShape = Field(
+        default_factory=ConversationsShape, description="What is kept of responses that may be gone on with."
     )
     limits: LimitsShape = Field(default_factory=LimitsShape, description="What may be used at most.")
     plans: Text | None = Field(

@@ -104,6 +104,7 @@ class Provider:
         enabled: Whether calls may go there; false when its key is unset.
         timeouts: How long each wait may take.
         simulated: Whether the YAML says `base_url: simulator`.
+        responses: Whether it serves OpenAI's Responses API, and stores what it is asked to.
         service_tier: What its project is set to serve requests in that name no service tier, or `auto`; None: standard.
     """
 
@@ -114,6 +115,7 @@ class Provider:
     enabled: bool
     timeouts: Timeouts = Timeouts()
     simulated: bool = False
+    responses: bool = False
     service_tier: str | None = None
 
 
@@ -199,6 +201,25 @@ class Idempotency:
     answers_max: int = 10_000
     bytes_max: int = 64 * _MIB
     answer_bytes_max: int = _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """How long, and how much of, responses that may be gone on with are kept, in the keeper's memory.
+
+    Args:
+        ttl_s: For how long; OpenAI keeps them for 30 days, on disks.
+        customer_responses_max: Most of one customer.
+        customer_bytes_max: The size of one customer's together.
+        bytes_max: The size of all.
+        conversation_bytes_max: The longest conversation kept: some 250,000 tokens.
+    """
+
+    ttl_s: float = 24 * 3600.0
+    customer_responses_max: int = 10_000
+    customer_bytes_max: int = 16 * _MIB
+    bytes_max: int = 128 * _MIB
+    conversation_bytes_max: int = _MIB
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,8 @@ _GAUGES = {
     "penstock_ledger_lag_seconds": "Age of the oldest journalled record that is not folded yet.",
     "penstock_idempotency_answers": "Answers kept for requests with an idempotency key.",
     "penstock_idempotency_answer_bytes": "Their size.",
+    "penstock_conversations": "Responses kept that may be gone on with.",
+    "penstock_conversation_bytes": "Their size.",
     "penstock_journals_broken": "Journals that a disk error closed, until fresh ones are open; should be 0.",
     "penstock_journals_foreign": "Journals of another data folder, left alone in this one; should be 0.",
     "penstock_budget_overshoot_usd": "Cost beyond hard budgets in their present periods; should be 0.",

@@ -141,6 +141,14 @@ class Upstream:
             # Nobody can say how far it came: it may be billed.
             raise Lost("total", late=True) from None
 
+    async def fetch(self, deployment: Deployment, method: str, path: str) -> Answer:
+        """Ask for what lies below the provider's address, without a body.
+
+        Raises:
+            Unsent, Lost: as `call`.
+        """
+        return await _call(self._transport, deployment.provider, _template(deployment, path, method))
+
     async def prepare(self, providers: Iterable[Provider]) -> None:
         """Load what calls to these providers need; nothing where all are called over our own transport."""
         if any(provider.enabled and provider.dialect == "litellm" for provider in providers):
@@ -150,7 +158,9 @@ class Upstream:
     def _door(self, deployment: Deployment, way: tuple[str, str, bool]) -> _Door:
         """Return through which transport a deployment is called, and what its requests have in common."""
         transport = self._borrowed if deployment.provider.dialect == "litellm" else self._transport
-        door = self._doors[way] = (transport, _template(deployment, way[1], stream=way[2]))
+        door = self._doors[way] = (
+            transport, _template(deployment, request_path(deployment, way[1], stream=way[2]))
+        )  # fmt: skip
         return door
 
     def anew(self) -> Upstream:
@@ -186,14 +196,14 @@ def _copied(template: httpx.Request, body: bytes) -> httpx.Request:
     return request
 
 
-def _template(deployment: Deployment, surface: str, *, stream: bool) -> httpx.Request:
+def _template(deployment: Deployment, path: str, method: str = "POST") -> httpx.Request:
     provider = deployment.provider
     key = None if provider.api_key is None else provider.api_key.reveal()
     headers = DIALECTS[provider.dialect].request_headers(key)
-    url = (provider.base_url or NOWHERE) + request_path(deployment, surface, stream=stream)
-    template = httpx.Request("POST", url, headers=headers, extensions=_extensions(provider))
+    url = (provider.base_url or NOWHERE) + path
+    template = httpx.Request(method, url, headers=headers, extensions=_extensions(provider))
     # The transport states each body's own length.
-    del template.headers["content-length"]
+    template.headers.pop("content-length", None)
     return template
 
 

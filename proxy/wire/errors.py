@@ -317,7 +317,7 @@ def headers(error: ProxyError) -> list[tuple[bytes, bytes]]:
     """Return the headers that tell an SDK whether and when to retry."""
     found = list(error.headers)
     if error.exchange is not None:
-        found.append((b"x-penstock-request-id", error.exchange.encode()))
+        found += [(b"x-penstock-request-id", error.exchange.encode()), (b"x-request-id", error.exchange.encode())]
     if error.retry_after_s is not None:
         found.append((b"retry-after", b"%d" % error.retry_after_s))
     if error.should_retry is not None:

@@ -19,7 +19,8 @@ from proxy.wire.strict import read_object
 ITEMS_MAX = 20_000
 """Items of one input: as many as chat takes messages."""
 ROLES = frozenset({"system", "developer", "user", "assistant"})
-MEDIA_TYPES = frozenset({"input_image", "input_file", "input_audio", "computer_screenshot"})
+IMAGE_TYPES = frozenset({"input_image", "computer_screenshot"})
+MEDIA_TYPES = IMAGE_TYPES | {"input_file", "input_audio"}
 _NUMBERS = ("temperature", "top_p", "top_logprobs", "max_tool_calls")
 _OBJECTS = ("metadata", "reasoning", "text", "stream_options")
 _TEXTS = ("instructions", "service_tier", "truncation", "user", "safety_identifier", "prompt_cache_key")
@@ -28,6 +29,15 @@ _NOT_OURS = {
     "conversation": "conversations of the provider's account are not served; `previous_response_id` goes on with one",
     "prompt": "templates of the provider's account are not served",
 }
+
+
+class Before(NamedTuple):
+    """A conversation that a request goes on with: its items, or whose account stores it and how long it is there."""
+
+    items: list[dict[str, Any]]
+    size_bytes: int
+    """What it adds to the request; of one that a provider stores, what its tokens come to."""
+    provider: str | None = None
 
 
 class ResponsesRequest(NamedTuple):
@@ -54,13 +64,33 @@ class ResponsesRequest(NamedTuple):
     """The response whose conversation it goes on with."""
     is_stored: bool
     """Whether others may go on with it: unless it says `store: false`."""
+    before: Before | None = None
+    """That conversation, once it was found."""
     choices: int = 1
     include_usage: bool = True
     surface: str = "responses"
 
     def body_for(self, model: str) -> bytes:
-        """Serialise what was judged, for the provider's `model`."""
-        return orjson.dumps({**self.fields, "model": model})
+        """Serialise what was judged, for the provider's `model`; a conversation that we keep goes along."""
+        changed: dict[str, Any] = {**self.fields, "model": model}
+        if self.before is not None and self.before.provider is None:
+            del changed["previous_response_id"]
+            changed["input"] = [*filter(_is_legible, self.before.items), *self.items]
+        return orjson.dumps(changed)
+
+    def going_on(self, before: Before) -> ResponsesRequest:
+        """Return the request with the conversation that it goes on with: judged, counted and held for as a whole."""
+        found = list(_media(before.items))
+        images = sum(part["type"] in IMAGE_TYPES for part in found)
+        return self._replace(
+            before=before,
+            messages=[*before.items, *self.messages],
+            body_bytes=self.body_bytes + before.size_bytes,
+            has_images=self.has_images or images > 0,
+            images=self.images + images,
+            media_parts=self.media_parts + len(found),
+            media_bytes=self.media_bytes + sum(map(_weight, found)),
+        )
 
 
 def read(body: bytes) -> ResponsesRequest:
@@ -80,7 +110,7 @@ def read(body: bytes) -> ResponsesRequest:
     media = list(_media(items))
     types = [part["type"] for part in media]
     limit = integer(fields, "max_output_tokens", low=1, high=COUNT_MAX, default=0)
-    images = types.count("input_image") + types.count("computer_screenshot")
+    images = sum(kind in IMAGE_TYPES for kind in types)
     return ResponsesRequest(
         fields=fields,
         body_bytes=len(body),
@@ -189,6 +219,11 @@ def _media(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             for part in parts if isinstance(parts, list) else ():
                 if isinstance(part, dict) and part.get("type") in MEDIA_TYPES:
                     yield part
+
+
+def _is_legible(item: Mapping[str, Any]) -> bool:
+    """Whether a provider that did not write an item can read it: reasoning only if its writer put it in there."""
+    return item.get("type") != "reasoning" or item.get("encrypted_content") is not None
 
 
 def _weight(part: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from margin.usage import Usage
 from proxy.wire import lenient
+from proxy.wire.errors import ProxyError
 from proxy.wire.neutral import Argued, Called, Ended, Piece, Said, Started, Thought, Used
 
 _ECHOED: Final[Mapping[str, Any]] = {
@@ -104,7 +105,7 @@ class Events:
         self._usage: Usage | None = None
 
     def write(self, piece: Piece) -> bytes:
-        """Return the events that a piece makes. What ends the whole is `ending`'s to say."""
+        """Return the events that a piece makes. What ends the whole is `end`'s to say."""
         match piece:
             case Started(_, model):
                 self._model = model or self._model
@@ -127,7 +128,11 @@ class Events:
                 self._usage = usage
                 return b""
 
-    def ending(self) -> bytes:
+    def fault(self, error: ProxyError) -> bytes:
+        """Return the event that says that the response ends before its time."""
+        return error_event(error.code, error.message, error.param, self.number)
+
+    def end(self) -> bytes:
         """Return the last event: the whole response."""
         whole = self.whole()
         return self._event(f"response.{whole['status']}", response=whole)
@@ -135,6 +140,8 @@ class Events:
     def whole(self) -> Item:
         """Return the response as it is at its end."""
         found = self._whole(self._status, None if self._usage is None else usage_of(self._usage))
+        if self._usage is not None and self._usage.service_tier is not None:
+            found["service_tier"] = self._usage.service_tier
         if self._status == "incomplete":
             reason = "max_output_tokens" if self._reason == "limit" else "content_filter"
             found["incomplete_details"] = {"reason": reason}

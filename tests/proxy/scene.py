@@ -17,6 +17,8 @@ from margin.journal import Journal, JournalBroken, Position
 from proxy.admission import KeeperAway, Lease, Wallets
 from proxy.exchange import Inbound, Reply, serve
 from proxy.identity import Identity, Principal
+from proxy.keeper.conversations import Conversations
+from proxy.settings import Conversations as Bounds
 from proxy.settings import Settings, load
 from proxy.upstream.client import Upstream
 from proxy.wire import sse
@@ -47,6 +49,7 @@ class Keeper:
         self.credits_milli = LENT
         self.is_away = False
         self.opened: list[str] = []
+        self.conversations = Conversations(Bounds)
 
     async def lease(self, customer: int, need_milli: int, wish_milli: int, returned_milli: int) -> bool:
         """Lend everything, whatever was wished for."""
@@ -59,6 +62,20 @@ class Keeper:
         self.wallets.add(customer, Lease(self.credits_milli, None))
         self.credits_milli = 0
         return True
+
+    async def keep(self, kept: dict[str, Any]) -> bool:
+        """Keep a response."""
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise KeeperAway
+        return self.conversations.keep(kept)
+
+    async def kept(self, customer: int, identity: str) -> dict[str, Any] | None:
+        """Return a response."""
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise KeeperAway
+        return self.conversations.find({"customer": customer, "name": identity})
 
     async def open_customer(self, name: str) -> None:
         """Open on the default plan."""

@@ -116,7 +116,7 @@ def test_a_stream_is_relayed_byte_for_byte_however_it_is_cut(data: st.DataObject
 
     stream, relayed = fed(*parts)
 
-    assert (relayed, stream.ending()) == (BEGUN + SAID + DONE, LAST)
+    assert (relayed, stream.end()) == (BEGUN + SAID + DONE, LAST)
     assert (stream.call_id, stream.usage, stream.finished, stream.error) == ("resp_1", read_usage(USAGE), True, False)
     assert (stream.deltas, stream.number) == (2, 5)
 
@@ -158,7 +158,7 @@ def test_half_a_surrogate_pair_is_no_harm() -> None:
 
     stream, relayed = fed(BEGUN, half + b"\n\n")
 
-    assert (relayed, stream.finished, stream.ending()) == (BEGUN, True, half + b"\n\n")
+    assert (relayed, stream.finished, stream.end()) == (BEGUN, True, half + b"\n\n")
 
 
 def test_unknown_events_and_garbage_pass() -> None:

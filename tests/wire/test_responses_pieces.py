@@ -21,7 +21,7 @@ USED = Used(Usage(input=5, cache_read=3, cache_write_5m=2, output=7, reasoning=4
 def streamed(pieces: list[Piece], **fields: Any) -> list[dict[str, Any]]:
     """The events that pieces make, each as the SDK's types have it."""
     events = Events({"model": "auto", **fields}, "resp_x", 9)
-    raw = b"".join(events.write(piece) for piece in pieces) + events.ending()
+    raw = b"".join(events.write(piece) for piece in pieces) + events.end()
     found = [lenient.loads(sse.payload(event) or b"") for event in sse.events(raw)]
     for number, event in enumerate(found):
         EVENT.validate_python(event)

@@ -15,9 +15,9 @@ from proxy.upstream.dialects.dialect import Answered, Dialect, Native, Stream
 from proxy.upstream.dialects.translated import TranslatedStream
 from proxy.wire import lenient
 from proxy.wire.ask import Ask
-from proxy.wire.errors import UpstreamBroke
+from proxy.wire.errors import Malformed, UpstreamBroke
 from proxy.wire.neutral import Started, Used
-from proxy.wire.surfaces import SURFACES
+from proxy.wire.surfaces import SURFACES, responses
 
 __all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "read_answer", "request_body", "request_path", "stream",
            "uncarried"]  # fmt: skip
@@ -32,6 +32,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 
 
 def _native(deployment: Deployment, surface: str) -> Native | None:
+    if surface == responses.NAME and not deployment.provider.responses:
+        return None  # many that speak OpenAI's chats do not serve its Responses: each provider says so
     return DIALECTS[deployment.provider.dialect].NATIVE.get(surface)
 
 
@@ -66,7 +68,14 @@ def request_body(deployment: Deployment, ask: Ask) -> bytes:
     native = _native(deployment, ask.surface)
     if native is not None:
         return native.request_body(ask, deployment)
-    return DIALECTS[deployment.provider.dialect].written(SURFACES[ask.surface].prompt(ask), deployment)
+    surface = SURFACES[ask.surface]
+    prompt = surface.prompt(ask)
+    try:
+        return DIALECTS[deployment.provider.dialect].written(prompt, deployment)
+    except Malformed as error:
+        if error.param is not None:
+            error.param = surface.NAMES.get(error.param, error.param)
+        raise
 
 
 def read_answer(deployment: Deployment, ask: Ask, body: bytes, at_s: int) -> Answered:

@@ -49,7 +49,7 @@ class Surface(Protocol):
 
     NAME: str
     NAMES: Mapping[str, str]
-    """What this API calls those of `Knobs` that it has other names for."""
+    """What this API calls those of `Knobs`, and what dialects say of a request, that it has other names for."""
 
     def read(self, body: bytes) -> Ask:
         """Read a request; raises `Malformed`, with `param` naming the field."""

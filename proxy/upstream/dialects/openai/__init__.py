@@ -1,6 +1,7 @@
 """OpenAI's wire formats, and everything compatible with them: their own callers are served as they are.
 
     chat      chat completions, byte for byte         request   `Prompt` → the body of a chat completion
+    responses Responses, byte for byte, where a provider says that it serves them
     errors    error bodies → our errors               answers   completions and chunks → pieces
 
 Source: OpenAI's API reference.
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from proxy.upstream.dialects.dialect import Native
-from proxy.upstream.dialects.openai import chat
+from proxy.upstream.dialects.openai import chat, responses
 from proxy.upstream.dialects.openai.answers import Reader as reader  # noqa: N813 - the seam's name
 from proxy.upstream.dialects.openai.answers import read_completion as read
 from proxy.upstream.dialects.openai.chat import request_path
@@ -21,7 +22,7 @@ from proxy.upstream.dialects.openai.request import unworded, written
 
 __all__ = ["NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
 
-NATIVE: Final[Mapping[str, Native]] = {"chat": chat}
+NATIVE: Final[Mapping[str, Native]] = {"chat": chat, "responses": responses}
 
 
 def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:

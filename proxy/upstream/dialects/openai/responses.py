@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from margin.usage import Usage, UsageError
-from proxy.upstream.dialects import foreign
+from proxy.settings import Deployment
+from proxy.upstream.dialects import foreign, signatures
 from proxy.wire import lenient, sse
 from proxy.wire.errors import ProxyError, UpstreamBroke
+from proxy.wire.responses import ResponsesRequest
 from proxy.wire.responses_pieces import error_event
 
 PATH: Final = "/responses"
@@ -29,6 +31,38 @@ _MARKS: Final = (
 """What an event that matters to the books holds; in quotes, as inside a string the quotes would be escaped."""
 _DELTA: Final = b'"delta":"'
 _NUMBER: Final = b'"sequence_number":'
+
+
+def request_path(deployment: Deployment, *, stream: bool) -> str:
+    """Return what is appended to a provider's base URL."""
+    return PATH
+
+
+def uncarried(ask: ResponsesRequest, deployment: Deployment) -> str | None:
+    """Name the conversation that lies with another provider; of fields each provider knows best what it takes."""
+    before = ask.before
+    elsewhere = before is not None and before.provider not in (None, deployment.provider.name)
+    return "previous_response_id" if elsewhere else None
+
+
+def request_body(ask: ResponsesRequest, deployment: Deployment) -> bytes:
+    """Serialise what was judged, field for field; without signatures of another provider inside the ids of calls."""
+    body = ask.body_for(deployment.model)
+    if signatures.MARK_BYTES not in body:
+        return body
+    items, before = [_bare(item) for item in ask.items], ask.before
+    changed = ask._replace(
+        fields={**ask.fields, "input": items},
+        items=items,
+        before=None if before is None else before._replace(items=[_bare(item) for item in before.items]),
+    )
+    return changed.body_for(deployment.model)
+
+
+def _bare(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item whose call is named without what its id carries."""
+    named = isinstance(item.get("call_id"), str)
+    return {**item, "call_id": signatures.bare(item["call_id"])} if named else dict(item)
 
 
 def read_usage(reported: Any) -> Usage | None:
@@ -129,11 +163,11 @@ class ResponseStream:
         self._count(block)
         return block
 
-    def ending(self) -> bytes:
+    def end(self) -> bytes:
         """Return the last event, which was held back."""
         return self._ending
 
-    def failure(self, error: ProxyError) -> bytes:
+    def fault(self, error: ProxyError) -> bytes:
         """Return the event that stands in its place."""
         return error_event(error.code, error.message, error.param, self.number)
 
@@ -185,3 +219,8 @@ class ResponseStream:
         elif kind in _FAILURES or (kind is None and found.get("error") is not None):
             self.error = True
         return not self.finished and not self.error
+
+
+def stream(ask: ResponsesRequest) -> ResponseStream:
+    """Return what watches the stream of an answer to this request."""
+    return ResponseStream()
