@@ -178,8 +178,9 @@ class House:
         """End what was let through: journalled, then given back. What a dead worker had is journalled all the same."""
         came_to = got.amounts if actual is None else actual
         for name in names:
-            if name.measure == "cost":
-                self.books.spent[name] = self.books.spent.get(name, 0) + came_to.cost_nusd
+            if name.measure in {"cost", "charge"}:
+                nusd = came_to.cost_nusd if name.measure == "cost" else came_to.charge_nusd
+                self.books.spent[name] = self.books.spent.get(name, 0) + nusd
         if not got.worker.is_dead:
             got.passage.end(came_to)
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.limits.guard import Away, Reached
 from proxy.limits.shares import Amounts, Name
-from tests.limits.simulated import NS, Clock, House, simulate
+from tests.limits.simulated import NS, Clock, Got, House, simulate
 
 RPM = Name("key", "k", "requests", "minute")
 TPM = Name("customer", "1", "tokens", "minute")
@@ -241,3 +242,147 @@ def test_a_limit_that_is_lowered_binds_at_once():
         assert await house.ask({RPM: 10}) is not None
 
     simulate(story)
+
+
+# ---- any set of limits -----------------------------------------------------------------------------------------------
+
+SUBJECTS = [("key", "k"), ("customer", "1"), ("member", "1:m"), ("plan", "pro"), ("feature", "f"), ("model", "m"),
+            ("all", "")]  # fmt: skip
+COUNTED = [("requests", "minute"), ("requests", "day"), ("tokens", "minute"), ("tokens", "day"), ("open", "")]
+SPENT = [(of, f"{per} {of} {action}") for of in ("cost", "charge") for per in ("hour", "day", "week", "month", "36h")
+         for action in ("hard", "downgrade")]  # fmt: skip
+LARGEST = {"requests": 60, "tokens": 2_000, "open": 8, "cost": 30_000, "charge": 30_000}
+
+limits = st.dictionaries(
+    st.builds(lambda whose, what: Name(*whose, *what), st.sampled_from(SUBJECTS), st.sampled_from(COUNTED + SPENT)),
+    st.floats(0.05, 1), min_size=1, max_size=12,
+)  # fmt: skip
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["ask"] * 16 + ["more"] * 3 + ["kill", "lower"]),
+        st.floats(0, 90), st.integers(1, 300), st.integers(0, 4_000), st.floats(0, 1),
+    ),
+    min_size=1, max_size=40,
+)  # fmt: skip
+
+
+class Race:
+    """Requests under a drawn set of limits; after each step, no budget may be above its amount, held and spent."""
+
+    def __init__(self, clock: Clock, seed: int, wanted: dict[Name, float], workers: int) -> None:
+        self.house = House(clock, workers=workers, seed=seed)
+        self.limits = {name: max(1, int(share * LARGEST[name.measure])) for name, share in wanted.items()}
+        self.most = dict(self.limits)
+        self.open: dict[int, tuple[Got, int]] = {}
+        """Exchanges under way, each with the most it may cost."""
+        self.tokens: list[tuple[int, int]] = []
+        """When each exchange was let through, and how many tokens it came to."""
+
+    @property
+    def money(self) -> tuple[Name, ...]:
+        """Its budgets."""
+        return tuple(name for name in self.limits if name.measure in {"cost", "charge"})
+
+    def check(self) -> None:
+        """Zero overshoot for money, whatever was lowered since: what is held was within when it was taken."""
+        for name in self.money:
+            held = sum(share.held for each in self.house.workers
+                       if (share := each.guard._shares.get(name)) is not None)  # fmt: skip
+            assert self.house.books.spent_nusd(name) + held <= self.most[name], name
+        tightest = min((limit for name, limit in self.most.items() if name.measure == "open"), default=None)
+        assert tightest is None or len(self.open) <= tightest
+
+    async def ask(self, kind: str, lasts_s: float, tokens: int, ceiling: int, part: float) -> None:
+        """Let one request ask, perhaps hold more for a dearer model, last, and cost a part of its ceiling."""
+        got = await self.house.ask(self.limits, Amounts(1, tokens, ceiling, ceiling // 2))
+        if got is None:
+            return
+        at, most = self.house.clock.ns(), ceiling
+        self.open[id(got)] = (got, most)
+        if kind == "more":
+            most += await self._more(got, ceiling)
+        self.check()
+        await asyncio.sleep(lasts_s)
+        if self.open.pop(id(got), None) is None:  # its worker died, and the keeper has closed it
+            return
+        actual = Amounts(1, int(tokens * part), int(most * part), int(ceiling // 2 * part))
+        self.tokens.append((at, int(tokens * part)))
+        self.house.end(got, actual, self.money)
+        self.check()
+
+    async def kill(self) -> None:
+        """End a worker; the keeper closes what it had open, at the most it may cost, before it lends that again."""
+        number = self.house.random.randrange(len(self.house.workers))
+        for got, most in [each for each in self.open.values() if each[0].worker is self.house.workers[number]]:
+            del self.open[id(got)]
+            got.worker.is_dead = True
+            self.house.end(got, got.amounts._replace(cost_nusd=most), self.money)
+        await self.house.kill(number)
+
+    async def _more(self, got: Got, ceiling: int) -> int:
+        """Hold as much again of every budget of cost, all or nothing; return what is held beyond the ceiling."""
+        guard = got.worker.guard
+        for name in self.money:
+            if name.measure == "cost" and not got.worker.is_dead:
+                try:
+                    await guard.more(got.passage, guard.share(name, self.limits[name]), ceiling)
+                except (Reached, Away):
+                    return 0
+        if got.worker.is_dead or not any(name.measure == "cost" for name in self.money):
+            return 0
+        self.open[id(got)] = (got, 2 * ceiling)
+        return ceiling
+
+    async def step(self, kind: str, lasts_s: float, tokens: int, ceiling: int, part: float) -> None:
+        """Take one step of the story."""
+        if kind == "kill":
+            await self.kill()
+        elif kind == "lower":
+            name = self.house.random.choice(sorted(self.limits, key=lambda each: each.text))
+            self.limits[name] = max(1, int(self.limits[name] * part))
+        else:
+            await self.ask(kind, lasts_s, tokens, ceiling, part)
+
+
+def race(seed: int, wanted: dict[Name, float], told: list[tuple], workers: int) -> Race:
+    """Run a story over some minutes of simulated time."""
+
+    async def story(clock: Clock) -> Race:
+        found, running = Race(clock, seed, wanted, workers), []
+        for each in told * 3:
+            running.append(asyncio.ensure_future(found.step(*each)))
+            await asyncio.sleep(found.house.random.choice([0, 0, 0, 0.01, 1, 9]))
+        await asyncio.gather(*running)
+        return found
+
+    return simulate(story)
+
+
+def check_race(seed: int, wanted: dict[Name, float], told: list[tuple], workers: int) -> None:
+    """Assert that no window and no budget was ever above what it was at its highest."""
+    found = race(seed, wanted, told, workers)
+
+    for name, most in found.most.items():
+        span_ns = {"minute": 60 * NS, "day": 86_400 * NS}.get(name.per)
+        if span_ns is not None and name.measure == "requests":
+            assert found.house.most_within(name, span_ns) <= most, name
+        elif span_ns is not None:
+            within = [sum(count for t, count in found.tokens if 0 <= t - at < span_ns) for at, _ in found.tokens]
+            assert max(within, default=0) <= most, name
+        elif name.measure in {"cost", "charge"}:
+            assert found.house.books.spent_nusd(name) <= most, name
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), limits, steps, st.integers(1, 4))
+def test_no_set_of_limits_is_ever_exceeded(seed, wanted, told, workers):
+    """Every subject, rate and budget in any mix; workers die, limits are lowered, calls go on to dearer models."""
+    check_race(seed, wanted, told, workers)
+
+
+@pytest.mark.full
+@settings(max_examples=3_000, deadline=None)
+@given(st.integers(0, 10**6), limits, steps, st.just(4))
+def test_no_set_of_limits_is_ever_exceeded_by_four_workers(seed, wanted, told, workers):
+    """The same at the size of a release."""
+    check_race(seed, wanted, told, workers)
