@@ -1,6 +1,6 @@
 """What limits cost a request: µs for looking them up, taking them, the ceiling, and giving them back.
 
-`python -m benchmarks.limits` prints the median CPU time of several rounds: for the shipped defaults (a budget and a
+`make bench-limits` prints the median CPU time of several rounds: for the shipped defaults (a budget and a
 bound on open requests), a key with the usual four limits, and twenty-one limits at once. It fails above the bound.
 """
 
@@ -31,7 +31,7 @@ BOUND_US = 15.0
 ROUNDS, REQUESTS = 9, 2_000
 EXAMPLE = Terms(10**9, 10**12, concurrency=10**6, budgets=(Budget(10**17, "day"),))
 BUSY = Terms(10**9, 10**12, 10**10, 10**13, 10**6, (Budget(10**17, "day"), Budget(10**18, "month")))
-LINE = {"cost": 1_000, "u": {"input": 500, "output": 50}}
+LINE = {"kind": "model", "cost": 1_000, "u": {"input": 500, "output": 50}}
 
 
 class Asker:
