@@ -15,7 +15,7 @@ from tests.e2e.server import Server, get, write_config
 NUSD = 10**9
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=lambda count: f"{count}-workers")
+@pytest.fixture(scope="module", params=[1, 4], ids=lambda count: f"{count}-workers")
 def shop(request: pytest.FixtureRequest, launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a server with so many workers and some limits."""
     limits = {
