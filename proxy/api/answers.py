@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -19,6 +20,17 @@ def authenticated(world: World, request: Request, surface: Surface) -> Principal
     """
     peer = None if request.client is None else request.client.host
     return world.identity.authenticate(headers_of(request), surface, peer, world.settings.server.trusted_proxies)
+
+
+def spoken_at(path: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the surface in whose words a request outside the hot routes is answered: its path or its version says."""
+    is_anthropic = path.startswith("/v1/messages") or any(name == b"anthropic-version" for name, _ in headers)
+    return "messages" if is_anthropic else "chat"
+
+
+def surface_of(request: Request) -> str:
+    """Return the same of a request that the framework has."""
+    return spoken_at(request.scope["path"], request.scope["headers"])
 
 
 def headers_of(request: Request) -> dict[bytes, bytes]:

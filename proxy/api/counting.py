@@ -11,7 +11,6 @@ from fastapi import APIRouter, Request, Response
 from proxy.api.answers import authenticated, json_answer
 from proxy.routing.capability import input_estimate
 from proxy.wire import messages
-from proxy.wire.errors import TooLarge
 from proxy.world import World
 
 
@@ -22,9 +21,7 @@ def routes(world: World) -> APIRouter:
     @router.post("/v1/messages/count_tokens")
     async def _count(request: Request) -> Response:
         authenticated(world, request, "messages")
-        body = await request.body()
-        if len(body) > world.settings.server.body_bytes_max:
-            raise TooLarge(f"The body is larger than {world.settings.server.body_bytes_max} bytes.")
-        return json_answer({"input_tokens": input_estimate(messages.read(body, needs_limit=False))})
+        asked = messages.read(await request.body(), needs_limit=False)
+        return json_answer({"input_tokens": input_estimate(asked)})
 
     return router

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from proxy.api.answers import spoken_at
 from proxy.api.hot import render
 from proxy.server.turn import Caller, Head
 from proxy.wire.errors import ProxyError
@@ -41,7 +42,7 @@ class FrameworkTurn:
     async def run(self, body: bytes, caller: Caller) -> None:
         """Let the framework answer."""
         if self.error is not None:
-            render(self._world, self.error, caller)
+            self._render(self.error, caller)
             return
         talk = _Talk(body, caller)
         try:
@@ -50,7 +51,11 @@ class FrameworkTurn:
             # A bug behind the framework, which raises it again after it has answered; the caller learns only that.
             log.exception("a request failed")
         if not talk.has_begun:
-            render(self._world, ProxyError("The proxy failed; this is a bug."), caller)
+            self._render(ProxyError("The proxy failed; this is a bug."), caller)
+
+    def _render(self, error: ProxyError, caller: Caller) -> None:
+        surface = spoken_at(self._head.target.decode("latin-1"), self._head.headers)
+        render(self._world, error, caller, surface)
 
 
 def _scope(head: Head) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from proxy.api.answers import authenticated, json_answer
+from proxy.api.answers import authenticated, json_answer, surface_of
 from proxy.routing.policy import model_names
 from proxy.wire.errors import Malformed, UnknownModel
 from proxy.world import World
@@ -27,7 +27,7 @@ def routes(world: World) -> APIRouter:
     @router.get("/v1/models")
     async def _list(request: Request) -> Response:
         names = _names(world, request)
-        if speaks_anthropic(request):
+        if surface_of(request) == "messages":
             return json_answer(_page(names, request.query_params))
         return json_answer({"object": "list", "data": [_openai(world, name) for name in names]})
 
@@ -35,18 +35,13 @@ def routes(world: World) -> APIRouter:
     async def _retrieve(request: Request, name: str) -> Response:
         if name not in _names(world, request):
             raise UnknownModel(f"The model `{name[:80]}` does not exist.", param="model")
-        return json_answer(_anthropic(name) if speaks_anthropic(request) else _openai(world, name))
+        return json_answer(_anthropic(name) if surface_of(request) == "messages" else _openai(world, name))
 
     return router
 
 
 def _names(world: World, request: Request) -> list[str]:
     return list(model_names(world.settings, authenticated(world, request, "models").terms))
-
-
-def speaks_anthropic(request: Request) -> bool:
-    """Tell whether a client of Anthropic's asks: its version header is required there, and sent by nobody else."""
-    return "anthropic-version" in request.headers
 
 
 def _openai(world: World, name: str) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from starlette.exceptions import HTTPException
 
 import proxy
 from proxy.api import admin, counting, models, responses, usage
-from proxy.api.answers import json_answer
+from proxy.api.answers import json_answer, surface_of
 from proxy.wire import errors
 from proxy.wire.errors import MethodNotAllowed, NotServed, ProxyError
+from proxy.wire.surfaces import SURFACES
 from proxy.world import World
 
 NOT_SERVED = (
@@ -71,12 +72,8 @@ def _error(world: World, request: Request, error: ProxyError) -> Response:
     """Answer with an error in the words of the API whose path, or whose header, it is."""
     world.refuse(error.reason)
     found = {name.decode(): value.decode() for name, value in errors.headers(error)}
-    body = errors.anthropic_body(error) if _speaks_anthropic(request) else errors.openai_body(error)
+    body = SURFACES[surface_of(request)].error_body(error)
     return Response(orjson.dumps(body), error.status, found, "application/json")
-
-
-def _speaks_anthropic(request: Request) -> bool:
-    return request.scope["path"].startswith("/v1/messages") or models.speaks_anthropic(request)
 
 
 def _from_framework(error: HTTPException) -> ProxyError:

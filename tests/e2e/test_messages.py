@@ -146,6 +146,16 @@ def test_tokens_are_counted_without_a_call(server: Server) -> None:
     assert len(server.invoice()) == before
 
 
+def test_what_is_no_request_is_refused_in_its_own_words(server: Server) -> None:
+    """Before anybody read it: a body that is too large, on the hot route and beside it, and a method that is none."""
+    large = b"x" * (server.settings.server.body_bytes_max + 1)
+    for path in ("/v1/messages", "/v1/messages/count_tokens"):
+        answer = httpx.post(f"{server.origin}{path}", headers={"x-api-key": server.key}, content=large)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (413, "request_too_large")
+    answer = httpx.get(f"{server.origin}/v1/messages", headers={"x-api-key": server.key})
+    assert (answer.status_code, answer.json()["type"]) == (405, "error")
+
+
 def test_what_is_not_served_says_so_in_its_own_words(server: Server) -> None:
     """Batches are a typed 501 in Anthropic's shape."""
     answer = httpx.post(f"{server.origin}/v1/messages/batches", headers={"x-api-key": server.key}, json={})

@@ -191,3 +191,29 @@ def test_a_budget_that_is_used_up_does_not_stop_what_costs_nothing(tmp_path: Pat
         assert cache_of(await here.ask(ASKED)) == b"hit"
 
     play(tmp_path, act, repeats=True)
+
+
+class Stuck(Caller):
+    """A caller that takes nothing."""
+
+    async def send(self, data: bytes) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+
+def test_a_replay_that_is_cancelled_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    """The server must hear of it, as what was sent ends without an end; the books were closed before."""
+
+    async def act(here: Scene) -> None:
+        await here.ask(ASKED)
+        reply = await here.ask(ASKED, stream=True)
+        assert reply.relay is not None
+        sending = asyncio.ensure_future(reply.relay.run(Stuck()))
+        await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+    here = play(tmp_path, act, repeats=True)
+
+    assert charged_milli(here.records()) == 2 * SIMPLE
