@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.wire.errors import Malformed
-from proxy.wire.fields import COUNT_MAX, array, boolean, integer, model
+from proxy.wire.fields import COUNT_MAX, array, boolean, integer, model, weight
 from proxy.wire.shapes import check_parts, check_response_format, check_settings, check_tool_calls, check_tools
 from proxy.wire.strict import read_object
 
@@ -77,7 +77,7 @@ def read(body: bytes) -> ChatRequest:
         has_audio="input_audio" in types,
         images=types.count("image_url"),
         media_parts=len(media),
-        media_bytes=sum(map(_weight, media)),
+        media_bytes=sum(map(weight, media)),
     )
 
 
@@ -116,13 +116,6 @@ def _check_message(message: Any, index: int) -> None:
 def _media(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     lists = [message["content"] for message in messages if isinstance(message.get("content"), list)]
     return [part for parts in lists for part in parts if part["type"] not in TEXT_TYPES]
-
-
-def _weight(part: dict[str, Any]) -> int:
-    """Return the characters of the strings in a media part, two levels deep, where providers put URLs and base64."""
-    values = [*part.values()]
-    values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
-    return sum(len(value) for value in values if isinstance(value, str))
 
 
 def _include_usage(fields: Mapping[str, Any], stream: bool) -> bool:

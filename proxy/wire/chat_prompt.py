@@ -8,7 +8,6 @@ of the fields: OpenAI's API reference, "Create chat completion".
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal, cast
 
@@ -16,6 +15,7 @@ from proxy.wire import lenient
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, Call, Choice, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
+from proxy.wire.prompts import append, image_at, unsayable
 
 _HELD: Final = frozenset(
     {
@@ -51,7 +51,6 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "tool": frozenset({"role", "content", "tool_call_id", "name"}),
     "function": frozenset({"role"}),
 }
-_DATA_URL: Final = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECASE)
 
 
 def unheld(ask: ChatRequest) -> str | None:
@@ -82,7 +81,7 @@ def read(ask: ChatRequest) -> Prompt:
     fields = ask.fields
     name = unheld(ask)
     if name is not None:
-        raise _unsayable(name)
+        raise unsayable(name)
     system, turns = _conversation(ask.messages)
     return Prompt(
         system=system,
@@ -101,10 +100,6 @@ def read(ask: ChatRequest) -> Prompt:
     )
 
 
-def _unsayable(where: str, why: str = "cannot be carried over to this model's provider") -> Malformed:
-    return Malformed(f"`{where}` {why}.", param=where)
-
-
 # ---- the conversation ----------------------------------------------------------------------------------------------
 
 
@@ -118,27 +113,17 @@ def _conversation(messages: list[dict[str, Any]]) -> tuple[tuple[Text, ...], tup
         if role in {"system", "developer"}:
             system += [block for block in _texts(message.get("content"), f"{where}.content") if block.text]
         else:
-            _append(turns, "assistant" if role == "assistant" else "user", _blocks(message, role, where))
+            append(turns, "assistant" if role == "assistant" else "user", _blocks(message, role, where))
     return tuple(system), tuple(turns)
 
 
 def _check_keys(message: Mapping[str, Any], role: str, where: str) -> None:
     if role == "function":
-        raise _unsayable(f"{where}.role")
+        raise unsayable(f"{where}.role")
     known = _KEYS[role]
     for key, value in message.items():
         if key not in known and value is not None:
-            raise _unsayable(f"{where}.{key}")
-
-
-def _append(turns: list[Turn], role: Any, blocks: tuple[Block, ...]) -> None:
-    """Add what a message says; neighbours of one side become one turn, and an empty message none."""
-    if not blocks:
-        return
-    if turns and turns[-1].role == role:
-        turns[-1] = Turn(role, turns[-1].blocks + blocks)
-    else:
-        turns.append(Turn(role, blocks))
+            raise unsayable(f"{where}.{key}")
 
 
 def _blocks(message: Mapping[str, Any], role: str, where: str) -> tuple[Block, ...]:
@@ -176,7 +161,7 @@ def _text(part: Mapping[str, Any], where: str) -> Text:
     kind = part["type"]
     text = part.get("text" if kind == "text" else "refusal")
     if kind not in {"text", "refusal"} or not isinstance(text, str):
-        raise _unsayable(f"{where}.{kind}")
+        raise unsayable(f"{where}.{kind}")
     _check_part(part, {"type", kind, "cache_control"}, where)
     return Text(text, _mark(part.get("cache_control"), f"{where}.cache_control"))
 
@@ -194,7 +179,7 @@ def _mark(mark: Any, where: str) -> Literal["5m", "1h"] | None:
 def _check_part(part: Mapping[str, Any], known: set[str], where: str) -> None:
     for key, value in part.items():
         if key not in known and value is not None:
-            raise _unsayable(f"{where}.{key}")
+            raise unsayable(f"{where}.{key}")
 
 
 def _parts(content: Any, where: str) -> Iterator[Text | ImageBytes | ImageLink]:
@@ -214,18 +199,12 @@ def _image(part: Mapping[str, Any], where: str) -> ImageBytes | ImageLink:
     _check_part(part, {"type", "image_url"}, where)
     image = part["image_url"]
     _check_part(image, {"url", "detail"}, f"{where}.image_url")
-    url: str = image["url"]
-    data = _DATA_URL.match(url)
-    if data is not None:
-        return ImageBytes(data[1].lower(), url[data.end() :])
-    if url[:8].lower() == "https://":
-        return ImageLink(url)
-    raise _unsayable(f"{where}.image_url.url", "must be an https URL or a data URL with base64")
+    return image_at(image["url"], f"{where}.image_url.url")
 
 
 def _call(call: Mapping[str, Any], where: str) -> Call:
     if call.get("type", "function") != "function":
-        raise _unsayable(f"{where}.type")
+        raise unsayable(f"{where}.type")
     function, call_id = call.get("function"), call.get("id")
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not isinstance(call_id, str):
         raise Malformed(f"`{where}` must have an `id` and a `function` with a `name`.", param=where)
@@ -247,7 +226,7 @@ def _arguments(text: Any, where: str) -> Mapping[str, Any]:
 
 def _tool(tool: Mapping[str, Any], where: str) -> Tool:
     if tool["type"] != "function":
-        raise _unsayable(f"{where}.type")
+        raise unsayable(f"{where}.type")
     _check_part(tool, {"type", "function"}, where)
     function = tool["function"]
     _check_part(function, {"name", "description", "parameters", "strict"}, f"{where}.function")
@@ -263,7 +242,7 @@ def _choice(choice: Any) -> Choice | None:
     function = choice.get("function") if isinstance(choice, dict) and choice.get("type") == "function" else None
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str):
-        raise _unsayable("tool_choice", "must be auto, none, required or one function to be carried over")
+        raise unsayable("tool_choice", "must be auto, none, required or one function to be carried over")
     return Named(name)
 
 
@@ -283,7 +262,7 @@ def _stops(stop: Any) -> tuple[str, ...]:
 def _effort(effort: Any) -> str | None:
     if effort is None or effort in ("none", "minimal", "low", "medium", "high", "xhigh"):
         return cast("str | None", effort)
-    raise _unsayable("reasoning_effort", "must be none, minimal, low, medium, high or xhigh")
+    raise unsayable("reasoning_effort", "must be none, minimal, low, medium, high or xhigh")
 
 
 def _schema(wanted: Any) -> Mapping[str, Any] | None:
@@ -292,7 +271,7 @@ def _schema(wanted: Any) -> Mapping[str, Any] | None:
         return None
     schema = wanted["json_schema"].get("schema") if wanted["type"] == "json_schema" else None
     if schema is None:
-        raise _unsayable("response_format", "can be carried over only as `json_schema` with a schema")
+        raise unsayable("response_format", "can be carried over only as `json_schema` with a schema")
     return schema  # type: ignore[no-any-return]  # `proxy.wire.shapes` checked that it is an object
 
 

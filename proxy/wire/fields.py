@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from proxy.wire.errors import Malformed
@@ -68,3 +68,22 @@ def array(fields: Mapping[str, Any], name: str) -> list[Any]:
     if not isinstance(value, list):
         raise Malformed(f"`{name}` must be an array.", param=name)
     return value
+
+
+def check_numbers(fields: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Check fields that are numbers, where they are there.
+
+    Raises:
+        Malformed: one is something else; true and false are no numbers here.
+    """
+    for name in names:
+        value = fields.get(name)
+        if value is not None and type(value) is not float and type(value) is not int:
+            raise Malformed(f"`{name}` must be a number.", param=name)
+
+
+def weight(part: Mapping[str, Any]) -> int:
+    """Return the characters of the strings in a part that is no text, two levels deep, where URLs and base64 stand."""
+    values = [*part.values()]
+    values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
+    return sum(len(value) for value in values if isinstance(value, str))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.wire.errors import Malformed
-from proxy.wire.fields import COUNT_MAX, array, boolean, integer, model
+from proxy.wire.fields import COUNT_MAX, array, boolean, check_numbers, integer, model, weight
 from proxy.wire.strict import read_object
 
 MESSAGES_MAX = 100_000
@@ -86,7 +86,7 @@ def read(body: bytes, *, needs_limit: bool = True) -> MessagesRequest:
         has_images=images > 0,
         images=images,
         media_parts=len(media),
-        media_bytes=sum(map(_weight, media)),
+        media_bytes=sum(map(weight, media)),
     )
 
 
@@ -163,13 +163,6 @@ def _media(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 yield from (each for each in blocks(block.get("content")) if each["type"] in MEDIA_TYPES)
 
 
-def _weight(block: dict[str, Any]) -> int:
-    """Return the characters of the strings in a media block, two levels deep."""
-    values = [*block.values()]
-    values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
-    return sum(len(value) for value in values if isinstance(value, str))
-
-
 def _as_judged(fields: Mapping[str, Any], messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the conversation with what tools gave as messages of their own: nobody asked that."""
     found = [] if fields.get("system") is None else [{"role": "system", "content": fields["system"]}]
@@ -191,10 +184,7 @@ def _as_judged(fields: Mapping[str, Any], messages: list[dict[str, Any]]) -> lis
 
 
 def _check_settings(fields: Mapping[str, Any]) -> None:
-    for name in _NUMBERS:
-        value = fields.get(name)
-        if value is not None and type(value) is not float and type(value) is not int:  # a bool is no number here
-            raise Malformed(f"`{name}` must be a number.", param=name)
+    check_numbers(fields, _NUMBERS)
     for name in _OBJECTS:
         if not isinstance(fields.get(name), dict | None):
             raise Malformed(f"`{name}` must be an object.", param=name)

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, cast
 from proxy.wire.errors import Malformed
 from proxy.wire.messages import MessagesRequest, blocks
 from proxy.wire.neutral import Block, Call, Choice, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
+from proxy.wire.prompts import append, image_at, unsayable
 
 _HELD: Final = frozenset(
     {
@@ -79,7 +80,7 @@ def read(ask: MessagesRequest) -> Prompt:
     """
     name = unheld(ask)
     if name is not None:
-        raise _unsayable(name)
+        raise unsayable(name)
     fields = ask.fields
     system, turns = _conversation(fields["messages"])
     choice = fields.get("tool_choice") or {}
@@ -101,10 +102,6 @@ def read(ask: MessagesRequest) -> Prompt:
     )
 
 
-def _unsayable(where: str, why: str = "cannot be carried over to this model's provider") -> Malformed:
-    return Malformed(f"`{where}` {why}.", param=where)
-
-
 def _conversation(messages: list[dict[str, Any]]) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
     system: list[Text] = []
     turns: list[Turn] = []
@@ -113,13 +110,7 @@ def _conversation(messages: list[dict[str, Any]]) -> tuple[tuple[Text, ...], tup
         if role == "system":
             system += _texts(message["content"], where)
             continue
-        said = tuple(_blocks(message["content"], where))
-        if not said:
-            continue
-        if turns and turns[-1].role == role:
-            turns[-1] = Turn(role, turns[-1].blocks + said)
-        else:
-            turns.append(Turn(role, said))
+        append(turns, role, tuple(_blocks(message["content"], where)))
     return tuple(system), tuple(turns)
 
 
@@ -127,7 +118,7 @@ def _texts(content: Any, where: str) -> list[Text]:
     found = list(_blocks(content, where))
     for index, block in enumerate(found):
         if not isinstance(block, Text):
-            raise _unsayable(f"{where}[{index}].type")
+            raise unsayable(f"{where}[{index}].type")
     return cast("list[Text]", found)
 
 
@@ -137,10 +128,10 @@ def _blocks(content: Any, where: str) -> Iterator[Block]:
         if kind in _UNREAD:
             continue
         if kind not in _KEYS:
-            raise _unsayable(f"{at}.type")
+            raise unsayable(f"{at}.type")
         for name in block:
             if name not in _KEYS[kind] and block[name] is not None:
-                raise _unsayable(f"{at}.{name}")
+                raise unsayable(f"{at}.{name}")
         if kind == "text":
             if block["text"]:
                 yield Text(block["text"], _mark(block.get("cache_control"), f"{at}.cache_control"))
@@ -156,7 +147,7 @@ def _result(block: Mapping[str, Any], at: str) -> Result:
     parts = tuple(_blocks(block.get("content"), f"{at}.content"))
     for index, part in enumerate(parts):
         if not isinstance(part, Text | ImageBytes | ImageLink):
-            raise _unsayable(f"{at}.content[{index}].type")
+            raise unsayable(f"{at}.content[{index}].type")
     given = cast("tuple[Text | ImageBytes | ImageLink, ...]", parts)
     # Others have no mark for a tool that failed: the model is told in words, or it would take the error for an answer.
     return Result(block["tool_use_id"], (_FAILED, *given) if block.get("is_error") is True else given)
@@ -179,7 +170,7 @@ def _image(source: Mapping[str, Any], where: str) -> ImageBytes | ImageLink:
         if isinstance(media_type, str) and isinstance(told, str):
             return ImageBytes(media_type, told)
     elif source["type"] == "url" and isinstance(source.get("url"), str):
-        return ImageLink(source["url"])
+        return image_at(source["url"], f"{where}.url")
     raise Malformed(f"`{where}` must be base64 with its media type, or a URL.", param=where)
 
 

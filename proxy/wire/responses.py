@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.wire.errors import Malformed
-from proxy.wire.fields import COUNT_MAX, TEXT_MAX, array, boolean, integer, model
+from proxy.wire.fields import COUNT_MAX, TEXT_MAX, array, boolean, check_numbers, integer, model, weight
 from proxy.wire.strict import read_object
 
 ITEMS_MAX = 20_000
@@ -89,7 +89,7 @@ class ResponsesRequest(NamedTuple):
             has_images=self.has_images or images > 0,
             images=self.images + images,
             media_parts=self.media_parts + len(found),
-            media_bytes=self.media_bytes + sum(map(_weight, found)),
+            media_bytes=self.media_bytes + sum(map(weight, found)),
         )
 
 
@@ -125,7 +125,7 @@ def read(body: bytes) -> ResponsesRequest:
         has_audio="input_audio" in types,
         images=images,
         media_parts=len(media),
-        media_bytes=sum(map(_weight, media)),
+        media_bytes=sum(map(weight, media)),
         previous=_previous(fields),
         is_stored=boolean(fields, "store", default=True),
     )
@@ -226,21 +226,11 @@ def _is_legible(item: Mapping[str, Any]) -> bool:
     return item.get("type") != "reasoning" or item.get("encrypted_content") is not None
 
 
-def _weight(part: dict[str, Any]) -> int:
-    """Return the characters of the strings in a media part, two levels deep."""
-    values = [*part.values()]
-    values += [inner for value in values if isinstance(value, dict) for inner in value.values()]
-    return sum(len(value) for value in values if isinstance(value, str))
-
-
 # ---- settings ------------------------------------------------------------------------------------------------------
 
 
 def _check_settings(fields: Mapping[str, Any]) -> None:
-    for name in _NUMBERS:
-        value = fields.get(name)
-        if value is not None and type(value) is not float and type(value) is not int:  # a bool is no number here
-            raise Malformed(f"`{name}` must be a number.", param=name)
+    check_numbers(fields, _NUMBERS)
     for name in _OBJECTS:
         if not isinstance(fields.get(name), dict | None):
             raise Malformed(f"`{name}` must be an object.", param=name)

@@ -8,13 +8,13 @@ annotations, and reasoning, which only who wrote it can read. Source: OpenAI's A
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, cast
 
 from proxy.wire import lenient
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, Call, Choice, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
+from proxy.wire.prompts import append, image_at, unsayable
 from proxy.wire.responses import ResponsesRequest, kind_of
 
 _HELD: Final = frozenset(
@@ -46,7 +46,6 @@ _PART_TEXT: Final[Mapping[str, str]] = {
     "input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal",
 }  # fmt: skip
 _PART_LABELS: Final = frozenset({"type", "annotations", "logprobs", "prompt_cache_breakpoint"})
-_DATA_URL: Final = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECASE)
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
 
 
@@ -88,7 +87,7 @@ def read(ask: ResponsesRequest, before: Iterable[Mapping[str, Any]] = ()) -> Pro
     """
     name = unheld(ask)
     if name is not None:
-        raise _unsayable(name)
+        raise unsayable(name)
     fields = ask.fields
     said = [("previous_response_id", item) for item in before]
     said += [(f"input[{index}]", item) for index, item in enumerate(ask.items)]
@@ -110,10 +109,6 @@ def read(ask: ResponsesRequest, before: Iterable[Mapping[str, Any]] = ()) -> Pro
     )
 
 
-def _unsayable(where: str, why: str = "cannot be carried over to this model's provider") -> Malformed:
-    return Malformed(f"`{where}` {why}.", param=where)
-
-
 # ---- the conversation ----------------------------------------------------------------------------------------------
 
 
@@ -129,32 +124,22 @@ def _conversation(items: list[tuple[str, Mapping[str, Any]]]) -> tuple[tuple[Tex
         if item.get("role") in {"system", "developer"}:
             system += _texts(item["content"], f"{where}.content")
         elif kind == "message":
-            _append(turns, "assistant" if item["role"] == "assistant" else "user", _said(item, where))
+            append(turns, "assistant" if item["role"] == "assistant" else "user", _said(item, where))
         elif kind == "function_call":
             call = Call(item["call_id"], item["name"], _arguments(item["arguments"], f"{where}.arguments"))
-            _append(turns, "assistant", (call,))
+            append(turns, "assistant", (call,))
         else:
-            _append(turns, "user", (_result(item, where),))
+            append(turns, "user", (_result(item, where),))
     return tuple(system), tuple(turns)
 
 
 def _check_keys(item: Mapping[str, Any], kind: str, where: str) -> None:
     known = _KEYS.get(kind)
     if known is None:
-        raise _unsayable(f"{where}.type")
+        raise unsayable(f"{where}.type")
     for key, value in item.items():
         if key not in known and value is not None:
-            raise _unsayable(f"{where}.{key}")
-
-
-def _append(turns: list[Turn], role: Literal["user", "assistant"], blocks: tuple[Block, ...]) -> None:
-    """Add what an item says; neighbours of one side become one turn, and an empty item none."""
-    if not blocks:
-        return
-    if turns and turns[-1].role == role:
-        turns[-1] = Turn(role, turns[-1].blocks + blocks)
-    else:
-        turns.append(Turn(role, blocks))
+            raise unsayable(f"{where}.{key}")
 
 
 def _said(item: Mapping[str, Any], where: str) -> tuple[Block, ...]:
@@ -176,7 +161,7 @@ def _texts(content: Any, where: str) -> list[Text]:
     found = list(_parts(content, where))
     for block in found:
         if not isinstance(block, Text):
-            raise _unsayable(where, "can hold only words here")
+            raise unsayable(where, "can hold only words here")
     return cast("list[Text]", found)
 
 
@@ -197,7 +182,7 @@ def _part(part: Mapping[str, Any], where: str) -> Text | ImageBytes | ImageLink:
         return _image(part, where)
     name = _PART_TEXT.get(kind)
     if name is None:
-        raise _unsayable(f"{where}.{kind}")
+        raise unsayable(f"{where}.{kind}")
     _check_part(part, _PART_LABELS | {name}, where)
     text = part.get(name)
     if not isinstance(text, str):
@@ -215,7 +200,7 @@ def _mark(mark: Any) -> Literal["5m", "1h"] | None:
 def _check_part(part: Mapping[str, Any], known: frozenset[str], where: str) -> None:
     for key, value in part.items():
         if key not in known and value is not None:
-            raise _unsayable(f"{where}.{key}")
+            raise unsayable(f"{where}.{key}")
 
 
 def _image(part: Mapping[str, Any], where: str) -> ImageBytes | ImageLink:
@@ -223,12 +208,7 @@ def _image(part: Mapping[str, Any], where: str) -> ImageBytes | ImageLink:
     url = part.get("image_url")
     if not isinstance(url, str):
         raise Malformed(f"`{where}.image_url` must be a string.", param=f"{where}.image_url")
-    data = _DATA_URL.match(url)
-    if data is not None:
-        return ImageBytes(data[1].lower(), url[data.end() :])
-    if url[:8].lower() == "https://":
-        return ImageLink(url)
-    raise _unsayable(f"{where}.image_url", "must be an https URL or a data URL with base64")
+    return image_at(url, f"{where}.image_url")
 
 
 def _arguments(text: str, where: str) -> Mapping[str, Any]:
@@ -257,7 +237,7 @@ def _choice(choice: Any) -> Choice | None:
         return cast("Choice | None", choice)
     name = choice.get("name") if isinstance(choice, dict) and choice.get("type") == "function" else None
     if not isinstance(name, str):
-        raise _unsayable("tool_choice", "must be auto, none, required or one function to be carried over")
+        raise unsayable("tool_choice", "must be auto, none, required or one function to be carried over")
     return Named(name)
 
 
@@ -271,7 +251,7 @@ def _effort(reasoning: Mapping[str, Any]) -> str | None:
     effort = reasoning.get("effort")
     if effort is None or effort in _EFFORTS:
         return cast("str | None", effort)
-    raise _unsayable("reasoning.effort", f"must be one of {', '.join(_EFFORTS)}")
+    raise unsayable("reasoning.effort", f"must be one of {', '.join(_EFFORTS)}")
 
 
 def _schema(text: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -280,7 +260,7 @@ def _schema(text: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if form is None or form["type"] == "text":
         return None
     if form["type"] != "json_schema":
-        raise _unsayable("text.format", "can be carried over only as `json_schema` with a schema")
+        raise unsayable("text.format", "can be carried over only as `json_schema` with a schema")
     return cast("Mapping[str, Any]", form["schema"])
 
 

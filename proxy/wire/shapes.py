@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.wire.errors import Malformed
+from proxy.wire.fields import check_numbers
 
 
 def check_parts(parts: list[Any], where: str) -> None:
@@ -43,10 +44,7 @@ def check_tool_calls(calls: Any, where: str) -> None:
 
 def check_settings(fields: Mapping[str, Any]) -> None:
     """Check the fields whose wrong shape every provider refuses."""
-    for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty"):
-        value = fields.get(name)
-        if value is not None and type(value) is not float and type(value) is not int:  # a bool is no number here
-            raise Malformed(f"`{name}` must be a number.", param=name)
+    check_numbers(fields, ("temperature", "top_p", "frequency_penalty", "presence_penalty"))
     if fields.get("metadata") is not None:
         _object(fields["metadata"], "metadata")
     if fields.get("service_tier") is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from margin.usage import Usage
@@ -12,6 +13,7 @@ MESSAGE_MAX: Final = 2_000
 """Characters of an error message that are passed on: longer ones repeat the request."""
 STANDARD_TIERS: Final = frozenset({"default", "standard", "auto"})
 """What providers call the service tier that their price list is of, and no decision yet about one."""
+_BACKSLASH: Final = ord("\\")
 _DIGITS_MAX: Final = 5  # of seconds: over a day is no time to wait for
 
 
@@ -32,3 +34,32 @@ def seconds(retry_after: bytes | None) -> int | None:
     if retry_after is None or not retry_after.isdigit() or len(retry_after) > _DIGITS_MAX:
         return None
     return int(retry_after)
+
+
+def inner(reported: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return an object inside another; an empty one where there is none."""
+    found = reported.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def count(details: Mapping[str, Any], name: str) -> Any:
+    """Return what is counted apart; 0 where it is absent or null, as it is inside the total then.
+
+    Whether it is a count at all, the usage itself checks.
+    """
+    found = details.get(name)
+    return 0 if found is None else found
+
+
+def texts_in(block: bytes, marks: Iterable[bytes]) -> tuple[int, int]:
+    """Return how many JSON strings follow these marks in whole events, and their bytes, without decoding them."""
+    many = size = 0
+    for mark in marks:
+        for piece in block.split(mark)[1:]:
+            end = piece.find(b'"')
+            while end > 0 and piece[end - 1] == _BACKSLASH:
+                end = piece.find(b'"', end + 1)
+            if end > 0:
+                many += 1
+                size += end
+    return many, size

@@ -28,7 +28,7 @@ def read_usage(reported: Mapping[str, Any]) -> Usage | None:
     if reported.get("input_tokens") is None or reported.get("output_tokens") is None:
         return None
     five_minutes, hour = _writes(reported)
-    thinking = _count(_inner(reported, "output_tokens_details"), "thinking_tokens")
+    thinking = _count(foreign.inner(reported, "output_tokens_details"), "thinking_tokens")
     output = _count(reported, "output_tokens")
     if thinking > output:
         raise UsageError(f"thinking_tokens is {thinking} of {output} output_tokens")
@@ -45,18 +45,13 @@ def read_usage(reported: Mapping[str, Any]) -> Usage | None:
 
 def _writes(reported: Mapping[str, Any]) -> tuple[int, int]:
     """Return what was written to the cache for five minutes and for an hour: a total, or parts that add up to it."""
-    total, parts = reported.get("cache_creation_input_tokens"), _inner(reported, "cache_creation")
+    total, parts = reported.get("cache_creation_input_tokens"), foreign.inner(reported, "cache_creation")
     if not parts:
         return _count(reported, "cache_creation_input_tokens"), 0
     five_minutes, hour = _count(parts, "ephemeral_5m_input_tokens"), _count(parts, "ephemeral_1h_input_tokens")
     if total is not None and _count(reported, "cache_creation_input_tokens") != five_minutes + hour:
         raise UsageError(f"cache_creation_input_tokens is {total}, but its parts are {five_minutes} and {hour}")
     return five_minutes, hour
-
-
-def _inner(reported: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = reported.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 def _count(reported: Mapping[str, Any], name: str) -> int:

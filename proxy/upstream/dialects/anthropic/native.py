@@ -20,7 +20,6 @@ from proxy.wire.messages import MessagesRequest
 
 _MARKS: Final = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
 _TEXT_MARKS: Final = (b'"text":"', b'"partial_json":"', b'"thinking":"')
-_BACKSLASH: Final = ord("\\")
 _IDS: Final = ("id", "tool_use_id")
 
 
@@ -151,19 +150,9 @@ class MessagesStream:
 
     def _count(self, block: bytes) -> None:
         """Count the text in whole events, without decoding them."""
-        for mark in _TEXT_MARKS:
-            for piece in block.split(mark)[1:]:
-                length = _string_length(piece)
-                if length:
-                    self.deltas += 1
-                    self._text_bytes += length
-
-
-def _string_length(data: bytes) -> int:
-    end = data.find(b'"')
-    while end > 0 and data[end - 1] == _BACKSLASH:
-        end = data.find(b'"', end + 1)
-    return max(end, 0)
+        many, size = foreign.texts_in(block, _TEXT_MARKS)
+        self.deltas += many
+        self._text_bytes += size
 
 
 def _object(event: bytes) -> dict[str, Any] | None:

@@ -19,8 +19,6 @@ from proxy.wire import chat_pieces, sse
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import ProxyError, UpstreamBroke
 
-_BACKSLASH = ord("\\")
-
 
 def request_path(deployment: Deployment, *, stream: bool) -> str:
     """Return what is appended to a provider's base URL."""
@@ -53,27 +51,19 @@ def read_usage(reported: Any) -> Usage | None:
     total_in, total_out = reported.get("prompt_tokens"), reported.get("completion_tokens", 0)
     if total_in is None:
         return None
-    inside, outside = _details(reported, "prompt_tokens_details"), _details(reported, "completion_tokens_details")
+    inside, outside = (
+        foreign.inner(reported, "prompt_tokens_details"),
+        foreign.inner(reported, "completion_tokens_details"),
+    )
     return Usage.nested(
         input_total=total_in,
-        cache_read=_count(inside, "cached_tokens"),
-        cache_write_5m=_count(inside, "cache_write_tokens"),
-        audio_in=_count(inside, "audio_tokens"),
+        cache_read=foreign.count(inside, "cached_tokens"),
+        cache_write_5m=foreign.count(inside, "cache_write_tokens"),
+        audio_in=foreign.count(inside, "audio_tokens"),
         output_total=total_out,
-        reasoning=_count(outside, "reasoning_tokens"),
-        audio_out=_count(outside, "audio_tokens"),
+        reasoning=foreign.count(outside, "reasoning_tokens"),
+        audio_out=foreign.count(outside, "audio_tokens"),
     )
-
-
-def _details(reported: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = reported.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _count(details: Mapping[str, Any], name: str) -> Any:
-    # Absent or null in details means the provider does not count this apart: it is inside the total.
-    found = details.get(name)
-    return 0 if found is None else found  # whether it is a count, the usage itself checks
 
 
 def read_answer(body: bytes) -> tuple[str | None, Usage | None, bytes]:
@@ -99,14 +89,6 @@ _MARKS = (b'"usage"', b"[DONE]", b'"error"')
 """What an event that matters to the books holds; in quotes, as inside a string the quotes would be escaped."""
 _TEXT_MARKS = (b'"content":"', b'"arguments":"', b'"reasoning_content":"')
 """What the text of a delta follows, as providers write it: without spaces."""
-
-
-def _string_length(data: bytes) -> int:
-    """Return how long the JSON string is that `data` begins with, up to its closing quote; 0 when it has none."""
-    end = data.find(b'"')
-    while end > 0 and data[end - 1] == _BACKSLASH:
-        end = data.find(b'"', end + 1)
-    return max(end, 0)
 
 
 class ChatStream:
@@ -174,12 +156,9 @@ class ChatStream:
 
     def _count(self, block: bytes) -> None:
         """Count the text in whole events, without decoding them."""
-        for mark in _TEXT_MARKS:
-            for piece in block.split(mark)[1:]:
-                length = _string_length(piece)
-                if length:
-                    self.deltas += 1
-                    self.text_bytes += length
+        many, size = foreign.texts_in(block, _TEXT_MARKS)
+        self.deltas += many
+        self.text_bytes += size
 
     def _read_first(self, block: bytes) -> None:
         # Not always the first event: comments and frames that we cannot read may come before it.

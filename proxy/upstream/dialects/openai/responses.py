@@ -21,7 +21,6 @@ from proxy.wire.responses_pieces import error_event
 PATH: Final = "/responses"
 """What is appended to a provider's base URL."""
 
-_BACKSLASH: Final = ord("\\")
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 _FAILURES: Final = frozenset({"response.failed", "error"})
 _MARKS: Final = (
@@ -75,33 +74,22 @@ def read_usage(reported: Any) -> Usage | None:
     """
     if not isinstance(reported, dict) or reported.get("input_tokens") is None:
         return None
-    inside, outside = _inner(reported, "input_tokens_details"), _inner(reported, "output_tokens_details")
-    written, long = _count(inside, "cache_write_tokens"), 0
+    inside, outside = foreign.inner(reported, "input_tokens_details"), foreign.inner(reported, "output_tokens_details")
+    written, long = foreign.count(inside, "cache_write_tokens"), 0
     if "cache_write_tokens_details" in inside:
-        long = _count(_inner(inside, "cache_write_tokens_details"), "ttl_12h_tokens")
+        long = foreign.count(foreign.inner(inside, "cache_write_tokens_details"), "ttl_12h_tokens")
     if type(written) is not int or type(long) is not int:
         raise UsageError("cache_write_tokens is no count")
     return Usage.nested(
         input_total=reported["input_tokens"],
-        cache_read=_count(inside, "cached_tokens"),
+        cache_read=foreign.count(inside, "cached_tokens"),
         cache_write_5m=written - long,
         cache_write_1h=long,
-        audio_in=_count(inside, "audio_tokens"),
-        output_total=_count(reported, "output_tokens"),
-        reasoning=_count(outside, "reasoning_tokens"),
-        audio_out=_count(outside, "audio_tokens"),
+        audio_in=foreign.count(inside, "audio_tokens"),
+        output_total=foreign.count(reported, "output_tokens"),
+        reasoning=foreign.count(outside, "reasoning_tokens"),
+        audio_out=foreign.count(outside, "audio_tokens"),
     )
-
-
-def _inner(reported: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = reported.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _count(details: Mapping[str, Any], name: str) -> Any:
-    # Absent or null means that the provider does not count this apart: it is inside the total.
-    found = details.get(name)
-    return 0 if found is None else found  # whether it is a count, the usage itself checks
 
 
 def read_answer(body: bytes) -> tuple[str | None, Usage | None, bytes]:
@@ -177,13 +165,9 @@ class ResponseStream:
         return max(self.deltas, self.text_bytes // 4)
 
     def _count(self, block: bytes) -> None:
-        for piece in block.split(_DELTA)[1:]:
-            end = piece.find(b'"')
-            while end > 0 and piece[end - 1] == _BACKSLASH:
-                end = piece.find(b'"', end + 1)
-            if end > 0:
-                self.deltas += 1
-                self.text_bytes += end
+        many, size = foreign.texts_in(block, (_DELTA,))
+        self.deltas += many
+        self.text_bytes += size
         at = block.rfind(_NUMBER)
         digits = block[at + len(_NUMBER) : at + len(_NUMBER) + 20].lstrip() if at >= 0 else b""
         found = digits[: len(digits) - len(digits.lstrip(b"0123456789"))]
