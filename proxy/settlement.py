@@ -84,6 +84,8 @@ class Call(NamedTuple):
     """What the caller waited for us and not for the provider, up to the answer's head."""
     detour: str = ""
     """What the route's token says of deployments that did not answer, or were left alone."""
+    most_nusd: int | None = None
+    """What stated budgets count of it if nobody learns what it cost."""
 
 
 def charge_milli(case: Case, usage: Usage, outcome: Outcome) -> int:
@@ -101,9 +103,8 @@ def settle(
     if usage is None:
         tier = metering.service_tier_of(call.deployment, case.ask)
         usage = metering.estimated(case.route.input_estimate, output_estimate, tier)
-    assert case.ticket.last_call is not None, "what answered was called"
     line = metering.attempt(call.n, call.deployment, t // NS, usage=usage, status=call.status, call_id=call_id,
-                            most_nusd=case.ticket.last_call.get("max"), whole=outcome == "ok")  # fmt: skip
+                            most_nusd=call.most_nusd, whole=outcome == "ok")  # fmt: skip
     case.ticket.attempts.append(line)
     baseline = line["cost"] if case.route.baseline is call.deployment else _baseline_nusd(case, usage, t // NS)
     case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, _decision(case, call, usage))

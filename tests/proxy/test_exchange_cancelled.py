@@ -237,7 +237,7 @@ def test_a_bug_of_ours_shows_nothing(
     assert orjson.loads(server.body)["error"]["type"] == "server_error"
     assert (found.end()["k"], found.spent_milli) == ("void", 0)
     assert "hunter2" in caplog.text
-    assert "in call_in_turn" in caplog.text
+    assert "in in_turn" in caplog.text
     assert f"in exchange {found.end()['x']}" in caplog.text
 
 
