@@ -22,6 +22,9 @@ OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "client_gone", "cut", "recovered
 or its key ended; the provider's stream broke off; settled by the keeper for a worker that died."""
 
 CostKind = Literal["model", "estimated", "failed"]
+Sake = Literal["escalation", "hedge"]
+"""What a call was made for that did not give the answer, although it was answered or might have been."""
+
 COST_KINDS: tuple[CostKind, ...] = ("model", "estimated", "failed")
 """What a cost line stands on: usage the provider reported; our estimate, in suspense until reconciled; an attempt whose
 answer nobody got."""
@@ -92,16 +95,18 @@ def mark(
 def attempt(
     *, n: int, provider: str, deployment: str, model: str, card: str | None, kind: CostKind,
     usage: dict[str, int] | None, cost_nusd: int | None, call_id: str | None, status: int | None,
-    service_tier: str | None = None, most_nusd: int | None = None,
+    service_tier: str | None = None, most_nusd: int | None = None, sake: Sake | None = None,
 ) -> Record:  # fmt: skip
     """One call to a provider inside *settled* or *void*: a cost line. Unknown cost is null.
 
     `service_tier` is which of the provider's service tiers it was billed in, if not its standard one. `most_nusd` is
-    what budgets count of it, as nobody knows what it cost.
+    what budgets count of it, as nobody knows what it cost. `sake`: its answer was not good enough (*escalation*), or
+    another was faster (*hedge*).
     """
     return {"n": n, "p": provider, "d": deployment, "m": model, "card": card, "kind": kind, "u": usage,
             "cost": cost_nusd, "id": call_id, "st": status,
             **({} if service_tier is None else {"svc": service_tier}),
+            **({} if sake is None else {"for": sake}),
             **({} if most_nusd is None else {"max": most_nusd})}  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """One request for an answer, from bytes in to books closed. Read this file first.
 
-    authenticate → read → classify → route → admit (limits, hold) → answer → meter → settle → reply
-                                                                       └ from memory: charge ─┘
+    authenticate → read → classify → route → admit (limits, hold) → answer (check) → meter → settle → reply
+                                                                       └ from memory: charge ──────┘
 
 Every step raises only `ProxyError`. What is refused before the hold leaves no trace in the books; after it the ticket
 is settled or voided exactly once, whoever leaves, breaks or dies. A plain answer is settled before it is sent; a
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from margin import records
 from margin.journal import JournalBroken
 from margin.sellbook import Plan
-from proxy import calling, conversing, idempotency, identity, limiting, repeating, telling
+from proxy import calling, conversing, escalating, idempotency, identity, limiting, repeating, telling
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.caching.answers import Found
 from proxy.idempotency import Claim, Tape
@@ -86,7 +86,8 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
         bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
-        member=member, asker=asker, expected=None if world.prices is None else world.expected,
+        member=member, asker=asker, expects=escalating.expected(route, inbound.headers),
+        expected=None if world.prices is None else world.expected,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
@@ -151,7 +152,10 @@ async def run(world: World, case: Case) -> Reply:
     try:
         if case.found is not None:
             return await repeated(world, case, case.found)
-        call, answer = await calling.in_turn(world, case, Tries(world.vitals), case.route.deployments)
+        tries = Tries(world.vitals)
+        call, answer = await calling.in_turn(world, case, tries, case.route.deployments)
+        if case.route.checks is not None:
+            call, answer = await escalating.good_enough(world, case, tries, call, answer)
         return streamed(world, case, call, answer) if case.ask.stream else await plain(world, case, call, answer)
     except ProxyError as error:
         error.exchange = ticket.x

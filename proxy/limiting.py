@@ -265,6 +265,12 @@ async def call(world: World, case: Case, deployment: Deployment) -> int | None:
     return cost if is_strict else None
 
 
+def end_call(case: Case) -> None:
+    """Close what the last call of an exchange took of its model's limits, as the last cost line is its own."""
+    if isinstance(case.ticket.right, Right):
+        case.ticket.right.end_call(case.ticket.attempts)
+
+
 async def _hold_more(guard: Guard, right: Right, cost_nusd: int) -> None:
     """Hold what the calls let through so far and this one may cost, beyond what is held."""
     missing = right.begun_nusd + cost_nusd - right.held_nusd

@@ -10,7 +10,7 @@ from typing import Final
 from margin import records
 from margin.card import SERVICE_TIERS, Card
 from margin.costbook import NoPrice, UnpricedBucket
-from margin.records import CostKind, Record
+from margin.records import CostKind, Record, Sake
 from margin.usage import Usage
 from proxy.settings import Deployment
 from proxy.wire.ask import Ask
@@ -74,6 +74,7 @@ def attempt(
     call_id: str | None = None,
     most_nusd: int | None = None,
     whole: bool = False,
+    sake: Sake | None = None,
 ) -> Record:
     """Return the cost line of one call.
 
@@ -87,6 +88,7 @@ def attempt(
         call_id: Its own name of the call.
         most_nusd: The ceiling that a stated budget holds for the call. It counts as long as nobody knows the cost.
         whole: Whether its answer was seen to the end: then our own count of it is taken for the cost.
+        sake: What it was made for, if another call gave the answer.
     """
     cost = 0 if usage is None else cost_nusd(deployment, usage, at_s)
     tier = None if usage is None else usage.service_tier
@@ -104,6 +106,7 @@ def attempt(
         status=status,
         service_tier=tier if tier in SERVICE_TIERS else None,
         most_nusd=None if is_sure else most_nusd,
+        sake=sake,
     )
 
 

@@ -97,7 +97,11 @@ def place(principal: Principal, seen: Sight | None, ask: Ask, route: Route) -> P
 def sought(world: World, case: Case) -> Case:
     """Return an exchange with the answer that it is given from memory, if there is one that is young enough."""
     at = case.place
-    if at is None or not at.words.reads:
+    if at is None:
+        return case
+    if case.expects is not None:
+        return case._replace(place=None)  # what came before was not held against it
+    if not at.words.reads:
         return case
     age_s = case.settings.caching.ttl_s
     if at.words.age_s_max is not None and at.words.age_s_max < age_s:
@@ -114,7 +118,7 @@ def sought(world: World, case: Case) -> Case:
 def keep(world: World, case: Case, call: Call, usage: Usage | None, body: bytes) -> None:
     """Keep a whole answer, for who asks the same again; not one whose usage nobody knows."""
     at = case.place
-    if at is None or not at.words.keeps or usage is None or usage.source != "reported":
+    if at is None or not at.words.keeps or usage is None or usage.source != "reported" or call.flaw is not None:
         return
     bytes_max = case.settings.caching.bytes_max
     answer = Kept(case.principal.customer, body, usage, call.deployment.name, case.ticket.x, world.now())

@@ -21,6 +21,7 @@ from proxy.routing.judging import Judging
 from proxy.routing.policy import Route
 from proxy.routing.rules import Asker
 from proxy.settings import Deployment, Settings, Tier
+from proxy.settings.patterns import Pattern
 from proxy.wire.ask import Ask
 
 NS = 1_000_000_000
@@ -60,6 +61,8 @@ class Case(NamedTuple):
     """What of its caller the route depends on."""
     expected: Expected | None = None
     """What learns from its answer, where the order is by price."""
+    expects: Pattern | None = None
+    """What its caller wants to find in the answer, where the route heeds that."""
     within_s: float = math.inf
     """How long it may take, from `started`, all its calls together."""
 
@@ -86,6 +89,10 @@ class Call(NamedTuple):
     """What the route's token says of deployments that did not answer, or were left alone."""
     most_nusd: int | None = None
     """What stated budgets count of it if nobody learns what it cost."""
+    escalated: tuple[tuple[str, str, str], ...] = ()
+    """Answers before it that were not good enough: deployment, tier and flaw."""
+    flaw: str | None = None
+    """What is wrong with its own, for which nobody better was asked."""
 
 
 def charge_milli(case: Case, usage: Usage, outcome: Outcome) -> int:
@@ -149,4 +156,5 @@ def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
         "head_us": round(call.upstream_s * 1e6),
         "overhead_us": round(call.overhead_s * 1e6),
         **metered,
+        **({"escalated": call.escalated} if call.escalated else {}),
     }

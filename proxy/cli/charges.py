@@ -35,6 +35,8 @@ def _charge(found: Found) -> Iterator[str]:
     yield f"  {asked}{judged}charged as {found['charge_tier']}, served as {found['served_tier']}: {found['outcome']}"
     for reason in decision.get("reasons", []):
         yield f"  - {reason}"
+    for name, tier, flaw in decision.get("escalated", ()):
+        yield f"  - the answer of {name} ({tier}) was not good enough ({flaw}): asked for again one tier up"
     if "metered" in decision:
         rates = ", ".join(f"{bucket} {rate}" for bucket, rate in decision["metered"].items() if rate is not None)
         yield f"  - metered, in credits for a million tokens: {rates}"

@@ -198,6 +198,7 @@ def _route(routing: Routing, route: Route, terms: Quote, ask: Ask, now_s: int) -
         "credits_max": terms.hold_milli / 1000,
         "ceiling_nusd": ceiling_nusd(first, ask, now_s),
         "baseline": None if route.baseline is None else route.baseline.name,
+        "checks": None if route.checks is None else route.checks.words(),
     }
 
 
@@ -217,6 +218,9 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
         calls = min(found["attempts_max"], len(found["fallbacks"]) + 1)
         within = f"{calls} calls at most, within {found['deadline_s']:g} s"
         yield f"If that fails, or rests as it failed before: {', '.join(found['fallbacks'])}; {within}."
+    if found["checks"] is not None:
+        held = "" if found["checks"]["streams"] == "pass" else " Streams are held back for it."
+        yield f"Its answer is asked for again one tier up if it is flawed: {', '.join(found['checks']['flaws'])}.{held}"
     if found["credits"] is None:
         most = _credits(found["credits_max"])
         yield f"Charged by its usage: {most} are put aside on the plan {found['plan']}, and the rest goes back."

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
+from decimal import Decimal
 
-from proxy.settings import Deployment, Health, Retries, Settings
+from proxy.settings import Deployment, Health, Settings
 
 log = logging.getLogger("penstock")
 
@@ -131,13 +132,13 @@ class Circuit:
 
 
 class Budget:
-    """Calls that may follow a failed one: a share of all requests, and a few besides. In thousandths of a call."""
+    """Calls beyond the first: a share of all requests, and a few besides. In thousandths of a call."""
 
     __slots__ = ("_filled_s", "_milli", "_most_milli", "_share_milli")
 
-    def __init__(self, terms: Retries) -> None:
-        self._share_milli = int(terms.share * 1000)
-        self._milli = self._most_milli = terms.burst * 1000
+    def __init__(self, share: Decimal, burst: int) -> None:
+        self._share_milli = int(share * 1000)
+        self._milli = self._most_milli = burst * 1000
         self._filled_s: float | None = None
 
     def request(self) -> None:
@@ -160,13 +161,18 @@ class Budget:
 class Vitals:
     """The circuits of one worker's deployments, and its budget of further calls."""
 
-    __slots__ = ("_circuits", "_deployments", "_routing", "budget")
+    __slots__ = ("_circuits", "_deployments", "_routing", "budget", "escalations")
 
     def __init__(self, settings: Settings, old: Vitals | None = None) -> None:
         self._routing, self._deployments = settings.routing, settings.deployments
         kept = {} if old is None else old.kept(settings)
         self._circuits = {name: kept.get(name) or Circuit(settings.routing.health) for name in settings.deployments}
-        self.budget = Budget(settings.routing.retries)
+        retries = settings.routing.retries
+        self.budget = Budget(retries.share, retries.burst)
+        """Calls that follow a failed one."""
+        self.escalations = Budget(retries.escalated_share, retries.burst)
+        """Calls that follow an answer which is not good enough: of their own, so that they never cost an outage its
+        fallbacks."""
 
     def kept(self, settings: Settings) -> dict[str, Circuit]:
         """Return the circuits that hold on: of what is called as before, under the same terms."""

@@ -17,7 +17,7 @@ from proxy.routing.capability import Uncarried, carries_all, input_estimate, lac
 from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_within
 from proxy.routing.rules import Asker, Facts
 from proxy.routing.steps import AUTO, Judged, Trail, asked_for, at_least, at_most, ceiling_tier, floored, used
-from proxy.settings import TIERS, Deployment, Settings, Tier
+from proxy.settings import TIERS, Checks, Deployment, Rule, Settings, Tier
 from proxy.wire.ask import Ask
 from proxy.wire.errors import Forbidden, Malformed, UnknownModel
 
@@ -40,6 +40,8 @@ class Route(NamedTuple):
     reasons: tuple[str, ...]
     baseline: Deployment | None
     input_estimate: int
+    checks: Checks | None = None
+    """What its answer must not be, or it is asked for again one tier up."""
 
 
 Prices = Callable[[Deployment, Ask, str], int | None]
@@ -157,7 +159,13 @@ def _by_tier(
         reasons=tuple(trail.reasons),
         baseline=_baseline(settings, None),
         input_estimate=input_estimate(ask),
+        checks=_checks(settings, rule),
     )
+
+
+def _checks(settings: Settings, rule: Rule | None) -> Checks | None:
+    found = settings.routing.checks if rule is None or rule.checks is None else rule.checks
+    return None if found is None or found.is_none else found
 
 
 def _cheapest_first(group: Sequence[Deployment], prices: Prices, ask: Ask, task: str) -> tuple[Deployment, ...]:

@@ -36,6 +36,7 @@ class Tries:
         "_circuit",
         "_deployment",
         "_failure",
+        "_is_granted",
         "_kinds",
         "_limit",
         "_unsayable",
@@ -62,6 +63,7 @@ class Tries:
         self._limit: Rejected | None = None
         self._unsayable: Malformed | None = None
         self._wait_s = math.inf
+        self._is_granted = False
 
     def may_call(self, deployment: Deployment, attempts_max: int, left_s: float) -> bool:
         """Tell whether a deployment may be called now.
@@ -76,13 +78,21 @@ class Tries:
         if circuit.rests_until_s and not circuit.lets_through(now := time.perf_counter()):
             self._note("rests", UpstreamBusy if circuit.is_busy else AllDown, circuit.rests_until_s - now)
             return False
-        if not self.n:
+        if not self.n or self._is_granted:
+            self._is_granted = False
             return True
         self.is_over = self.n >= attempts_max or left_s <= 0
         if not self.is_over and not self._vitals.budget.take(time.perf_counter()):
             self._words.append(f"{deployment.name} (not called, as too many calls fail)")
             self.is_over = True
         return not self.is_over
+
+    def may_escalate(self, attempts_max: int, left_s: float) -> bool:
+        """Tell whether an answer that is not good enough may be asked for again; then the next call is paid for."""
+        if self.n >= attempts_max or left_s <= 0:
+            return False
+        self._is_granted = self._vitals.escalations.take(time.perf_counter())
+        return self._is_granted
 
     def unsayable(self, error: Malformed) -> None:
         """A deployment's wire format has no word for the request."""

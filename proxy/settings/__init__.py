@@ -12,7 +12,7 @@ from proxy.settings.entries import Entry
 from proxy.settings.limits import NO_TERMS, RATES, Budget, Limits, Runaway, Terms
 from proxy.settings.loading import load
 from proxy.settings.problems import Problem, SettingsError
-from proxy.settings.routing import Health, Retries, Routing, Rule
+from proxy.settings.routing import Checks, Flaw, Health, Retries, Routing, Rule
 from proxy.settings.settings import Settings, startup_errors
 from proxy.settings.sources import files
 from proxy.settings.values import (
@@ -36,9 +36,11 @@ __all__ = [
     "Budget",
     "Caching",
     "Changed",
+    "Checks",
     "Conversations",
     "Deployment",
     "Entry",
+    "Flaw",
     "Health",
     "Idempotency",
     "Limits",

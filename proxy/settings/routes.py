@@ -7,7 +7,7 @@ from proxy.settings.findings import Findings
 from proxy.settings.problems import Steps
 from proxy.settings.routing import Health, Retries, Routing
 from proxy.settings.routing_shape import HealthShape, RetriesShape, RoutingShape
-from proxy.settings.rules import headers_of, rules_of
+from proxy.settings.rules import checks_of, headers_of, rules_of
 from proxy.settings.values import Deployment
 
 
@@ -30,6 +30,7 @@ def routing_of(
         retries=_retries_of(shape.retries),
         health=_health_of(shape.health, findings),
         order=shape.order,
+        checks=checks_of(shape.escalate, ("routing", "escalate"), findings),
         rules=rules,
         rule_headers=headers_of(rules),
         is_weighted=any(each.weight is not None for each in found.values()),
@@ -46,7 +47,8 @@ def _check_order(shape: RoutingShape, found: Mapping[str, Deployment], findings:
 
 
 def _retries_of(shape: RetriesShape) -> Retries:
-    return Retries(attempts_max=shape.attempts, share=shape.share, burst=shape.burst)
+    return Retries(attempts_max=shape.attempts, share=shape.share, burst=shape.burst,
+                   escalated_share=shape.escalations)  # fmt: skip
 
 
 def _health_of(shape: HealthShape, findings: Findings) -> Health:

@@ -5,6 +5,10 @@ from decimal import Decimal
 from typing import Literal
 
 from margin.sellbook import Tier
+from proxy.settings.patterns import Pattern
+
+Flaw = Literal["schema", "truncated", "empty", "refusal", "pattern", "expect"]
+"""What may be wrong with an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,42 @@ class Retries:
         attempts_max: Calls for one request, the first included; more only turn an outage into a storm.
         share: Calls after the first, as a share of all requests.
         burst: How many of them may come at once beyond that share.
+        escalated_share: Answers that are asked for again one tier up, as a share of the requests that are checked.
     """
 
     attempts_max: int = 3
     share: Decimal = Decimal("0.1")
     burst: int = 10
+    escalated_share: Decimal = Decimal("0.2")
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What an answer must not be, or is asked for again one tier up.
+
+    Args:
+        flaws: Those that are looked for, but for patterns.
+        reject: Patterns of which none may be in it.
+        require: Patterns that must all be in it.
+        callers: Whether a caller's own pattern counts, too.
+        holds_streams: Whether a stream is held back until it was checked; else none is checked.
+    """
+
+    flaws: frozenset[Flaw] = frozenset({"schema", "truncated", "empty", "refusal"})
+    reject: tuple[Pattern, ...] = ()
+    require: tuple[Pattern, ...] = ()
+    callers: bool = False
+    holds_streams: bool = False
+
+    def words(self) -> dict[str, object]:
+        """Return what is looked for, for people."""
+        patterned = [*(["pattern"] if self.reject or self.require else []), *(["expect"] if self.callers else [])]
+        return {"flaws": [*sorted(self.flaws), *patterned], "streams": "hold" if self.holds_streams else "pass"}
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is looked for."""
+        return not (self.flaws or self.reject or self.require or self.callers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +94,7 @@ class Rule:
         at_least: The lowest tier that serves it.
         at_most: The highest.
         use: Names of the deployments that serve it, in order; nobody else does. Empty: those of the tier.
+        checks: How answers are checked, in the place of the policy's own checks; `None`: by those.
     """
 
     name: str
@@ -72,6 +108,7 @@ class Rule:
     at_least: Tier | None = None
     at_most: Tier | None = None
     use: tuple[str, ...] = ()
+    checks: Checks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +129,7 @@ class Routing:
         rule_headers: Names of the headers that rules look at.
         is_weighted: Whether any deployment states a weight.
         order: Who of a tier goes first: as `listed`, or who is expected to cost least (`price`).
+        checks: How answers are checked before they are given; `None`: they are not.
     """
 
     baseline: str = "requested"
@@ -106,3 +144,4 @@ class Routing:
     rule_headers: tuple[bytes, ...] = ()
     is_weighted: bool = False
     order: Literal["listed", "price"] = "listed"
+    checks: Checks | None = None

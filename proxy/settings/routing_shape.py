@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from margin.sellbook import Tier
-from proxy.settings.fields import Duration, Name, Section, Share, Whole
+from proxy.settings.fields import Duration, Flag, Name, Section, Share, Whole
 from proxy.settings.routing import Routing
 
 _ROUTING = Routing()
@@ -34,6 +34,10 @@ class RetriesShape(Section):
         description="Calls after the first, as a share of all requests, so that an outage is not multiplied.",
     )
     burst: Whole = Field(_ROUTING.retries.burst, description="How many of them may come at once beyond that share.")
+    escalations: Share = Field(
+        _ROUTING.retries.escalated_share,
+        description="Answers asked for again one tier up, as a share of the requests whose answers are checked.",
+    )
 
 
 class HealthShape(Section):
@@ -65,8 +69,28 @@ Words = Annotated[
     Field(min_length=1, max_length=1000),
 ]
 """Words of which one must be there; a single one needs no list."""
+Patterns = Annotated[
+    list[str],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(max_length=100),
+]
 RuleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+class EscalateShape(Section):
+    """What an answer must not be, or it is asked for again one tier up, at our cost."""
+
+    flaws: list[Literal["schema", "truncated", "empty", "refusal"]] = Field(
+        ["schema", "truncated", "empty", "refusal"],
+        description="What is looked for: no JSON, or not of the schema asked for; cut off; empty; refused.",
+    )
+    reject: Patterns = Field([], description="Regular expressions (RE2) of which none may be found in it.")
+    require: Patterns = Field([], description="Regular expressions (RE2) that must all be found in it.")
+    callers: Flag = Field(default=False, description="Whether a caller's own counts, in `x-penstock-expect`.")
+    streams: Literal["pass", "hold"] = Field(
+        "pass", description="pass leaves streams unchecked; hold keeps one back until it is whole and checked."
+    )
 
 
 class WhenShape(Section):
@@ -97,6 +121,9 @@ class RuleShape(Section):
         None, description="The highest tier that serves it; the charge goes down as with a gate."
     )
     use: list[Name] = Field([], max_length=64, description="The models that serve it, in order, and nobody else.")
+    escalate: EscalateShape | None = Field(
+        None, description="How its answers are checked, in the place of `routing.escalate`."
+    )
 
 
 class RoutingShape(Section):
@@ -122,6 +149,9 @@ class RoutingShape(Section):
         description="Who of a tier goes first: listed is the list's order, price who is expected to cost least.",
     )
     rules: list[RuleShape] = Field([], max_length=1000, description="The policy: the first rule that fits wins.")
+    escalate: EscalateShape | None = Field(
+        None, description="How answers to `auto` are checked before they are given; unset, they are not."
+    )
     deadline: Duration = Field(
         _ROUTING.deadline_s,
         gt=0,

@@ -6,9 +6,10 @@ from typing import Final
 from classifiers import TASKS
 from margin.sellbook import TIERS, SellBook, Tier
 from proxy.settings.findings import Findings
+from proxy.settings.patterns import Pattern, pattern
 from proxy.settings.problems import Steps
-from proxy.settings.routing import Rule
-from proxy.settings.routing_shape import RuleShape, WhenShape
+from proxy.settings.routing import Checks, Rule
+from proxy.settings.routing_shape import EscalateShape, RuleShape, WhenShape
 from proxy.settings.values import Deployment
 
 FEATURE: Final = b"x-penstock-feature"
@@ -24,7 +25,33 @@ def rules_of(
         _check_words(shape, steps, sellbook, findings)
         _check_reach(shape, steps, found, sellbook, findings)
         _check_place(shapes, index, steps, findings)
-    return tuple(_rule(shape) for shape in shapes)
+    return tuple(
+        _rule(shape, checks_of(shape.escalate, ("routing", "rules", index, "escalate"), findings))
+        for index, shape in enumerate(shapes)
+    )
+
+
+def checks_of(shape: EscalateShape | None, steps: Steps, findings: Findings) -> Checks | None:
+    """Return how answers are checked; `None` where nothing is said of it."""
+    if shape is None:
+        return None
+    return Checks(
+        flaws=frozenset(shape.flaws),
+        reject=_patterns(shape.reject, (*steps, "reject"), findings),
+        require=_patterns(shape.require, (*steps, "require"), findings),
+        callers=shape.callers,
+        holds_streams=shape.streams == "hold",
+    )
+
+
+def _patterns(texts: Sequence[str], steps: Steps, findings: Findings) -> tuple[Pattern, ...]:
+    found = []
+    for index, text in enumerate(texts):
+        try:
+            found.append(pattern(text))
+        except ValueError as error:
+            findings.wrong((*steps, index), str(error))
+    return tuple(found)
 
 
 def headers_of(rules: Sequence[Rule]) -> tuple[bytes, ...]:
@@ -32,7 +59,7 @@ def headers_of(rules: Sequence[Rule]) -> tuple[bytes, ...]:
     return tuple(sorted({name for rule in rules for name, _ in rule.headers}))
 
 
-def _rule(shape: RuleShape) -> Rule:
+def _rule(shape: RuleShape, checks: Checks | None) -> Rule:
     when = shape.when
     headers = [(name.encode(), _values(words)) for name, words in when.header.items()]
     if when.feature is not None:
@@ -51,6 +78,7 @@ def _rule(shape: RuleShape) -> Rule:
         at_least=shape.at_least,
         at_most=shape.at_most,
         use=tuple(shape.use),
+        checks=checks,
     )
 
 
@@ -69,8 +97,8 @@ def _check_words(shape: RuleShape, steps: Steps, sellbook: SellBook | None, find
     for index, plan in enumerate(shape.when.plan or ()):
         if sellbook is not None and plan not in sellbook.plans:
             findings.unknown((*steps, "when", "plan", index), plan, "plan", list(sellbook.plans))
-    if not (shape.tier or shape.at_least or shape.at_most or shape.use):
-        findings.wrong(steps, "says nothing: state tier, at_least, at_most or use")
+    if not (shape.tier or shape.at_least or shape.at_most or shape.use or shape.escalate):
+        findings.wrong(steps, "says nothing: state tier, at_least, at_most, use or escalate")
 
 
 def _check_reach(

@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from proxy.telemetry.routed import Routed
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # From half a millisecond (a cache hit) to ten minutes (a long reasoning stream).
@@ -135,16 +137,15 @@ class Metrics:
             "penstock_refused", "Requests refused before they reached the books.", ("reason",), registry=self.registry
         )
         self._reloads = Counter(
-            "penstock_config_reloads",
-            "Readings of a changed configuration, by result.",
-            ("result",),
+            "penstock_config_reloads", "Readings of a changed configuration, by result.", ("result",),
             registry=self.registry,
-        )
+        )  # fmt: skip
         self._reload_ok = Gauge(
             "penstock_config_last_reload_successful", "1 while the newest configuration serves, else 0.",
             registry=self.registry,
         )  # fmt: skip
         self._reload_ok.set(1)
+        self._routed = Routed(self.registry)
         self.registry.register(_LedgerCollector(books))
 
     def settled(self, record: dict[str, Any]) -> None:
@@ -155,6 +156,7 @@ class Metrics:
         decision = record.get("dec")
         if decision is None or "total_us" not in decision:
             return
+        self._routed.settled(decision)
         duration, cost = self._of_tier(decision["charge_tier"])
         duration.observe(decision["total_us"] / 1e6)
         self._overhead.observe(decision["overhead_us"] / 1e6)

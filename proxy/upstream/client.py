@@ -106,6 +106,56 @@ class Answer:
         await self._response.aclose()
 
 
+class Held(Answer):
+    """An answer that was read before any of it goes on: whole, or up to a size. It is given once more from here."""
+
+    __slots__ = ("_fault", "_parts", "_rest", "is_whole")
+
+    def __init__(self, answer: Answer) -> None:
+        self._response, self.status, self.timeouts = answer._response, answer.status, answer.timeouts  # noqa: SLF001
+        self._parts: list[bytes] = []
+        self._rest = answer.parts()
+        self._fault: Lost | None = None
+        self.is_whole = False
+
+    async def take(self, bytes_max: int, within_s: float) -> bytes:
+        """Read up to `bytes_max`, within `within_s`; return what came. `is_whole` tells whether it is all."""
+        size = 0
+        try:
+            async with asyncio.timeout(min(self.timeouts.total_s, within_s)):
+                async for part in self._rest:
+                    self._parts.append(part)
+                    size += len(part)
+                    if size > bytes_max:
+                        return b"".join(self._parts)
+            self.is_whole = True
+        except TimeoutError:
+            self._fault = Lost("total", late=True)
+        except Lost as lost:
+            self._fault = lost
+        return b"".join(self._parts)
+
+    async def read(self, bytes_max: int = ANSWER_BYTES_MAX, within_s: float = math.inf) -> bytes:
+        """Return the whole body, as `Answer.read` does."""
+        if self.is_whole:
+            return b"".join(self._parts)
+        try:
+            async with asyncio.timeout(min(self.timeouts.total_s, within_s)):
+                return await self._read(bytes_max)
+        except TimeoutError:
+            raise Lost("total", late=True) from None
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield what was read, then what comes; raises what broke it off."""
+        for part in self._parts:
+            yield part
+        if self._fault is not None:
+            raise self._fault
+        if not self.is_whole:
+            async for part in self._rest:
+                yield part
+
+
 _Door = tuple[httpx.AsyncBaseTransport, httpx.Request]
 """Through which transport calls to a deployment go, and what they have in common."""
 

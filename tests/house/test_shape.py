@@ -44,6 +44,9 @@ DOORS = {
     "uvloop": ("proxy.app", "proxy.cli.serve", "simulator"),
     "litellm": ("proxy.upstream.borrowed",),
     "httptools": ("proxy.upstream", "proxy.server", "simulator"),
+    "jsonschema": ("proxy.routing.schemas",),
+    "referencing": ("proxy.routing.schemas",),
+    "re2": ("proxy.settings.patterns",),
     "click": ("proxy.cli", "simulator"),
     "rich": ("proxy.cli",),
 }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.routing.health import Budget, Circuit, Vitals
-from proxy.settings import Health, Retries
+from proxy.settings import Health
 from tests.settings.writing import loaded
 
 TERMS = Health(window_s=10, calls_min=4, failed_share=Decimal("0.5"), rest_s=5, rest_max_s=20)
@@ -167,7 +167,7 @@ def test_whatever_happens_it_lets_a_call_through_in_time(steps: list[tuple[str, 
 
 def test_an_outage_is_not_multiplied() -> None:
     """Of 10,000 requests that all fail, a tenth and the burst may be followed by another call."""
-    budget = Budget(Retries(share=Decimal("0.1"), burst=10))
+    budget = Budget(Decimal("0.1"), 10)
 
     taken = 0
     for _ in range(10_000):
@@ -179,7 +179,7 @@ def test_an_outage_is_not_multiplied() -> None:
 
 def test_time_alone_brings_one_back() -> None:
     """A quiet server falls back, too: one more each five seconds, up to the burst."""
-    budget = Budget(Retries(share=Decimal(0), burst=2))
+    budget = Budget(Decimal(0), 2)
     assert [budget.take(100) for _ in range(3)] == [True, True, False]
 
     assert [budget.take(moment) for moment in (104, 105, 105, 1000, 1000, 1000)] == [

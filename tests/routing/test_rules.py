@@ -217,7 +217,7 @@ def _settings() -> Settings:
         ("{name: it, at_least: complex, at_most: simple}", "is above at_most: complex and simple"),
         ("{name: it, when: {plan: low}, at_least: medium}", "is above what the plan low reaches, which is simple"),
         ("{name: it, when: {plan: low}, use: [large]}", "reaches no model in the plan low, which goes up to simple"),
-        ("{name: it}", "says nothing: state tier, at_least, at_most or use"),
+        ("{name: it}", "says nothing: state tier, at_least, at_most, use or escalate"),
         ("{name: it, when: {plan: lo}, tier: simple}", 'did you mean "low"?'),
         ("{name: it, when: {task: coding}, tier: simple}", '"coding"'),
         ("{name: It, tier: simple}", "name"),

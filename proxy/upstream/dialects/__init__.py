@@ -19,8 +19,8 @@ from proxy.wire.errors import Malformed, UpstreamBroke
 from proxy.wire.neutral import Started, Used
 from proxy.wire.surfaces import SURFACES, responses
 
-__all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "read_answer", "request_body", "request_path", "stream",
-           "uncarried"]  # fmt: skip
+__all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "read_answer", "request_body", "request_path", "speaks",
+           "stream", "uncarried"]  # fmt: skip
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "openai": openai,
@@ -35,6 +35,11 @@ def _native(deployment: Deployment, surface: str) -> Native | None:
     if surface == responses.NAME and not deployment.provider.responses:
         return None  # many that speak OpenAI's chats do not serve its Responses: each provider says so
     return DIALECTS[deployment.provider.dialect].NATIVE.get(surface)
+
+
+def speaks(deployment: Deployment, surface: str) -> bool:
+    """Tell whether a deployment speaks a surface's own format, so that bytes pass as they are."""
+    return _native(deployment, surface) is not None
 
 
 def request_path(deployment: Deployment, surface: str, *, stream: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from proxy.wire import chat_pieces, chat_prompt
 from proxy.wire.chat import ChatRequest, read
@@ -12,7 +12,7 @@ from proxy.wire.errors import openai_body as error_body
 from proxy.wire.neutral import Piece, Prompt
 from proxy.wire.surfaces.surface import Knobs
 
-__all__ = ["NAME", "NAMES", "answer", "error_body", "knobs", "prompt", "read", "unheld", "writer"]
+__all__ = ["NAME", "NAMES", "answer", "error_body", "knobs", "prompt", "read", "schema", "unheld", "writer"]
 
 NAME: Final = "chat"
 NAMES: Final[Mapping[str, str]] = {
@@ -35,6 +35,12 @@ def knobs(ask: ChatRequest) -> Knobs:
         shape="text" if form is None else _SHAPES.get(form["type"], "text"),
         tools=ask.tools > 0,
     )
+
+
+def schema(ask: ChatRequest) -> Mapping[str, Any] | None:
+    """Return the JSON schema that the answer must keep to."""
+    form = ask.fields.get("response_format") or {}
+    return (form.get("json_schema") or {}).get("schema")
 
 
 def unheld(ask: ChatRequest) -> str | None:

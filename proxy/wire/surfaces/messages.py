@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from proxy.wire import messages_pieces, messages_prompt
 from proxy.wire.errors import anthropic_body as error_body
@@ -12,7 +12,7 @@ from proxy.wire.messages_pieces import Events
 from proxy.wire.neutral import Piece, Prompt
 from proxy.wire.surfaces.surface import Knobs
 
-__all__ = ["NAME", "NAMES", "answer", "error_body", "knobs", "prompt", "read", "unheld", "writer"]
+__all__ = ["NAME", "NAMES", "answer", "error_body", "knobs", "prompt", "read", "schema", "unheld", "writer"]
 
 NAME: Final = "messages"
 NAMES: Final[Mapping[str, str]] = {
@@ -35,6 +35,11 @@ def knobs(ask: MessagesRequest) -> Knobs:
         shape="schema" if ask.wants_schema else "text",
         tools=ask.tools > 0,
     )
+
+
+def schema(ask: MessagesRequest) -> Mapping[str, Any] | None:
+    """Return the JSON schema that the answer must keep to."""
+    return ((ask.fields.get("output_config") or {}).get("format") or {}).get("schema")
 
 
 def unheld(ask: MessagesRequest) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from secrets import token_hex
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from proxy.wire import responses_pieces, responses_prompt
 from proxy.wire.errors import openai_body as error_body
@@ -13,7 +13,7 @@ from proxy.wire.responses import ResponsesRequest, read
 from proxy.wire.responses_pieces import Events
 from proxy.wire.surfaces.surface import Knobs
 
-__all__ = ["NAME", "NAMES", "PREVIOUS", "answer", "error_body", "knobs", "prompt", "read", "unheld", "writer"]
+__all__ = ["NAME", "NAMES", "PREVIOUS", "answer", "error_body", "knobs", "prompt", "read", "schema", "unheld", "writer"]
 
 NAME: Final = "responses"
 NAMES: Final[Mapping[str, str]] = {
@@ -37,6 +37,11 @@ def knobs(ask: ResponsesRequest) -> Knobs:
         shape="text" if form is None else _SHAPES.get(form["type"], "text"),
         tools=ask.tools > 0,
     )
+
+
+def schema(ask: ResponsesRequest) -> Mapping[str, Any] | None:
+    """Return the JSON schema that the answer must keep to."""
+    return ((ask.fields.get("text") or {}).get("format") or {}).get("schema")
 
 
 def unheld(ask: ResponsesRequest) -> str | None:

@@ -57,6 +57,9 @@ class Surface(Protocol):
     def knobs(self, ask: Any) -> Knobs:
         """Return the settings that not every model takes."""
 
+    def schema(self, ask: Any) -> Mapping[str, Any] | None:
+        """Return the JSON schema that the answer must keep to; None where there is none."""
+
     def unheld(self, ask: Any) -> str | None:
         """Name a field that the neutral form has no word for; cheap enough for every candidate of every route."""
 
