@@ -161,10 +161,10 @@ class World:
                 relay.dismiss()
 
     def soon(self, step: Callable[[], object]) -> None:
-        """Do a short step once whoever runs now waits."""
+        """Do a short step once whoever runs now waits, and what it has sent has left."""
         if self._loop is None:  # to ask for it costs a system call
             self._loop = asyncio.get_running_loop()
-        self._loop.call_soon(step)
+        self._loop.call_soon(self._loop.call_soon, step)  # `proxy.outbox` is emptied in between
 
     @staticmethod
     def now() -> int:

@@ -16,6 +16,7 @@ from typing import Protocol, cast
 import httptools
 
 from proxy.alarm import Alarm
+from proxy.outbox import Outbox
 from proxy.server import framing
 from proxy.server.turn import Head, Open, Refuse, Turn
 from proxy.wire.errors import HeadTooLarge, Malformed, ProxyError, TooLarge
@@ -42,6 +43,7 @@ class Owner(Protocol):
     refuse: Refuse
     is_closing: bool
     connections: set[Connection]
+    outbox: Outbox
 
 
 class _Out(Enum):
@@ -65,7 +67,7 @@ class Connection(asyncio.Protocol):
     """A socket, its parser, and the request whose turn it is. It is that request's `turn.Caller`."""
 
     __slots__ = (
-        "_alarm", "_client", "_current", "_drained", "_has_eof", "_head", "_head_bytes", "_is_reading",
+        "_alarm", "_client", "_current", "_drained", "_has_eof", "_head", "_head_bytes", "_is_leaving", "_is_reading",
         "_is_writing_paused", "_line", "_loop", "_out", "_owner", "_parser", "_parts", "_size",
         "_task", "_transport", "_turn", "on_left",
     )  # fmt: skip
@@ -85,6 +87,8 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._size = self._head_bytes = 0
         self._is_reading = self._has_eof = self._is_writing_paused = False
+        self._is_leaving = False
+        """Whether an answer is in the outbox; nothing may overtake it."""
         self._out = _Out.NOTHING
         self._drained: asyncio.Future[None] | None = None
         self.on_left: Callable[[], None] | None = None
@@ -117,6 +121,7 @@ class Connection(asyncio.Protocol):
         """The caller sends no more. It may still read a whole answer; from a stream it has gone."""
         self._has_eof = True
         if self._current is None or self._out is _Out.STREAM:
+            self._flush()
             return False
         self._stop_reading()
         return True
@@ -220,7 +225,7 @@ class Connection(asyncio.Protocol):
         for each in self._head.headers:
             if each[0] == b"expect" and each[1].lower() == b"100-continue":
                 self._head.headers.remove(each)
-                self._transport.write(framing.CONTINUE)
+                self._write(framing.CONTINUE)
                 return
 
     def _refuse(self, error: ProxyError) -> None:
@@ -293,6 +298,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close, with what is written still going out; what the caller still sends must not reset the connection."""
+        self._flush()
         if self._parser is None and not self._has_eof:
             self._transport.write_eof()
             self._transport.resume_reading()
@@ -307,11 +313,29 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.abort()
 
+    # ---- writing ----------------------------------------------------------------------------------------------------
+
+    def _leave(self, data: bytes) -> None:
+        """From the outbox: send an answer."""
+        self._is_leaving = False
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _flush(self) -> None:
+        """Send what is in the outbox before the connection does anything else."""
+        if self._is_leaving:
+            self._owner.outbox.flush()
+
+    def _write(self, data: bytes) -> None:
+        self._flush()
+        self._transport.write(data)
+
     # ---- for the server ---------------------------------------------------------------------------------------------
 
     def shut_down(self) -> None:
         """Close now, unless a request is under way; then after it."""
         if self._current is None and not self._is_reading:
+            self._flush()
             self._transport.close()
 
     def cut(self) -> asyncio.Task[None] | None:
@@ -324,17 +348,20 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close, whatever is under way."""
+        self._flush()
         self._transport.abort()
 
     # ---- for the turn: see `turn.Caller` ----------------------------------------------------------------------------
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a whole answer."""
+        """Send a whole answer, together with those of others."""
         waiting = self._current
         assert waiting is not None
         self._out = _Out.WHOLE
         if not self._transport.is_closing():
-            self._transport.write(framing.whole(status, headers, body, waiting.head, is_kept=self._keeps(waiting)))
+            data = framing.whole(status, headers, body, waiting.head, is_kept=self._keeps(waiting))
+            self._is_leaving = True
+            self._owner.outbox.put(self._leave, data)
 
     def begin(self, status: int, headers: Headers) -> None:
         """Send the head of a stream."""
@@ -343,7 +370,7 @@ class Connection(asyncio.Protocol):
         self._out = _Out.STREAM
         if self._has_eof or self._transport.is_closing():
             raise ConnectionResetError("the caller left")
-        self._transport.write(framing.stream(status, headers, waiting.head, is_kept=self._keeps(waiting)))
+        self._write(framing.stream(status, headers, waiting.head, is_kept=self._keeps(waiting)))
 
     async def send(self, data: bytes) -> None:
         """Send a part of a stream."""

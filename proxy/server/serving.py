@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from proxy.outbox import Outbox
 from proxy.server.accept import Acceptor
 from proxy.server.connection import Connection
 from proxy.server.turn import Open, Refuse
@@ -21,6 +22,7 @@ class Server:
         self.grace_s = grace_s
         self.is_closing = False
         self.connections: set[Connection] = set()
+        self.outbox: Outbox
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -30,6 +32,7 @@ class Server:
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve; return when all connections are gone."""
+        self.outbox = Outbox(asyncio.get_running_loop())
         acceptor = Acceptor(listener, lambda: Connection(self))
         await self._stopped.wait()
         acceptor.close()

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Protocol, cast
 import httpx
 
 from proxy.alarm import Alarm
+from proxy.outbox import Outbox
 from proxy.upstream.answer import AnswerParser
 from proxy.upstream.body import ResponseBody
 
@@ -93,12 +94,12 @@ class Connection(asyncio.Protocol):
     pieces belong to the `ResponseBody`. Whatever ends an exchange otherwise closes the connection.
     """
 
-    def __init__(self, owner: Owner, origin: Origin, idle_s: float, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: Owner, origin: Origin, idle_s: float, outbox: Outbox) -> None:
         self.origin = origin
-        self.alarm = Alarm(loop, self._on_deadline)
+        self.alarm = Alarm(outbox.loop, self._on_deadline)
         self._owner = owner
         self._idle_s = idle_s
-        self.loop = loop
+        self.loop, self._outbox = outbox.loop, outbox
         self._phase = Phase.OPENING
         self._transport: asyncio.Transport | None = None
         self._answer = AnswerParser()
@@ -107,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._body: ResponseBody | None = None
         self._begun_s = 0.0
         self._has_served = self._is_answered = False
-        self._reading_paused = self._writing_paused = False
+        self._reading_paused = self._writing_paused = self._is_leaving = False
 
     @property
     def is_closed(self) -> bool:
@@ -215,6 +216,9 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """From the loop: the peer does not take the request as fast as we write it."""
         self._writing_paused = True
+        if self._phase is Phase.AWAITING:
+            self._phase = Phase.WRITING
+            self.alarm.set(self._waits.write_s)
 
     def resume_writing(self) -> None:
         """From the loop: most of the request is sent."""
@@ -223,17 +227,20 @@ class Connection(asyncio.Protocol):
             self._await_head()
 
     def _send(self, transport: asyncio.Transport, outgoing: Outgoing) -> None:
-        self._phase = Phase.WRITING
         self._begun_s = self.loop.time()
+        self._await_head()
         if len(outgoing.body) <= ONE_WRITE_BYTES_MAX:
-            transport.write(outgoing.head + outgoing.body)
+            self._is_leaving = True
+            self._outbox.put(self._leave, outgoing.head + outgoing.body)
         else:
             transport.write(outgoing.head)
             transport.write(outgoing.body)
-        if self._writing_paused:
-            self.alarm.set(self._waits.write_s)
-        else:
-            self._await_head()
+
+    def _leave(self, data: bytes) -> None:
+        """From the outbox: send a request, unless it was given up meanwhile."""
+        self._is_leaving = False
+        if self._phase is not Phase.CLOSED and self._transport is not None:
+            self._transport.write(data)
 
     def _await_head(self) -> None:
         self._phase = Phase.AWAITING
@@ -253,7 +260,7 @@ class Connection(asyncio.Protocol):
         assert transport is not None
         self._turn = self._body = None
         body.end(None)
-        is_sent = not self._writing_paused and transport.get_write_buffer_size() == 0
+        is_sent = not (self._writing_paused or self._is_leaving) and transport.get_write_buffer_size() == 0
         if not (is_sent and self._answer.is_reusable):
             self.abort()
             return

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from proxy.outbox import Outbox
 from proxy.upstream.connection import Connection, Origin, Waits
 
 SITES_MAX = 1024  # origins remembered though they have no connection: more than anyone configures
@@ -58,6 +59,7 @@ class Pool:
     def __init__(self, limits: PoolLimits, tls: ssl.SSLContext) -> None:
         self.opened = 0
         self.reused = 0
+        self._outbox: Outbox | None = None  # before the first connection there may be no loop
         self._limits = limits
         self._tls = tls
         self._sites: dict[Origin, _Site] = {}
@@ -198,7 +200,9 @@ class Pool:
     async def _open(self, origin: Origin, connect_s: float | None) -> Connection:
         """Open a connection in a place already taken; the place is freed if that fails."""
         loop = asyncio.get_running_loop()
-        connection = Connection(self, origin, self._limits.idle_s, loop)
+        if self._outbox is None:
+            self._outbox = Outbox(loop)
+        connection = Connection(self, origin, self._limits.idle_s, self._outbox)
         try:
             async with asyncio.timeout(connect_s):
                 await loop.create_connection(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.outbox import Outbox
 from proxy.server import connection
 from proxy.server.connection import Connection
 from proxy.server.turn import Caller, Head
@@ -101,6 +102,7 @@ class Owner:
     def __init__(self) -> None:
         self.is_closing = False
         self.connections: set[Connection] = set()
+        self.outbox = Outbox(asyncio.get_running_loop())
         self.go = asyncio.Event()
         self.go.set()
         self.left = self.abandoned = 0
@@ -439,3 +441,50 @@ def test_at_the_end_idle_connections_close_and_busy_ones_finish() -> None:
         assert busy_wire.has_ended or busy_wire.is_closing()
 
     play(act)
+
+
+def test_answers_of_one_turn_leave_together_in_order() -> None:
+    """Nothing is written while the turn's callbacks run; then each connection has its answer."""
+
+    async def act(owner: Owner) -> None:
+        pairs = [owner.connect() for _ in range(3)]
+        for each, _ in pairs:
+            each.data_received(post(b"x"))
+        await asyncio.sleep(0)  # each turn has run, and answered
+        assert [wire.written for _, wire in pairs] == [b"", b"", b""]
+
+        await asyncio.sleep(0)
+
+        assert [wire.written.count(b"HTTP/1.1 200 ") for _, wire in pairs] == [1, 1, 1]
+
+    play(act)
+
+
+@pytest.mark.parametrize("end", ["eof", "shut down", "abort"])
+def test_an_answer_that_is_about_to_leave_leaves_before_the_connection_ends(end: str) -> None:
+    """Whoever ends the connection in the turn in which it was answered."""
+
+    async def act(owner: Owner) -> None:
+        connection, wire = owner.connect()
+        connection.data_received(post(b"x"))
+        await asyncio.sleep(0)
+        assert wire.written == b""
+
+        if end == "eof":
+            assert connection.eof_received() is False  # the loop closes it then
+        elif end == "shut down":
+            connection.shut_down()
+        else:
+            connection.abort()
+
+        assert wire.written.count(b"HTTP/1.1 200 ") == 1
+
+    play(act)
+
+
+def test_a_stream_does_not_overtake_the_answer_before_it() -> None:
+    """Of two requests that came together, the first answer is written first."""
+    wire = said(post(b"x") + post(b"", target="/stream"))
+
+    first, second = wire.written.index(b"content-length: "), wire.written.index(b"transfer-encoding: chunked")
+    assert first < second

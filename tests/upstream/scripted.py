@@ -30,9 +30,10 @@ class FakeSocket:
 
     def __init__(self) -> None:
         self.is_aborted = False
+        self.written = b""
 
     def write(self, data: bytes) -> None:
-        pass
+        self.written += data
 
     def abort(self) -> None:
         self.is_aborted = True

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from proxy.outbox import Outbox
 from proxy.upstream.connection import Connection, Origin, Outgoing, Waits
 from proxy.upstream.transport import BodyTooLarge, ResponseBody, Transport
 from tests.upstream.scripted import OK, FakeOwner, FakeSocket, Peer, calling, fetch, on_both_loops, request, serving
@@ -21,10 +22,12 @@ FOREVER = Waits(None, None, None, None, None)
 async def answered(reads: list[bytes], *, is_head: bool = False) -> tuple[int, list, list[bytes], list[str]]:
     """Give one exchange these reads of its socket: status, headers, pieces, what the owner heard."""
     owner = FakeOwner()
-    connection = Connection(owner, Origin(is_tls=False, host="h", port=80), 30.0, asyncio.get_running_loop())
+    outbox = Outbox(asyncio.get_running_loop())
+    connection = Connection(owner, Origin(is_tls=False, host="h", port=80), 30.0, outbox)
     connection.connection_made(FakeSocket())
     exchange = asyncio.create_task(connection.exchange(Outgoing(b"", b"", is_head), FOREVER))
     await asyncio.sleep(0)
+    outbox.flush()
     for data in reads:
         connection.data_received(data)
     response = await exchange
@@ -348,11 +351,12 @@ def test_an_answer_that_crosses_a_cancellation_harms_nobody(is_answer_first, ans
     """In the turn that both came, a complete answer frees its connection for others, a part closes it."""
 
     async def main() -> None:
-        owner = FakeOwner()
-        connection = Connection(owner, Origin(is_tls=False, host="h", port=80), 30.0, asyncio.get_running_loop())
+        owner, outbox = FakeOwner(), Outbox(asyncio.get_running_loop())
+        connection = Connection(owner, Origin(is_tls=False, host="h", port=80), 30.0, outbox)
         connection.connection_made(FakeSocket())
         exchange = asyncio.create_task(connection.exchange(Outgoing(b"", b"", is_head=False), FOREVER))
         await asyncio.sleep(0)
+        outbox.flush()
 
         if is_answer_first:
             connection.data_received(answer)
@@ -364,5 +368,45 @@ def test_an_answer_that_crosses_a_cancellation_harms_nobody(is_answer_first, ans
         assert exchange.cancelled()
         assert owner.events == ["made", end]
         connection.abort()
+
+    asyncio.run(main())
+
+
+def test_a_request_whose_connection_ends_before_it_left_is_never_sent():
+    """What waits in the outbox for the end of the turn finds its connection closed; the exchange knows it was stale."""
+
+    async def main() -> None:
+        owner, outbox, socket = FakeOwner(), Outbox(asyncio.get_running_loop()), FakeSocket()
+        connection = Connection(owner, Origin(is_tls=False, host="h", port=80), 30.0, outbox)
+        connection.connection_made(socket)
+        exchange = asyncio.ensure_future(connection.exchange(Outgoing(b"head", b"body", is_head=False), FOREVER))
+        await asyncio.sleep(0)
+
+        connection.connection_lost(None)
+        outbox.flush()
+
+        assert socket.written == b""
+        with pytest.raises(httpx.RemoteProtocolError):
+            await exchange
+
+    asyncio.run(main())
+
+
+def test_an_answer_that_comes_before_its_request_left_costs_the_connection():
+    """Such as a 408 that crosses it: sent on later, the request would be answered to the next exchange."""
+
+    async def main() -> None:
+        owner, outbox, socket = FakeOwner(), Outbox(asyncio.get_running_loop()), FakeSocket()
+        connection = Connection(owner, Origin(is_tls=False, host="h", port=80), 30.0, outbox)
+        connection.connection_made(socket)
+        exchange = asyncio.ensure_future(connection.exchange(Outgoing(b"head", b"body", is_head=False), FOREVER))
+        await asyncio.sleep(0)
+
+        connection.data_received(OK)
+        response = await exchange
+
+        assert response.status_code == 200
+        assert owner.events == ["made", "closed"]
+        assert socket.written == b""
 
     asyncio.run(main())

@@ -8,6 +8,7 @@ import ssl
 import httpx
 import pytest
 
+from proxy.outbox import Outbox
 from proxy.upstream.connection import Connection, Origin, Waits
 from proxy.upstream.pool import Pool
 from proxy.upstream.transport import PoolLimits, StaleConnection
@@ -23,7 +24,7 @@ def pool_of_fakes() -> Pool:
     """A pool of one place, whose connections lead nowhere."""
 
     async def open_nowhere(origin: Origin, _connect_s: float | None) -> Connection:
-        connection = Connection(pool, origin, 30.0, asyncio.get_running_loop())
+        connection = Connection(pool, origin, 30.0, Outbox(asyncio.get_running_loop()))
         connection.connection_made(FakeSocket())
         return connection
 
