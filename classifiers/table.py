@@ -7,6 +7,7 @@ the number of outputs. `training` writes `weights.json`; a newer file is a newer
 import json
 from array import array
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -89,7 +90,7 @@ def add_up(table: Table, reading: Reading) -> Sums:
     """Return what the weights say of a text. Terms count by their share, as a long text has more; openings in full."""
     words = reading.words
     weight = table.packed.__getitem__
-    known = table.words.intersection(words)
+    known = table.words & set(words)  # a text repeats its words: each is looked up once
     terms = sum(map(weight, known))
     terms += sum(map(weight, table.pairs.intersection(pairwise(paired_words(words)))))
     if reading.wide:
@@ -101,13 +102,13 @@ def add_up(table: Table, reading: Reading) -> Sums:
     rest += sum(filter(None, map(table.stems.get, opening)))
     total = terms * share + (rest << _SHARE_BITS) + _ZERO
     fields = _DIGITS.unpack(((total & _ALL) ^ _ZERO).to_bytes(_BYTES, "little"))
-    share_known = len(known) / (len(words) or 1) if len(words) <= KNOWN_WORDS else _known(table, words)
+    share_known = len(known) / (len(words) or 1) if len(words) <= KNOWN_WORDS else _known(known, words)
     return Sums(fields, (terms + _ZERO) >> _SIZE, share_known)
 
 
-def _known(table: Table, words: list[str]) -> float:
+def _known(known: AbstractSet[str], words: list[str]) -> float:
     opening = set(words[:KNOWN_WORDS])
-    return len(opening & table.words) / (len(opening) or 1)
+    return len(opening & known) / (len(opening) or 1)
 
 
 @cache

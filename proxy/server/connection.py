@@ -1,6 +1,6 @@
 """One caller's connection: requests in, one after the other, answers out in the same order.
 
-Bytes are parsed in the loop's callback. A request costs one task, which starts when its body is whole; a request that
+Bytes are parsed in the loop's callback. One task answers a connection's requests, each when its body is whole; one that
 came along with others waits for its turn, and the socket is not read on meanwhile.
 """
 
@@ -18,6 +18,7 @@ import httptools
 from proxy.alarm import Alarm
 from proxy.outbox import Outbox
 from proxy.server import framing
+from proxy.server.outflow import Outflow
 from proxy.server.turn import Head, Open, Refuse, Turn
 from proxy.wire.errors import HeadTooLarge, Malformed, ProxyError, TooLarge
 from proxy.wire.headers import Headers
@@ -67,30 +68,31 @@ class Connection(asyncio.Protocol):
     """A socket, its parser, and the request whose turn it is. It is that request's `turn.Caller`."""
 
     __slots__ = (
-        "_alarm", "_client", "_current", "_drained", "_has_eof", "_head", "_head_bytes", "_is_leaving", "_is_reading",
-        "_is_writing_paused", "_line", "_loop", "_out", "_owner", "_parser", "_parts", "_size",
-        "_task", "_transport", "_turn", "on_left",
+        "_alarm", "_client", "_current", "_has_eof", "_head", "_head_bytes", "_is_reading",
+        "_line", "_loop", "_out", "_outflow", "_owner", "_parser", "_parts", "_size",
+        "_task", "_transport", "_turn", "_wanted", "on_left",
     )  # fmt: skip
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
+        self._outflow: Outflow
         self._client: str | None = None
         self._loop = asyncio.get_running_loop()  # to ask for it costs a system call
         self._alarm = Alarm(self._loop, self._on_deadline)
         self._line: deque[_Waiting] = deque()
         self._current: _Waiting | None = None
         self._task: asyncio.Task[None] | None = None
+        """Answers, from the first request on: a task for each would cost 4 µs more."""
+        self._wanted: asyncio.Future[None] | None = None
+        """What that task waits for between requests."""
         self._head: Head | None = None
         self._turn: Turn | None = None
         self._parts: list[bytes] = []
         self._size = self._head_bytes = 0
-        self._is_reading = self._has_eof = self._is_writing_paused = False
-        self._is_leaving = False
-        """Whether an answer is in the outbox; nothing may overtake it."""
+        self._is_reading = self._has_eof = False
         self._out = _Out.NOTHING
-        self._drained: asyncio.Future[None] | None = None
         self.on_left: Callable[[], None] | None = None
 
     # ---- from the loop ----------------------------------------------------------------------------------------------
@@ -98,6 +100,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The caller is here."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by shape only
+        self._outflow = Outflow(self._transport, self._owner.outbox)
         peer = transport.get_extra_info("peername")
         self._client = peer[0] if isinstance(peer, tuple) else None
         self._owner.connections.add(self)
@@ -121,7 +124,7 @@ class Connection(asyncio.Protocol):
         """The caller sends no more. It may still read a whole answer; from a stream it has gone."""
         self._has_eof = True
         if self._current is None or self._out is _Out.STREAM:
-            self._flush()
+            self._outflow.flush()
             return False
         self._stop_reading()
         return True
@@ -136,25 +139,24 @@ class Connection(asyncio.Protocol):
         for each in self._line:
             each.turn.abandon()
         self._line.clear()
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_exception(ConnectionResetError("the caller left"))
+        if self._wanted is not None:
+            self._wanted.cancel()
+        self._outflow.lost()
         if self.on_left is not None:
             self.on_left()
 
     def pause_writing(self) -> None:
         """The caller does not take its answer as fast as we write it."""
-        self._is_writing_paused = True
+        self._outflow.is_paused = True
         self._alarm.set(SEND_S)
 
     def resume_writing(self) -> None:
         """It took most of it."""
-        self._is_writing_paused = False
         if self._current is None:
             self._alarm.set(IDLE_S)
         else:
             self._alarm.clear()
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        self._outflow.resume()
 
     # ---- from the parser --------------------------------------------------------------------------------------------
 
@@ -225,7 +227,7 @@ class Connection(asyncio.Protocol):
         for each in self._head.headers:
             if each[0] == b"expect" and each[1].lower() == b"100-continue":
                 self._head.headers.remove(each)
-                self._write(framing.CONTINUE)
+                self._outflow.write(framing.CONTINUE)
                 return
 
     def _refuse(self, error: ProxyError) -> None:
@@ -252,43 +254,68 @@ class Connection(asyncio.Protocol):
         self._is_reading = False
         if self._current is None:
             self._next()
+            self._wake()
         else:
             self._transport.pause_reading()
 
     # ---- whose turn it is -------------------------------------------------------------------------------------------
 
     def _next(self) -> None:
-        self._current = waiting = self._line.popleft()
+        self._current = self._line.popleft()
         self._out = _Out.NOTHING
         self._alarm.clear()
-        self._task = self._loop.create_task(self._run(waiting))
 
-    async def _run(self, waiting: _Waiting) -> None:
+    def _wake(self) -> None:
+        """Have the current request answered."""
+        if self._wanted is None:
+            self._task = self._loop.create_task(self._serve())
+        else:
+            self._wanted.set_result(None)
+            self._wanted = None
+
+    async def _serve(self) -> None:
+        """Answer one request after the other, as long as the connection is kept."""
+        is_kept = True
+        while is_kept:
+            if self._current is None:
+                self._wanted = self._loop.create_future()
+                await self._wanted
+            is_kept = await self._run()
+
+    async def _run(self) -> bool:
+        """Answer the current request; tell whether another may follow."""
+        waiting = self._current
+        assert waiting is not None
+        is_kept = False
         try:
             await waiting.turn.run(waiting.body, self)
         except Exception:
             # A bug in a turn: it ends its own connection, and no other.
             log.exception("a request failed")
         finally:
-            self._finish(waiting)
+            is_kept = self._finish(waiting)
+        return is_kept
 
-    def _finish(self, waiting: _Waiting) -> None:
+    def _finish(self, waiting: _Waiting) -> bool:
         """Go on with the next request, or close."""
-        self._task = self._current = self.on_left = None
+        self._current = self.on_left = None
         if self._out is not _Out.WHOLE:
             self._transport.abort()  # nothing, or half of it: nobody may take it for an answer
         elif self._transport.is_closing():
-            return
+            return False
         elif not self._keeps(waiting):
             self._close()
         elif self._line:
             self._next()
+            return True
         else:
             self._transport.resume_reading()
             self._await_next()
+            return True
+        return False
 
     def _await_next(self) -> None:
-        if self._is_writing_paused:
+        if self._outflow.is_paused:
             self._alarm.set(SEND_S)
         else:
             self._alarm.set(REQUEST_S if self._is_reading else IDLE_S)
@@ -298,7 +325,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close, with what is written still going out; what the caller still sends must not reset the connection."""
-        self._flush()
+        self._outflow.flush()
         if self._parser is None and not self._has_eof:
             self._transport.write_eof()
             self._transport.resume_reading()
@@ -313,42 +340,25 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.abort()
 
-    # ---- writing ----------------------------------------------------------------------------------------------------
-
-    def _leave(self, data: bytes) -> None:
-        """From the outbox: send an answer."""
-        self._is_leaving = False
-        if not self._transport.is_closing():
-            self._transport.write(data)
-
-    def _flush(self) -> None:
-        """Send what is in the outbox before the connection does anything else."""
-        if self._is_leaving:
-            self._owner.outbox.flush()
-
-    def _write(self, data: bytes) -> None:
-        self._flush()
-        self._transport.write(data)
-
     # ---- for the server ---------------------------------------------------------------------------------------------
 
     def shut_down(self) -> None:
         """Close now, unless a request is under way; then after it."""
         if self._current is None and not self._is_reading:
-            self._flush()
+            self._outflow.flush()
             self._transport.close()
 
     def cut(self) -> asyncio.Task[None] | None:
         """End what is under way; return its task."""
-        if self._task is None:
-            self._transport.abort()
-        else:
-            self._task.cancel()
+        if self._current is None or self._task is None:
+            self.abort()
+            return None
+        self._task.cancel()
         return self._task
 
     def abort(self) -> None:
         """Close, whatever is under way."""
-        self._flush()
+        self._outflow.flush()
         self._transport.abort()
 
     # ---- for the turn: see `turn.Caller` ----------------------------------------------------------------------------
@@ -360,8 +370,7 @@ class Connection(asyncio.Protocol):
         self._out = _Out.WHOLE
         if not self._transport.is_closing():
             data = framing.whole(status, headers, body, waiting.head, is_kept=self._keeps(waiting))
-            self._is_leaving = True
-            self._owner.outbox.put(self._leave, data)
+            self._outflow.leave(data)
 
     def begin(self, status: int, headers: Headers) -> None:
         """Send the head of a stream."""
@@ -370,26 +379,22 @@ class Connection(asyncio.Protocol):
         self._out = _Out.STREAM
         if self._has_eof or self._transport.is_closing():
             raise ConnectionResetError("the caller left")
-        self._write(framing.stream(status, headers, waiting.head, is_kept=self._keeps(waiting)))
+        self._outflow.write(framing.stream(status, headers, waiting.head, is_kept=self._keeps(waiting)))
 
     async def send(self, data: bytes) -> None:
         """Send a part of a stream."""
         if self._transport.is_closing():
             raise ConnectionResetError("the caller left")
         assert self._current is not None
-        self._transport.write(framing.part(data, self._current.head))
-        if self._is_writing_paused:
-            self._drained = self._loop.create_future()
-            try:
-                await self._drained
-            finally:
-                self._drained = None
+        self._outflow.write(framing.part(data, self._current.head))
+        if self._outflow.is_paused:
+            await self._outflow.drained()
 
     def end(self) -> None:
         """End a stream well."""
         waiting = self._current
         assert waiting is not None
         if not self._transport.is_closing():
-            self._transport.write(framing.last(waiting.head))
+            self._outflow.write(framing.last(waiting.head))
             self._out = _Out.WHOLE
             waiting.is_kept = waiting.is_kept and framing.is_chunked(waiting.head)
