@@ -164,16 +164,19 @@ def weigh(task: Task, values: tuple[float, ...]) -> tuple[float, dict[str, float
     return total, counted
 
 
-def reasons(task: Task, tier: Tier, features: Mapping[str, float]) -> tuple[str, ...]:
-    """Put a judgement into words, most important first."""
+def reasons(task: Task, tier: Tier, features: Mapping[str, float], placed: str | None = None) -> tuple[str, ...]:
+    """Put a judgement into words, most important first; `placed` says what cut points made of the score."""
     length = features.get("bytes", 0)
     size = "short" if length < SHORT_BYTES else "long" if length > LONG_BYTES else "medium-sized"
     if task == "other":
         known = f"only {features.get('known', 0):.0%} of its words are known"
-        return (f"task: {TASK_WORDS[task]}, {size} text; {known}: the prior, and a tier up → {tier}",)
+        first = f"task: {TASK_WORDS[task]}, {size} text; {known}: the prior, and a tier up → medium"
+        return (first,) if placed is None else (first, placed)
     base = TIERS[LEVEL[task]]
     first = f"task: {TASK_WORDS[task]}, {size} text → {base}"
     listed = [f"{'harder' if part > 0 else 'lighter'}: {words}" for part, words in sorted(_parts(task, features))[::-1]]
+    if placed is not None:
+        return (first, placed, *listed)
     if tier == base:
         return (first, *listed)
     move = features.get("difficulty", 0.0)

@@ -8,11 +8,12 @@ from math import exp, tanh
 from types import MappingProxyType
 
 from classifiers.ask import Ask
+from classifiers.cuts import Cuts
 from classifiers.difficulty import LEVEL, measure, weigh
 from classifiers.judgement import Judgement
-from classifiers.kinds import Task, Tier
-from classifiers.reading import read_text
-from classifiers.table import FIELDS, NAMED, ONE, TASKS_AT, Table, add_up, shipped
+from classifiers.kinds import TIERS, Task, Tier
+from classifiers.reading import Reading, read_text
+from classifiers.table import FIELDS, NAMED, ONE, TASKS_AT, Sums, Table, add_up, shipped
 
 MOVE_MAX = 1.0  # one level: the task says what the ask is, difficulty only how much of it
 CUTS = (0.5, 1.5)  # half-way between the levels
@@ -32,10 +33,14 @@ def judge(ask: Ask) -> Judgement:
     return judge_with(shipped(), ask)
 
 
-def judge_with(table: Table, ask: Ask) -> Judgement:
-    """Judge by other weights than the shipped ones."""
+def judge_with(table: Table, ask: Ask, cuts: Cuts | None = None) -> Judgement:
+    """Judge by other weights than the shipped ones, or by cut points that were solved from a target."""
     reading = read_text(ask.text)
-    sums = add_up(table, reading)
+    return judge_sums(table, ask, reading, add_up(table, reading), cuts)
+
+
+def judge_sums(table: Table, ask: Ask, reading: Reading, sums: Sums, cuts: Cuts | None = None) -> Judgement:
+    """Judge what the weights say of an ask."""
     task, doubt = _task(sums.fields[TASKS_AT:])
     cheap, strong = sums.fields[_CHEAP] / ONE, sums.fields[_STRONG] / ONE
     harder, features = weigh(task, measure(ask, reading, sums.signs))
@@ -50,7 +55,12 @@ def judge_with(table: Table, ask: Ask) -> Judgement:
         tier = _most_probable(probabilities)
     needed = strong - table.cheap_share * cheap + PLACED_SHARE * (probabilities[1] / 2 + probabilities[2] - 0.5)
     score = _chance(table.chances["score"], needed - CHAT_SHARE if task == "chat" else needed)
-    return Judgement(tier, task, probabilities, score, max(probabilities), MappingProxyType(features), table.version)
+    if cuts is None:
+        sure = max(probabilities)
+    else:
+        tier = cuts.tier(score, task)
+        sure = probabilities[TIERS.index(tier)]
+    return Judgement(tier, task, probabilities, score, sure, MappingProxyType(features), table.version, cuts)
 
 
 def _task(values: tuple[int, ...]) -> tuple[Task, float]:

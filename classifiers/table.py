@@ -106,6 +106,11 @@ def add_up(table: Table, reading: Reading) -> Sums:
     return Sums(fields, (terms + _ZERO) >> _SIZE, share_known)
 
 
+def fields_of(packed: int) -> tuple[int, ...]:
+    """Return the weights that one integer holds, a number for each of `FIELDS` but the last, in units of `1/UNIT`."""
+    return _DIGITS.unpack((((packed + _ZERO) & _ALL) ^ _ZERO).to_bytes(_BYTES, "little"))
+
+
 def _known(known: AbstractSet[str], words: list[str]) -> float:
     opening = set(words[:KNOWN_WORDS])
     return len(opening & known) / (len(opening) or 1)

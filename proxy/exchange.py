@@ -105,7 +105,7 @@ def understand(
             return found
     if ask is None:
         ask = SURFACES[inbound.surface].read(inbound.body)
-    judging = Judging(ask)
+    judging = Judging(ask, world.settings.classifier)
     route = policy.route(world.settings, plan, ask, judging, hint, dialects.uncarried, principal.terms, asker,
                          world.prices)  # fmt: skip
     return Understood(ask, judging, route, repeating.place(principal, seen, ask, route))

@@ -141,6 +141,8 @@ def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
         "requested": route.requested,
         "task": judged.task,
         "tier": judged.tier,
+        "score": round(judged.score, 4),
+        **({} if judged.cuts is None else {"cuts": [*judged.cuts]}),
         "probabilities": [round(each, 4) for each in judged.probabilities],
         "features": {name: value for name, value in judged.features.items() if value},  # what is absent is 0
         "rule": route.rule + call.detour,

@@ -106,8 +106,8 @@ def fit(rows: list[Row], ordinary: list[Everyday]) -> Fitted:
     return Fitted(encoder, fit_tasks(encoder, ordinary, spoken, rows, exam), fit_heads(encoder, rows, exam))
 
 
-def calibrate(rows: list[Row]) -> dict[str, list[float]]:
-    """Return slope and start of each head's probability, from rows that its weights have not seen."""
+def held_back(rows: list[Row]) -> dict[str, Any]:
+    """Return each head's values of each row, by weights that have not seen its question."""
     values: dict[str, Any] = {name: np.zeros(len(rows)) for name in HEADS}
     readings = [read_text(row.text) for row in rows]
     for fold in range(FOLDS):
@@ -118,7 +118,12 @@ def calibrate(rows: list[Row]) -> dict[str, list[float]]:
         matrix = encoder.encode([readings[at] for at in kept])[:, : encoder.exam_count]
         for name, weights in found.items():
             values[name][kept] = matrix @ weights
-    values["score"] = values["strong_better"] - CHEAP_SHARE * values["cheap_enough"]
+    return values
+
+
+def calibrate(rows: list[Row], held: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return slope and start of each head's probability, from values by weights that have not seen the rows."""
+    values = {**held, "score": held["strong_better"] - CHEAP_SHARE * held["cheap_enough"]}
     chances: dict[str, list[float]] = {}
     for name, (which, _) in {**labels(rows), "score": (list(range(len(rows))), None)}.items():
         outcome = np.array([OUTCOMES[name](rows[at]) for at in which], float)

@@ -13,6 +13,7 @@ from proxy.cli import (
     books,
     changes,
     check,
+    classifying,
     completion,
     corrections,
     credits,
@@ -24,6 +25,7 @@ from proxy.cli import (
     prices,
     reconcile,
     serve,
+    tuning,
 )
 
 
@@ -38,8 +40,8 @@ def main() -> None:
 
 
 for command in (
-    serve.serve, demo.demo, check.check, judging.classify, judging.explain, keys.keys, customers.customers,
-    credits.credits, prices.prices, books.report, books.ledger, reconcile.reconcile,
+    serve.serve, demo.demo, check.check, classifying.classify, judging.explain, tuning.tune, keys.keys,
+    customers.customers, credits.credits, prices.prices, books.report, books.ledger, reconcile.reconcile,
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`penstock classify` and `explain`: how hard is it, and where would it go? Neither calls anybody."""
+"""`penstock explain`: how hard is a request, and where would it go? It calls nobody."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 import click
 import orjson
 
-from classifiers import TIERS, Judgement, judge, read_ask
+from classifiers import read_ask
 from margin.money import format_usd
 from proxy.caching import repeatable
 from proxy.ceilings import ceiling_nusd
-from proxy.cli import charges
+from proxy.cli import charges, judged
 from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
 from proxy.expected import Expected
 from proxy.outputs import Outputs
@@ -31,36 +31,6 @@ from proxy.wire.ask import Ask
 from proxy.wire.errors import ProxyError
 
 _NS = 1_000_000_000
-
-
-@click.command()
-@shared_options
-def classify(config: Path, as_json: bool) -> None:
-    """Judge JSONL from stdin, one {"id", "prompt"} or {"id", "messages"} per line; JSONL to stdout, in order."""
-    del config, as_json
-    out = sys.stdout.buffer
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        if line.strip():
-            out.write(orjson.dumps(_judged(number, line)) + b"\n")
-
-
-def _judged(number: int, line: bytes) -> dict[str, Any]:
-    try:
-        given = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        fail(f"line {number} is not JSON: {error}", USAGE)
-    if not isinstance(given, dict) or not isinstance(given.get("prompt", given.get("messages")), str | list):
-        fail(f'line {number} must be an object with "prompt" (text) or "messages" (array)', USAGE)
-    messages = given["messages"] if "messages" in given else [{"role": "user", "content": given["prompt"]}]
-    found = judge(read_ask(messages))
-    probabilities = dict(zip(TIERS, found.probabilities, strict=True))
-    return {
-        "id": given.get("id"),
-        "score": found.score,
-        "tier": found.tier,
-        "probabilities": probabilities,
-        "task": found.task,
-    }
 
 
 @click.command()
@@ -124,7 +94,8 @@ def _explained(
     plan = settings.sellbook.plan(plan_name or settings.sellbook.default)
     try:
         ask = chat.read(body)
-        judgement = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
+        read = read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema)
+        judgement = settings.classifier.judge(read)
         asker = rules.asker(settings.routing, customer, headers)
         prices = Expected().nusd if settings.routing.order == "price" else None
         route = policy.route(settings, plan, ask, judgement, uncarried=uncarried, asker=asker, prices=prices)
@@ -133,7 +104,7 @@ def _explained(
         fail(error.message, USAGE)
     caches = {"cache": "bypass" if _uncached(settings, ask) else "miss", "cache_why": _uncached(settings, ask)}
     return {
-        **_judgement(judgement),
+        **judged.document(settings.classifier, read, judgement),
         **_route(settings.routing, route, terms, ask, int(time.time())),
         "plan": plan.name,
         "expected_nusd": None
@@ -169,19 +140,6 @@ def _rules(settings: Settings, facts: Facts) -> Iterator[dict[str, Any]]:
             return
 
 
-def _judgement(found: Judgement) -> dict[str, Any]:
-    return {
-        "tier": found.tier,
-        "task": found.task,
-        "score": found.score,
-        "confidence": found.confidence,
-        "probabilities": dict(zip(TIERS, found.probabilities, strict=True)),
-        "calibration": "uncalibrated",
-        "classifier": found.version,
-        "features": dict(found.features),
-    }
-
-
 def _route(routing: Routing, route: Route, terms: Quote, ask: Ask, now_s: int) -> dict[str, Any]:
     first = route.deployments[0]
     return {
@@ -203,8 +161,7 @@ def _route(routing: Routing, route: Route, terms: Quote, ask: Ask, now_s: int) -
 
 
 def _in_words(found: dict[str, Any]) -> Iterator[str]:
-    shares = ", ".join(f"{tier} {share:.0%}" for tier, share in found["probabilities"].items())
-    yield f"Judged {found['tier']} ({shares}; {found['calibration']}). Task: {found['task']}."
+    yield from judged.in_words(found)
     for rule in found["rules"]:
         if not rule["fits"]:
             yield f"  - the rule {rule['name']} does not fit: {', '.join(rule['unmet'])}"
@@ -231,6 +188,7 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
         yield "The same request of the same customer is answered from memory for a while after."
     else:
         yield f"Never answered from memory: {_UNCACHED[found['cache_why']]}."
+    yield from judged.apart_in_words(found)
 
 
 def _credits(amount: float) -> str:

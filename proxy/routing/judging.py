@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from classifiers import Judgement, Tier, judge, read_ask
+from classifiers import Judgement, Tier, read_ask
+from proxy.settings import Classifier
 from proxy.wire.ask import Ask
 
 
@@ -13,17 +14,18 @@ class Judging:
     the caller no time.
     """
 
-    __slots__ = ("_ask", "_found")
+    __slots__ = ("_ask", "_classifier", "_found")
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, ask: Ask, classifier: Classifier) -> None:
+        self._ask, self._classifier = ask, classifier
         self._found: Judgement | None = None
 
     def judge(self) -> Judgement:
         """Return the judgement."""
         if self._found is None:
             ask = self._ask
-            self._found = judge(read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema))
+            read = read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema)
+            self._found = self._classifier.judge(read)
         return self._found
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 from margin.sellbook import TIERS, Tier
 from proxy.settings.changes import Changed, difference, difference_of, effective, fixed_changes
+from proxy.settings.classifier import Classifier
 from proxy.settings.entries import Entry
 from proxy.settings.limits import NO_TERMS, RATES, Budget, Limits, Runaway, Terms
 from proxy.settings.loading import load
@@ -37,6 +38,7 @@ __all__ = [
     "Caching",
     "Changed",
     "Checks",
+    "Classifier",
     "Conversations",
     "Deployment",
     "Entry",

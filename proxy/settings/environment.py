@@ -54,6 +54,11 @@ def mask(text: str) -> tuple[str, tuple[Reference, ...]]:
     return _REFERENCE.sub(token, text), tuple(references)
 
 
+def blanked(text: str) -> str:
+    """Return a text of the same length in which each reference is a word: what stands where in it stays true."""
+    return _REFERENCE.sub(lambda found: "x" * len(found[0]), text)
+
+
 def has_reference(text: str) -> bool:
     """Tell whether a masked text holds a reference."""
     return _MASKED.search(text) is not None

@@ -14,6 +14,7 @@ from margin import costbook
 from margin.costbook import CostBook
 from proxy.settings import document as yaml_document
 from proxy.settings import entries, models, overrides, plans, reading, sources
+from proxy.settings.classifier import classifier_of
 from proxy.settings.findings import Findings
 from proxy.settings.limiting import Known, limits_of
 from proxy.settings.plans import Sold
@@ -72,6 +73,10 @@ def load(
     sandbox = sandbox_of(shape.sandbox, None if sold is None else sold.book, findings)
     server = server_of(shape.server, findings)
     routing = routing_of(shape.routing, deployments, None if sold is None else sold.book, findings)
+    classifier = classifier_of(
+        shape.classifier, shape.routing.thresholds, path.parent, findings,
+        lambda file: _is_missing(("classifier", "weights"), file, findings),
+    )  # fmt: skip
     known = Known(shape.models, None, {}) if sold is None else Known(shape.models, sold.book.plans, sold.limits)
     limits = limits_of(shape.limits, known, shape.tiers, findings)
     findings.stop()
@@ -80,13 +85,14 @@ def load(
     prices = sources.prices_file(path, findings.document)
     return Settings(
         path=path,
-        version=_version(shape, sold, sorted(name for name, provider in found.items() if provider.enabled)),
+        version=_version(shape, sold, sorted(name for name, each in found.items() if each.enabled), classifier.version),
         server=server,
         providers=MappingProxyType(found),
         deployments=MappingProxyType(deployments),
         tiers=MappingProxyType(models.routable(shape.tiers, deployments, findings)),
         aliases=MappingProxyType(aliases),
         routing=routing,
+        classifier=classifier,
         caching=caching_of(shape.caching),
         idempotency=idempotency_of(shape.idempotency),
         conversations=conversations_of(shape.conversations),
@@ -166,7 +172,7 @@ def _is_missing(steps: Steps, file: Path, findings: Findings) -> bool:
     return True
 
 
-def _version(shape: SettingsShape, sold: Sold, enabled: list[str]) -> str:
+def _version(shape: SettingsShape, sold: Sold, enabled: list[str], weights: str | None) -> str:
     """Digest what the configuration says once defaults are in: no secrets, no order of keys."""
     secret = {"providers": {"__all__": {"api_key"}}}
     content = {
@@ -174,6 +180,7 @@ def _version(shape: SettingsShape, sold: Sold, enabled: list[str]) -> str:
         "sellbook": sold.book.version,
         "enabled": enabled,
         **({"plan_limits": sold.limits} if sold.limits else {}),
+        **({} if weights is None else {"weights": weights}),
     }
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return f"cfg_{hashlib.sha256(text).hexdigest()[:_DIGEST_CHARS]}"

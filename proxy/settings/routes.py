@@ -16,8 +16,7 @@ def routing_of(
 ) -> Routing:
     """Return how `auto` chooses; a target has no effect until thresholds are solved from it."""
     if shape.target is not None:
-        steps = ("routing", "target")
-        findings.warn(steps, "routing.target has no effect yet: the shipped cut points apply")
+        _check_target(shape, findings)
     _check_order(shape, found, findings)
     rules = rules_of(shape.rules, found, sellbook, findings)
     return Routing(
@@ -26,6 +25,7 @@ def routing_of(
         margin_floor=shape.margin_floor,
         mode=shape.mode,
         target_quality=None if shape.target is None else shape.target.quality,
+        target_share=None if shape.target is None else shape.target.share,
         deadline_s=shape.deadline,
         retries=_retries_of(shape.retries),
         health=_health_of(shape.health, findings),
@@ -35,6 +35,15 @@ def routing_of(
         rule_headers=headers_of(rules),
         is_weighted=any(each.weight is not None for each in found.values()),
     )
+
+
+def _check_target(shape: RoutingShape, findings: Findings) -> None:
+    assert shape.target is not None
+    steps: Steps = ("routing", "target")
+    if shape.target.quality is None and shape.target.share is None:
+        findings.wrong(steps, "says nothing: state quality or share")
+    elif shape.thresholds is None:
+        findings.warn(steps, "routing.target has no effect until `penstock tune --write` solves thresholds from it")
 
 
 def _check_order(shape: RoutingShape, found: Mapping[str, Deployment], findings: Findings) -> None:

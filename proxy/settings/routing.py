@@ -121,7 +121,8 @@ class Routing:
         sessions_idle_s: How long a conversation keeps its model without a request.
         margin_floor: The gross margin, 0..1, below which the guard acts; `None` for no guard.
         mode: `enforce` routes, `observe` only records what it would have done.
-        target_quality: The share of frontier quality to keep, 0..1; `None` for the shipped cuts.
+        target_quality: The share of frontier quality to keep, 0..1, `None` where none is stated.
+        target_share: The most that complex may serve, likewise. What is served goes by `Classifier.cuts`.
         deadline_s: How long a request may take, all its calls together.
         retries: How many calls may follow one that failed.
         health: When a deployment is left alone.
@@ -137,6 +138,7 @@ class Routing:
     margin_floor: Decimal | None = None
     mode: Literal["enforce", "observe"] = "enforce"
     target_quality: Decimal | None = None
+    target_share: Decimal | None = None
     deadline_s: float = 600.0
     retries: Retries = Retries()
     health: Health = Health()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from margin.sellbook import Tier
-from proxy.settings.fields import Duration, Flag, Name, Section, Share, Whole
+from proxy.settings.fields import Duration, Flag, Name, Section, Share, Text, Whole
 from proxy.settings.routing import Routing
 
 _ROUTING = Routing()
@@ -20,7 +20,16 @@ class SessionsShape(Section):
 class TargetShape(Section):
     """A business target for `auto`; thresholds are solved from it."""
 
-    quality: Share = Field(description="The share of frontier quality to keep, 0..1.")
+    quality: Share | None = Field(None, description="The share of frontier quality to keep, 0..1.")
+    share: Share | None = Field(None, description="The share of requests that complex may serve, 0..1.")
+
+
+class ThresholdsShape(Section):
+    """The cut points that `penstock tune` solved from a target."""
+
+    medium: Share = Field(description="From this score of the judge on, 0..1, a request is medium.")
+    complex: Share = Field(description="From this score on it is complex.")
+    classifier: Text = Field(description="Whose scores: the version of the weights. Of others they have no effect.")
 
 
 class RetriesShape(Section):
@@ -143,7 +152,10 @@ class RoutingShape(Section):
         _ROUTING.mode,
         description="enforce routes; observe only records what it would have done.",
     )
-    target: TargetShape | None = Field(None, description="A target instead of the shipped cut points.")
+    target: TargetShape | None = Field(None, description="What `penstock tune` solves the thresholds from.")
+    thresholds: ThresholdsShape | None = Field(
+        None, description="Where a request is medium, and complex; unset, the shipped cut points apply."
+    )
     order: Literal["listed", "price"] = Field(
         _ROUTING.order,
         description="Who of a tier goes first: listed is the list's order, price who is expected to cost least.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from margin.costbook import CostBook
 from margin.sellbook import SellBook, Tier
+from proxy.settings.classifier import Classifier
 from proxy.settings.entries import Entry
 from proxy.settings.limits import Limits
 from proxy.settings.routing import Routing
@@ -35,6 +36,7 @@ class Settings:
             borrowed its neighbour's. With nothing enabled at all they are as written.
         aliases: Names that stand for a model, `auto` or `auto:TIER`.
         routing: How `auto` chooses.
+        classifier: Who judges it, with which weights and cut points.
         caching: What may be answered from memory.
         idempotency: What is kept of requests with an idempotency key.
         conversations: What is kept of responses that may be gone on with.
@@ -56,6 +58,7 @@ class Settings:
     tiers: Mapping[Tier, tuple[Deployment, ...]]
     aliases: Mapping[str, str]
     routing: Routing
+    classifier: Classifier
     caching: Caching
     idempotency: Idempotency
     conversations: Conversations

@@ -208,6 +208,14 @@ class PromptsShape(Section):
     )
 
 
+class ClassifierShape(Section):
+    """Who judges `auto`."""
+
+    weights: Text | None = Field(
+        None, description="A file that `penstock learn` wrote, against this file's folder; unset, the shipped weights."
+    )
+
+
 class CachingShape(Section):
     """What may be answered from memory."""
 
@@ -310,6 +318,7 @@ class SettingsShape(Section):
         description="Names that clients may use for a model, `auto` or `auto:TIER`; `{}` for none.",
     )
     routing: RoutingShape = Field(default_factory=RoutingShape, description="How `auto` chooses.")
+    classifier: ClassifierShape = Field(default_factory=ClassifierShape, description="Who judges `auto`.")
     caching: CachingShape = Field(default_factory=CachingShape, description="What may be answered from memory.")
     idempotency: IdempotencyShape = Field(
         default_factory=IdempotencyShape, description="What is kept of requests with an `idempotency-key`."

@@ -23,7 +23,7 @@ def files(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Path, ..
         document, _ = yaml_document.read(path, environ)
     except SettingsError:
         return (path,)
-    named = (plans_file(path, document), prices_file(path, document))
+    named = (plans_file(path, document), prices_file(path, document), weights_file(path, document))
     return tuple(dict.fromkeys((path, *(file for file in named if file is not None))))
 
 
@@ -35,6 +35,12 @@ def plans_file(path: Path, document: Document) -> Path | None:
 def prices_file(path: Path, document: Document) -> Path | None:
     """Return the cost book's file; `None` for the shipped one."""
     return _beside(path, document.tree.get("prices"))
+
+
+def weights_file(path: Path, document: Document) -> Path | None:
+    """Return the file of the judge's weights; `None` for the shipped ones."""
+    section = document.tree.get("classifier")
+    return _beside(path, section.get("weights")) if isinstance(section, dict) else None
 
 
 def _beside(path: Path, name: object) -> Path | None:

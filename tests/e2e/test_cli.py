@@ -3,6 +3,8 @@
 import fcntl
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
@@ -206,6 +208,8 @@ def test_explain_a_prompt_a_file_and_stdin(books: Server, tmp_path: Path):
     assert all(each.json() == first for each in said)
     check_shape(first, {"tier": str, "why": list, "rule": str, "ceiling_nusd": int, "cache": str})
     assert (first["tier"], first["model"], first["plan"]) == ("simple", "gpt-6-luna", "open")
+    check_shape(first, {"classifier": str, "heads": dict, "parts": list, "signals": dict, "score": float})
+    assert (first["thresholds"], first["parts"][0]["key"]) == (None, "translate")
     assert books.ask("report.margin")["total"]["requests"] == before
 
 
@@ -279,6 +283,21 @@ def test_for_people(books: Server, name: str):
     assert said.out.strip()
     with pytest.raises(json.JSONDecodeError):
         json.loads(said.out)
+
+
+def test_classify_answers_a_line_before_the_next_comes():
+    """Whoever sends one request and waits is answered, through pipes as they are."""
+    command = [str(Path(sys.executable).with_name("penstock")), "classify"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        for number in (1, 2):
+            running.stdin.write(b'{"id": %d, "prompt": "hi"}\n' % number)
+            running.stdin.flush()
+            assert json.loads(running.stdout.readline())["id"] == number
+        running.stdin.close()
+
+        assert running.wait(10) == 0
 
 
 def test_as_the_shell_runs_it(books: Server):

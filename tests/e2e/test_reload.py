@@ -11,6 +11,7 @@ import httpx
 import pytest
 import yaml
 
+from classifiers.table import shipped as weights
 from tests.e2e.conftest import Launch
 from tests.e2e.polling import until
 from tests.e2e.server import Server, get, is_alive, write_config
@@ -69,6 +70,21 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert server.chat("Say hello").status_code == 200
     assert server.stop() == 0
     return server.data_dir
+
+
+def test_thresholds_take_effect_without_a_restart(shop: Server):
+    """Cut points below every score: the same question goes a tier up, and its record says by which."""
+    asked = "What is the capital of Peru?"
+    assert shop.chat(asked, model="auto").headers["x-penstock-tier"] == "simple"
+    thresholds = {"medium": 0.0, "complex": 0.0, "classifier": weights().version}
+
+    write_config(shop.config.parent, server={"workers": 2}, routing={"thresholds": thresholds})
+    until(lambda: shop.chat(asked, model="auto").headers["x-penstock-tier"] == "medium", "the thresholds apply")
+
+    answer = shop.chat(asked, model="auto")
+    decision = shop.ask("explain.charge", id=answer.headers["x-penstock-request-id"])["decision"]
+    assert (decision["cuts"], decision["classifier"]) == ([0.0, 0.0], weights().version)
+    assert 0 < decision["score"] < 1
 
 
 def test_a_change_takes_effect_without_a_restart(shop: Server):

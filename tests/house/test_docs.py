@@ -202,7 +202,6 @@ UNUSED = {
     "routing.sessions": r"\bsessions_idle_s\b",
     "routing.margin_floor": r"\bmargin_floor\b",
     "routing.mode": r"\brouting\.mode\b",
-    "routing.target": r"\btarget_quality\b",
     "plans.NAME.target_margin": r"\.target_margin\b",
 }
 """Keys that are read and do nothing yet, and how code that used one would look."""

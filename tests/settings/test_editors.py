@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from classifiers.table import WEIGHTS, shipped
 from margin.costbook import SHIPPED
 from proxy.settings import editors, load, plans_schema, schema
 from tests.settings.writing import ENVIRON
@@ -56,14 +57,16 @@ def test_what_is_commented_out_works(tmp_path: Path) -> None:
     for name in SCHEMAS:
         tmp_path.joinpath(name).write_text(whole(name), "utf-8")
     tmp_path.joinpath("prices.json").write_bytes(SHIPPED.read_bytes())
+    tmp_path.joinpath("weights.json").write_bytes(WEIGHTS.read_bytes())
 
     settings = load(tmp_path / "penstock.yaml", environ=ENVIRON)
 
     assert settings.sandbox is not None
     said = sorted(warning.partition(" (")[0] for warning in settings.warnings)
+    stale = f"routing.thresholds are of table-00000000, and the weights are {shipped().version}"
     assert said == [
         "reserved_tpm of house-model has no effect: order is listed",
-        "routing.target has no effect yet: the shipped cut points apply",
+        f"{stale}: the shipped cut points apply; run `penstock tune`",
     ]
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from classifiers.cuts import Cuts
+from classifiers.table import shipped
 from margin.usage import Usage
 from proxy.settings import Budget, Settings, SettingsError, Terms, Tier, plans_schema, schema, units
-from tests.settings.writing import GOOD, changed, loaded
+from tests.settings.writing import GOOD, changed, loaded, refused
 
 
 def names(settings: Settings, tier: Tier) -> list[str]:
@@ -130,12 +132,45 @@ def test_key_limits(tmp_path: Path) -> None:
     assert settings.limits.key_defaults == Terms(concurrency=2000, budgets=(Budget(2_500_000_000, "hour"),))
 
 
-def test_a_target_has_no_effect_yet_and_says_so(tmp_path: Path) -> None:
-    """The name is taken, and nobody is left to believe that it works."""
+def test_a_target_alone_has_no_effect_and_says_so(tmp_path: Path) -> None:
+    """Nobody is left to believe that a wish routes anything."""
     settings = loaded(tmp_path, GOOD + "routing: {target: {quality: 0.97}}\n")
 
     assert settings.routing.target_quality == Decimal("0.97")
-    assert "routing.target has no effect yet" in settings.warnings[0]
+    assert settings.classifier.cuts is None
+    assert "routing.target has no effect until `penstock tune --write`" in settings.warnings[0]
+
+
+def test_thresholds_count_for_the_weights_they_were_solved_for(tmp_path: Path) -> None:
+    """Of the weights that serve they are the cut points; of others they have no effect, with a warning."""
+    text = "routing: {{thresholds: {{medium: 0.1, complex: 0.3, classifier: {}}}}}\n"
+
+    tuned = loaded(tmp_path, GOOD + text.format(shipped().version))
+    stale = loaded(tmp_path, GOOD + text.format("table-00000000"))
+
+    assert (tuned.classifier.cuts, tuned.warnings) == (Cuts(0.1, 0.3), ())
+    assert stale.classifier.cuts is None
+    assert "routing.thresholds are of table-00000000" in stale.warnings[0]
+    assert tuned.version != stale.version
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("routing: {target: {}}", "routing.target: says nothing: state quality or share"),
+        (
+            "routing: {thresholds: {medium: 0.3, complex: 0.1, classifier: t}}",
+            "complex: is below medium",
+        ),
+        ("routing: {thresholds: {medium: 0.3, complex: 1.1, classifier: t}}", "less than or equal to 1"),
+        ("routing: {thresholds: {medium: 0.3, complex: 0.4}}", "routing.thresholds.classifier"),
+        ("classifier: {weights: none.json}", "none.json cannot be read"),
+        ("classifier: {weights: penstock.yaml}", "classifier.weights"),
+    ],
+)
+def test_a_classifier_that_cannot_be_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """Cut points in the wrong order, a target that says nothing, weights that are missing or something else."""
+    assert said in refused(tmp_path, GOOD + text + "\n")
 
 
 @pytest.mark.parametrize(
