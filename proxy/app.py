@@ -40,7 +40,10 @@ from proxy.world import World
 
 log = logging.getLogger("penstock")
 
-HOT = {b"/v1/chat/completions": "chat", b"/v1/messages": "messages", b"/v1/responses": "responses"}
+HOT = {
+    b"/v1/chat/completions": "chat", b"/v1/messages": "messages", b"/v1/responses": "responses",
+    b"/v1/embeddings": "embeddings",
+}  # fmt: skip
 """The surface of each path that the framework does not see."""
 REPORT_S = 0.5
 """How often refusals are reported to the keeper."""

@@ -249,7 +249,8 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
         world.vitals.broke(call.deployment, before)
         raise UpstreamBroke("The provider's answer broke off or is no answer.") from error
     call = call._replace(upstream_s=call.upstream_s + time.perf_counter() - before)
-    cost = settle(case, call, usage, "ok", call_id=call_id, output_estimate=len(body) // 4, t=world.now())
+    estimate = len(body) // 4 if case.ask.output_max != 0 else 0
+    cost = settle(case, call, usage, "ok", call_id=call_id or answer.call_id, output_estimate=estimate, t=world.now())
     repeating.keep(world, case, call, usage, body)
     if case.ask.surface == conversing.SURFACE:
         await conversing.keep(world, case, call, body)

@@ -62,8 +62,9 @@ class Right:
         self._world.crowd.leave(self._customer)
         cost = sum(map(most_nusd, attempts))
         tokens = sum(_tokens(each, self._tokens) for each in attempts) if self.bundle.tokens else 0
-        if self.bundle.tokens and attempts[-1]["kind"] == "model":
-            self.bundle.learn(_output(attempts[-1]))
+        output = _output(attempts[-1]) if self.bundle.tokens and attempts[-1]["kind"] == "model" else 0
+        if output:  # embeddings have none, and say nothing of how long answers are
+            self.bundle.learn(output)
         self.passage.end(Amounts(1, tokens, cost, credits_milli * self.nusd_per_credit // 1000))
         self.end_call(attempts)
 

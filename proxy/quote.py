@@ -77,7 +77,7 @@ def quote(plan: Plan, route: Route, ask: Ask, outputs: Outputs) -> Quote:
     ins = _largest([input_max_of(each, ask) for each in route.deployments])
     out = _largest([output_max_of(each, ask) for each in route.deployments])
     seen = None
-    if terms.holds == "statistical":
+    if terms.holds == "statistical" and ask.output_max != 0:  # of embeddings there is nothing to learn
         seen = outputs.of(plan.version, route.charge_tier)
         learnt = seen.quantile(float(terms.hold_quantile))
         if learnt is not None:
@@ -108,6 +108,8 @@ def _must_be_bounded(ins: int | None, out: int | None) -> None:
 def input_max_of(deployment: Deployment, ask: Ask) -> int | None:
     """Return the most tokens that may go in. Those of files follow no size in bytes: only the window bounds them."""
     window = deployment.context_window
+    if window is not None:
+        window *= ask.prompts
     if ask.media_parts > ask.images:
         return window
     ins = ask.body_bytes + ask.images * IMAGE_TOKENS_MAX

@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`: vectors in which texts that share words lie close together."""
+"""`POST /v1/embeddings`, and Gemini's: vectors in which texts that share words lie close together."""
 
 import asyncio
 import math
@@ -25,6 +25,9 @@ from simulator.world import World
 INPUTS_MAX: Final = 2048
 """OpenAI's limit on inputs in one request."""
 
+BATCH_MAX: Final = 100
+"""Google's limit on requests in one batch."""
+
 _WORD: Final = re.compile(r"\w+")
 _Input = str | list[int]
 
@@ -46,21 +49,68 @@ async def embed(connection: Connection, world: World, body: bytes) -> None:
         return
     vectors = _vectors(fields, model, inputs, world.options.seed)
     order = Order(f"req_{token_hex(16)}", "embeddings", model, stream=False, prompt_tokens=sum(counts))
-    call = world.open_call(order, steering)
     answer = _response(order, vectors, steering)
+    await send(connection, world.open_call(order, steering), answer, steering, request_headers(order.call_id))
+
+
+async def embed_for_gemini(connection: Connection, world: World, name: str, body: bytes) -> None:
+    """Answer a request to `batchEmbedContents`: vectors as above, in Google's words. No answer of it names its call.
+
+    Raises:
+        ApiError: It is refused; nothing is billed.
+        ClientLeftError: The client left; the call is billed.
+    """
+    model = find(name, "embeddings")
+    asked = _read_batch(parse_object(body), name)
+    texts = [each["content"]["parts"][0]["text"] for each in asked]
+    steering = world.faults.steer(model.name, texts[0])
+    if await answered_instead(connection, steering, stream=False):
+        return
+    salt, length = f"{world.options.seed} {model.name}", asked[0].get("outputDimensionality", model.dimensions)
+    told: dict[str, Any] = {"embeddings": [{"values": _vector(text, salt, length).tolist()} for text in texts]}
+    tokens_in = sum(_count(text, model) for text in texts)
+    order = Order(f"gemini_{token_hex(16)}", "embeddings", model, stream=False, prompt_tokens=tokens_in)
+    if not steering.no_usage:
+        told["usageMetadata"] = {"promptTokenCount": tokens_in}
+    await send(connection, world.open_call(order, steering), orjson.dumps(told), steering, [])
+
+
+async def send(
+    connection: Connection, call: Call, answer: bytes, steering: Steering, headers: list[tuple[bytes, bytes]]
+) -> None:
+    """Send a whole answer when it is due, and bill it.
+
+    Raises:
+        ClientLeftError: The client left; the call is billed.
+    """
     try:
-        await _send(connection, call, answer, steering)
+        if steering.hang:
+            await connection.wait_for_leaving()
+        await connection.wait_until(call.pace.due_s(1 if steering.slow else 0))
+        call.settle(complete=True)
+        await connection.respond(200, answer, headers)
     except (ClientLeftError, asyncio.CancelledError):
         call.settle(complete=False)
         raise
 
 
-async def _send(connection: Connection, call: Call, answer: bytes, steering: Steering) -> None:
-    if steering.hang:
-        await connection.wait_for_leaving()
-    await connection.wait_until(call.pace.due_s(1 if steering.slow else 0))
-    call.settle(complete=True)
-    await connection.respond(200, answer, request_headers(call.order.call_id))
+def _read_batch(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the requests of a batch, each of one text.
+
+    Raises:
+        ApiError: They are none of that, too many, or of another model (400).
+    """
+    asked = fields.get("requests")
+    if not isinstance(asked, list) or not 0 < len(asked) <= BATCH_MAX:
+        raise ApiError(400, f"A batch holds 1 to {BATCH_MAX} requests.", param="requests")
+    for each in asked:
+        match each:
+            case {"model": str(model), "content": {"parts": [{"text": str(text)}]}} if text:
+                if model != f"models/{name}":
+                    raise ApiError(400, "The model of each request must be that of the path.", param="requests.model")
+            case _:
+                raise ApiError(400, "A request must hold a model and one part that is a text.", param="requests")
+    return asked
 
 
 def _read_inputs(value: Any) -> list[_Input]:

@@ -4,7 +4,7 @@ import re
 from secrets import token_urlsafe
 from typing import Final
 
-from simulator import answers, chat_request, gemini_frames, gemini_request
+from simulator import answers, chat_request, embeddings, gemini_frames, gemini_request
 from simulator.answers import Answer
 from simulator.call import Order
 from simulator.chat import cache_use
@@ -18,6 +18,7 @@ from simulator.refusals import GEMINI_PREFIX, answered_instead
 from simulator.world import World
 
 _PATH: Final = re.compile(rf"{GEMINI_PREFIX}([^/:]+):(generateContent|streamGenerateContent)")
+_BATCH: Final = re.compile(rf"{GEMINI_PREFIX}([^/:]+):batchEmbedContents")
 
 
 async def answer(connection: Connection, world: World, body: bytes) -> None:
@@ -29,6 +30,10 @@ async def answer(connection: Connection, world: World, body: bytes) -> None:
         AbortedError: The connection is to be cut; the call is billed.
     """
     api_key = _api_key(connection)
+    batch = _BATCH.fullmatch(connection.path)
+    if batch is not None and connection.method == "POST":
+        await embeddings.embed_for_gemini(connection, world, batch[1], body)
+        return
     name, stream = _called(connection)
     model = _model(name)
     fields = chat_request.parse_object(body)

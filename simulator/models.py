@@ -59,6 +59,7 @@ _MODELS: Final = (
     Model("gemini-2.5-pro", "gemini", 1_048_576, 0.50, 70, (80, 240), reasons=True),
     Model("gemini-3.8-flash", "gemini", 1_048_576, 0.25, 130, (40, 150), signs=True),
     Model("gemini-4-argon", "gemini", 1_048_576, 0.60, 60, (80, 240), reasons=True, signs=True),
+    Model("gemini-embedding-001", "embeddings", 2048, 0.08, dimensions=3072),
     Model("text-embedding-3-small", "embeddings", 8192, 0.06, dimensions=1536),
     Model("text-embedding-3-large", "embeddings", 8192, 0.09, dimensions=3072),
 )

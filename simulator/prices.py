@@ -159,6 +159,7 @@ PRICES: Final[Mapping[str, Price]] = {
     "gemini-2.5-pro": _price("1.25", "0.125", None, "10.00", long=_PRO),
     "gemini-3.8-flash": _price("0.75", "0.075", None, "3.75"),
     "gemini-4-argon": _price("2.00", "0.10", None, "10.00"),
+    "gemini-embedding-001": _price("0.15", None, None, "0"),
     "text-embedding-3-small": _price("0.02", None, None, "0"),
     "text-embedding-3-large": _price("0.13", None, None, "0"),
 }

@@ -17,7 +17,7 @@ from proxy.wire.surfaces import SURFACES
 from proxy.world import World
 
 NOT_SERVED = (
-    "/v1/messages/batches", "/v1/embeddings", "/v1/completions", "/v1/batches", "/v1/files",
+    "/v1/messages/batches", "/v1/completions", "/v1/batches", "/v1/files",
     "/v1/images", "/v1/audio", "/v1/moderations",
 )  # fmt: skip
 """Endpoints of the API that are not built; the README lists them too."""
@@ -52,7 +52,7 @@ def build(world: World, why_unready: Callable[[], str | None]) -> FastAPI:
     app.include_router(counting.routes(world))
     app.include_router(responses.routes(world))
     # Their POSTs never come here; see proxy.app.
-    for path in ("/v1/chat/completions", "/v1/messages", "/v1/responses"):
+    for path in ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings"):
         app.add_api_route(path, _post_only, methods=["GET", "PUT", "PATCH", "DELETE"])
     for path in NOT_SERVED:
         app.add_api_route(path, _not_served, methods=["GET", "POST", "DELETE"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from proxy.settings import Deployment
 from proxy.wire.ask import Ask
@@ -17,6 +18,13 @@ BYTES_PER_TOKEN = 4
 TOKENS_PER_MEDIA_PART = 800
 """An image of a megapixel is 765 tokens at OpenAI's high detail; a minute of audio about 600."""
 
+_CHAT: Final = frozenset({"chat"})
+NEEDED: Final[Mapping[str, frozenset[str]]] = {
+    "chat": _CHAT, "messages": _CHAT, "responses": _CHAT, "completions": _CHAT | {"completions"},
+    "embeddings": frozenset({"embeddings"}),
+}  # fmt: skip
+"""What a model must serve, one of these, to answer on a surface."""
+
 Uncarried = Callable[[Deployment, Ask], str | None]
 """Names the field of a request that a deployment's wire format has no word for; None when it has one for all."""
 
@@ -28,8 +36,8 @@ def carries_all(deployment: Deployment, ask: Ask) -> str | None:
 
 def lacking(deployment: Deployment, ask: Ask, uncarried: Uncarried = carries_all) -> str | None:
     """Return what a deployment lacks for this request, in words; None when it can take it."""
-    if not _chats(deployment):
-        return "is no chat model: it has no price for output"
+    if deployment.serves.isdisjoint(NEEDED[ask.surface]):
+        return f"serves {' and '.join(sorted(deployment.serves))}, and no {_asked(ask)}"
     if ask.has_images and not deployment.vision:
         return "reads no images"
     if ask.tools and not deployment.tools:
@@ -41,7 +49,7 @@ def lacking(deployment: Deployment, ask: Ask, uncarried: Uncarried = carries_all
     if not deployment.reasoning and ask.fields.get("reasoning_effort") not in {None, "none"}:
         return "takes no `reasoning_effort`"
     window = deployment.context_window
-    if window is not None and input_estimate(ask) + _reserve(ask) > window:
+    if window is not None and input_estimate(ask) // ask.prompts + _reserve(ask) > window:
         return f"has a window of {window} tokens"
     unsayable = uncarried(deployment, ask)
     return None if unsayable is None else f"is of a provider whose API has no `{unsayable}`"
@@ -53,8 +61,8 @@ def _modalities(ask: Ask) -> list[object]:
     return found if isinstance(found, list) else []
 
 
-def _chats(deployment: Deployment) -> bool:
-    return deployment.prices is None or "output" in deployment.prices.cards[-1][1].rates
+def _asked(ask: Ask) -> str:
+    return "embeddings" if ask.surface == "embeddings" else "chat"
 
 
 def require(deployment: Deployment, ask: Ask, uncarried: Uncarried) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 from classifiers import Judgement, Tier, read_ask
 from proxy.settings import Classifier
 from proxy.wire.ask import Ask
+
+UNJUDGED: Final = Judgement("simple", "other", (0.0, 0.0, 0.0), 0.0, 0.0, MappingProxyType({}), "none")
+"""What stands where there is no ask: of embeddings nobody says how hard they are, and no tier but the lowest fits."""
 
 
 class Judging:
@@ -24,8 +30,11 @@ class Judging:
         """Return the judgement."""
         if self._found is None:
             ask = self._ask
-            read = read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema)
-            self._found = self._classifier.judge(read)
+            if ask.surface == "embeddings":
+                self._found = UNJUDGED
+            else:
+                read = read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema)
+                self._found = self._classifier.judge(read)
         return self._found
 
     @property

@@ -211,8 +211,7 @@ def _by_name(
     uncarried: Uncarried,
     bounds: Bounds | None,
 ) -> Route:
-    listed = deployment.listed_tier
-    tier: Tier = "complex" if listed is None else listed
+    tier = deployment.tier
     trail = Trail("named", [f"the caller named {ask.model}"])
     served = _gated(plan, tier, trail)
     if served != tier:
@@ -223,7 +222,7 @@ def _by_name(
         require(deployment, ask, uncarried)
         deployments = (deployment, *_stand_ins(settings, plan, ask, deployment, uncarried, bounds))
     charge = served if plan.charge_follows_gate else tier
-    own = deployment.credits_milli if listed is None and served == tier else None
+    own = deployment.credits_milli if deployment.listed_tier is None and served == tier else None
     return Route(
         requested=ask.model,
         charge_tier=charge,
@@ -248,8 +247,7 @@ def _stand_ins(
     """Yield what serves instead of a named model that does not answer: as configured, within plan and key."""
     for name in deployment.fallbacks:
         each = settings.deployments[name]
-        tier: Tier = "complex" if each.listed_tier is None else each.listed_tier
-        is_reached = TIERS.index(tier) <= TIERS.index(ceiling_tier(plan))
+        is_reached = TIERS.index(each.tier) <= TIERS.index(ceiling_tier(plan))
         if each.provider.enabled and is_reached and allows_named(bounds, each) and not lacking(each, ask, uncarried):
             yield each
 
@@ -308,8 +306,8 @@ def tier_of(settings: Settings, deployment: Deployment, lowest: Tier) -> Tier:
 def _baseline(settings: Settings, requested: Deployment | None) -> Deployment | None:
     """Return what would have served without us: the model asked for, or for `auto` the first of complex."""
     named = settings.routing.baseline
+    if requested is not None and (named == "requested" or "chat" not in requested.serves):
+        return requested  # what a chat model would cost says nothing of embeddings
     if named in settings.deployments:
         return settings.deployments[named]
-    if named == "requested" and requested is not None:
-        return requested
     return settings.tiers["complex"][0]

@@ -30,8 +30,7 @@ def allows_named(bounds: Bounds | None, deployment: Deployment) -> bool:
     """Tell whether a key may ask for a deployment by its name: in the tier that this is charged as, too."""
     if bounds is None:
         return True
-    tier: Tier = "complex" if deployment.listed_tier is None else deployment.listed_tier
-    return allows(bounds, deployment) and (bounds.tiers is None or tier in bounds.tiers)
+    return allows(bounds, deployment) and (bounds.tiers is None or deployment.tier in bounds.tiers)
 
 
 def tiers_within(settings: Settings, bounds: Bounds | None) -> tuple[Tier, ...]:

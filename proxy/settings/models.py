@@ -9,7 +9,7 @@ from margin.sellbook import TIERS, Tier
 from proxy.settings.findings import Findings
 from proxy.settings.problems import Steps
 from proxy.settings.shape import ModelShape, PriceShape, TiersShape
-from proxy.settings.values import Deployment, Provider
+from proxy.settings.values import CHATS, EMBEDS, Deployment, Provider
 
 AUTO: Final = ("auto", *(f"auto:{tier}" for tier in TIERS))
 """The names that the router answers to; no model or alias may take one."""
@@ -20,6 +20,9 @@ _LENDERS: Final[Mapping[Tier, tuple[Tier, ...]]] = {
     "complex": ("medium", "simple"),
 }
 """Whom an empty tier borrows from: the next one up, and where there is none, the next one down."""
+
+_EMBEDDING: Final = frozenset({"openai", "gemini", "litellm"})
+"""Dialects whose API makes embeddings."""
 
 
 def deployments(
@@ -41,7 +44,9 @@ def deployments(
             findings.unknown(way, shape.provider, "provider", list(providers))
             continue
         prices = _prices(name, shape, costbook, findings)
-        found[name] = _deployment(name, shape, providers[shape.provider], prices, listed.get(name))
+        deployment = _deployment(name, shape, providers[shape.provider], prices, listed.get(name))
+        _check_serves(deployment, (*steps, "serves"), findings)
+        found[name] = deployment
     return found
 
 
@@ -72,12 +77,29 @@ def _deployment(
         schema=shape.capabilities.json_schema,
         audio=shape.capabilities.audio,
         reasoning=shape.capabilities.reasoning,
+        serves=_serves(shape, prices),
         credits_milli=None if shape.credits is None else int(shape.credits * 1000),
         listed_tier=listed_tier,
         fallbacks=tuple(shape.fallbacks),
         weight=shape.weight,
         reserved_tpm=shape.reserved_tpm,
     )
+
+
+def _serves(shape: ModelShape, prices: PriceHistory | None) -> frozenset[str]:
+    """Return what a model can be asked for: as stated, or as its price says, which has no output where it embeds."""
+    if shape.serves is not None:
+        return frozenset(shape.serves)
+    return EMBEDS if prices is not None and "output" not in prices.cards[-1][1].rates else CHATS
+
+
+def _check_serves(deployment: Deployment, steps: Steps, findings: Findings) -> None:
+    """Check that a provider's API has what its model is said to serve."""
+    dialect = deployment.provider.dialect
+    if dialect not in _EMBEDDING and "embeddings" in deployment.serves:
+        findings.wrong(steps, f"names embeddings, which the API of the dialect {dialect} has none of")
+    if dialect != "openai" and "completions" in deployment.serves:
+        findings.wrong(steps, f"names completions, which are OpenAI's; {dialect} answers them by way of chat")
 
 
 def _prices(name: str, shape: ModelShape, costbook: CostBook | None, findings: Findings) -> PriceHistory | None:
@@ -116,7 +138,7 @@ def check_tiers(
 ) -> None:
     """Check what the tiers list, and that every model that can be called has something to charge."""
     for tier in TIERS:
-        _check_list(tier, getattr(tiers, tier), shapes, findings)
+        _check_list(tier, getattr(tiers, tier), shapes, found, findings)
     if not any(getattr(tiers, tier) for tier in TIERS):
         findings.wrong(("tiers",), "name no model at all; auto has nowhere to go")
     listed = _listed_tiers(tiers)
@@ -124,11 +146,17 @@ def check_tiers(
         if name not in listed and deployment.credits_milli is None and deployment.provider.enabled:
             findings.warn(
                 ("models", name),
-                f"{name} is in no tier and states no credits, so naming it charges complex",
+                f"{name} is in no tier and states no credits, so naming it charges {deployment.tier}",
             )
 
 
-def _check_list(tier: Tier, names: list[str], shapes: Mapping[str, ModelShape], findings: Findings) -> None:
+def _check_list(
+    tier: Tier,
+    names: list[str],
+    shapes: Mapping[str, ModelShape],
+    found: Mapping[str, Deployment],
+    findings: Findings,
+) -> None:
     for index, name in enumerate(names):
         steps: Steps = ("tiers", tier, index)
         if name not in shapes:
@@ -140,6 +168,8 @@ def _check_list(tier: Tier, names: list[str], shapes: Mapping[str, ModelShape], 
         if price is not None and price.output is None:
             way = ("models", name, "price")
             findings.wrong(way, f"needs output, as the tier {tier} lists it")
+        elif name in found and "chat" not in found[name].serves:
+            findings.wrong(steps, f'"{name}" serves no chat, and tiers are of models that do')
 
 
 def routable(

@@ -82,10 +82,12 @@ def check_fallbacks(found: Mapping[str, Deployment], findings: Findings) -> None
                 findings.unknown(steps, other, "model", [each for each in found if each != name])
             elif other == name or other in deployment.fallbacks[:index]:
                 findings.wrong(steps, f'"{other}" was tried already')
+            elif found[other].serves.isdisjoint(deployment.serves):
+                findings.wrong(steps, f'"{other}" serves nothing that {name} does')
             elif _rank(found[other]) < _rank(deployment):
                 findings.wrong(steps, f'"{other}" is of a lower tier than {name}, which was asked for')
 
 
 def _rank(deployment: Deployment) -> int:
-    """Return how high a model is listed; one that no tier lists charges as complex, and counts so."""
-    return len(TIERS) - 1 if deployment.listed_tier is None else TIERS.index(deployment.listed_tier)
+    """Return how high a model is, as naming it charges."""
+    return TIERS.index(deployment.tier)

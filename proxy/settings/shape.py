@@ -150,6 +150,13 @@ class ModelShape(Section):
         None, ge=1, description="Most output tokens of a request; unset, the cost book says."
     )
     capabilities: CapabilitiesShape = Field(default_factory=CapabilitiesShape, description="What it can do.")
+    serves: list[Literal["chat", "completions", "embeddings"]] | None = Field(
+        None,
+        min_length=1,
+        max_length=3,
+        description="What it can be asked for: chat (also by Messages, Responses and as legacy completions), "
+        "completions as its provider serves them, embeddings. Unset: embeddings if its price has no output, else chat.",
+    )
     credits: Credits | None = Field(None, description="Credits charged when it is named and no tier lists it.")
     fallbacks: list[Name] = Field(
         [], max_length=16, description="Models that serve instead when it is named and does not answer, in order."

@@ -11,6 +11,9 @@ from margin.costbook import PriceHistory
 from margin.sellbook import Tier
 
 _MIB = 1 << 20
+CHATS = frozenset({"chat"})
+EMBEDS = frozenset({"embeddings"})
+"""What models serve that do one thing."""
 
 
 class Secret:
@@ -136,6 +139,7 @@ class Deployment:
         schema: Whether it keeps to a JSON schema.
         audio: Whether it hears and speaks.
         reasoning: Whether it takes a `reasoning_effort`.
+        serves: What it can be asked for: `chat`, `completions` as the provider serves them, `embeddings`.
         credits_milli: Milli-credits it charges when named and in no tier; `None` when not stated.
         listed_tier: The highest tier whose list names it, as written, before any borrowing;
             `None` when none does. A request that names the model charges this tier.
@@ -158,11 +162,19 @@ class Deployment:
     schema: bool = True
     audio: bool = True
     reasoning: bool = True
+    serves: frozenset[str] = CHATS
     credits_milli: int | None = None
     listed_tier: Tier | None = None
     fallbacks: tuple[str, ...] = ()
     weight: int | None = None
     reserved_tpm: int | None = None
+
+    @property
+    def tier(self) -> Tier:
+        """The tier that naming it charges: where it is listed, simple where it only embeds, else complex."""
+        if self.listed_tier is not None:
+            return self.listed_tier
+        return "simple" if self.serves == EMBEDS else "complex"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The door to every provider that has no dialect of its own: LiteLLM's, in the shape of our transport.
 
-It takes a request as the other transport does, calls `litellm.acompletion`, and hands back OpenAI's JSON or events. The
+It takes a request as the other transport does, calls LiteLLM's function, and hands back OpenAI's JSON or events. The
 library is loaded in a thread, as it takes seconds, before a worker serves or by the first call: who configures no such
 provider never loads it. It retries nothing, caches nothing, reports to nobody, and fetches no price list; what its
 exceptions say stays here.
@@ -25,6 +25,9 @@ CLOSING_S: Final = 1.0
 """How long a stream may take to be closed: it is let go after that."""
 NOWHERE: Final = "http://litellm.invalid"
 """Stands where an address is needed and LiteLLM finds its own. RFC 2606: never resolves."""
+
+EMBEDDINGS: Final = "/embeddings"
+"""How the path of a request ends that is no chat."""
 
 _CODES: Final[Mapping[str, str]] = {
     "ContextWindowExceededError": "context_length_exceeded",
@@ -57,7 +60,11 @@ class Borrowed(httpx.AsyncBaseTransport):
         waits_s = provider.timeouts.first_byte_s if told.get("stream") else provider.timeouts.total_s
         try:
             async with asyncio.timeout(waits_s):
-                answer = await library.acompletion(**told, **_account(provider, waits_s))
+                if request.url.path.endswith(EMBEDDINGS):
+                    answer = await library.aembedding(**told, **_account(provider, waits_s))
+                else:
+                    # It would look for tools of MCP servers among a request's own, and fail without that library.
+                    answer = await library.acompletion(**told, **_account(provider, waits_s), _skip_mcp_handler=True)
         except TimeoutError:
             raise httpx.ReadTimeout("no answer in time") from None
         except Exception as error:  # noqa: BLE001 -- foreign: of any class, and its text may hold a secret
@@ -111,8 +118,7 @@ def _loaded() -> Any:
 
 def _account(provider: Provider, waits_s: float) -> dict[str, Any]:
     """Return what is ours to say of a call: where to, as whom, for how long, and once."""
-    # It would look for tools of MCP servers among a request's own, and fail where that library is missing.
-    said: dict[str, Any] = {"timeout": waits_s, "num_retries": 0, "max_retries": 0, "_skip_mcp_handler": True}
+    said: dict[str, Any] = {"timeout": waits_s, "num_retries": 0, "max_retries": 0}
     if provider.base_url:
         said["api_base"] = provider.base_url
     if provider.api_key is not None:

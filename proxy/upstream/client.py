@@ -21,6 +21,8 @@ from proxy.upstream.dialects import DIALECTS, request_path
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A plain answer. A hundred thousand tokens are half a megabyte; images as base64 are the large ones."""
 ERROR_BYTES_MAX = 256 * 1024
+CALL_ID_MAX = 256
+"""Characters of a call's id that are kept; providers' have some tens."""
 
 
 class CallFailed(Exception):
@@ -53,6 +55,12 @@ class Answer:
         """Return a header's value."""
         value = self._response.headers.get(name)
         return None if value is None else value.encode(self._response.headers.encoding)
+
+    @property
+    def call_id(self) -> str | None:
+        """The provider's id of the call by its headers: what OpenAI's embeddings have no other place for."""
+        told = self.header("x-request-id")
+        return None if told is None else told.decode("ascii", "replace")[:CALL_ID_MAX]
 
     @property
     def is_event_stream(self) -> bool:

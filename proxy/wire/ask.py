@@ -55,6 +55,11 @@ class Ask(Protocol):
         ...
 
     @property
+    def prompts(self) -> int:
+        """How many prompts it holds, each within a window of its own."""
+        ...
+
+    @property
     def tools(self) -> int:
         """How many tools are on offer."""
         ...

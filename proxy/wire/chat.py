@@ -36,6 +36,7 @@ class ChatRequest(NamedTuple):
     media_parts: int
     media_bytes: int
     """What images, audio and files weigh in the body: their tokens do not follow their size."""
+    prompts: int = 1
     surface: str = "chat"
 
     def body_for(self, model: str) -> bytes:

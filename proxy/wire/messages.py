@@ -50,6 +50,7 @@ class MessagesRequest(NamedTuple):
     """What images and documents weigh in the body: their tokens do not follow their size."""
     has_audio: bool = False
     choices: int = 1
+    prompts: int = 1
     include_usage: bool = True
     surface: str = "messages"
 

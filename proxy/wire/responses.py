@@ -67,6 +67,7 @@ class ResponsesRequest(NamedTuple):
     before: Before | None = None
     """That conversation, once it was found."""
     choices: int = 1
+    prompts: int = 1
     include_usage: bool = True
     surface: str = "responses"
 

@@ -68,7 +68,7 @@ def penstock(folder: Path, providers: Mapping[str, Any], models: Mapping[str, An
     tiers = dict.fromkeys(("simple", "medium", "complex"), chats)
     path = folder / "penstock.yaml"
     written = {"providers": providers, "models": models, "tiers": tiers, "aliases": {}, "plans": None,
-               "caching": {"responses": {"enabled": False}}}  # fmt: skip
+               "caching": {"responses": {"enabled": False}}, "routing": {"health": {"rest": "1ms", "rest_max": "1ms"}}}  # fmt: skip
     path.write_text(yaml.safe_dump({name: value for name, value in written.items() if value is not None}))
     server = Server(folder / "data", path)
     server.start()
@@ -94,7 +94,10 @@ def behind_the_mock(folder: Path) -> int:
             "mock": {"dialect": "openai", "base_url": f"{url}/v1", "api_key": "sk-good"},
             "mock-claude": {"dialect": "anthropic", "base_url": url, "api_key": "sk-good"},
         }
-        models = {name: {"provider": "mock-claude" if "claude" in name else "mock", "price": PRICE} for name in MODELS}
+        models: dict[str, dict[str, Any]] = {
+            name: {"provider": "mock-claude" if "claude" in name else "mock", "price": PRICE} for name in MODELS
+        }
+        models["text-embedding-3-small"]["price"] = {"input": 1}
         with penstock(folder, providers, models) as server:
             return drive(server, server.create_key("kit"))
 

@@ -272,7 +272,6 @@ def test_unknown_key_is_refused(server: Server, key: str):
 
 
 NOT_SERVED: dict[str, Callable[[OpenAI], object]] = {
-    "embeddings": lambda client: client.embeddings.create(model="text-embedding-3-small", input="hi"),
     "completions": lambda client: client.completions.create(model="auto", prompt="hi"),
     "moderations": lambda client: client.moderations.create(input="hi"),
     "images": lambda client: client.images.generate(model="auto", prompt="hi"),

@@ -238,3 +238,43 @@ def test_litellm_knows_its_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (house.enabled, house.base_url) == (True, "")
     with pytest.raises(SettingsError, match="must be an http:// or https:// address"):
         loaded(tmp_path, OTHERS.replace("dialect: litellm", "dialect: openai"))
+
+
+def test_a_model_serves_what_it_says_or_its_price_does(tmp_path: Path) -> None:
+    """Without a price for output it embeds, and charges simple."""
+    added = "  embedding: {provider: openai, model: text-embedding-3-small}\n"
+    added += "  base: {provider: house, free: true, serves: [completions, chat]}\n"
+
+    found = loaded(tmp_path, changed("tiers:\n", f"{added}tiers:\n")).deployments
+
+    assert {name: set(each.serves) for name, each in found.items() if each.serves != {"chat"}} == {
+        "embedding": {"embeddings"},
+        "base": {"chat", "completions"},
+    }
+    assert (found["embedding"].tier, found["base"].tier) == ("simple", "complex")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("local: {provider: house,", "local: {provider: house, serves: [],", "serves"),
+        ("local: {provider: house,", "local: {provider: house, serves: [speech],", "serves"),
+        ("simple: [gpt-6-luna]", "simple: [text-embedding-3-small]", "serves no chat"),
+        ("gpt-6-luna: {provider: openai}", "gpt-6-luna: {provider: openai, fallbacks: [text-embedding-3-small]}",
+         "serves nothing that gpt-6-luna does"),
+        ("dialect: openai\n", "dialect: anthropic\n", "none of"),
+        ("dialect: openai\n", "dialect: gemini\n", "OpenAI's"),
+    ],
+)  # fmt: skip
+def test_what_a_model_cannot_serve_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+    """An API that has no such thing, a tier of a model that does not chat, a stand-in for something else."""
+    added = "  text-embedding-3-small: {provider: openai}\ntiers:\n"
+    served = "[completions]" if "gemini" in new else "[embeddings]"
+    text = changed("tiers:\n", added)
+    if "dialect" in new:
+        text = changed("free: true,", f"free: true, serves: {served},", text)
+
+    with pytest.raises(SettingsError) as raised:
+        loaded(tmp_path, changed(old, new, text))
+
+    assert words in str(raised.value)

@@ -70,3 +70,30 @@ def test_faults_work_for_embeddings(provider: Provider) -> None:
     body = {"model": "text-embedding-3-small", "input": ["hi [[sim: status=503]]"]}
 
     assert provider.http.post("/v1/embeddings", json=body).status_code == 503
+
+
+def embed_for_gemini(provider: Provider, *texts: str, model: str = "gemini-embedding-001", **fields: Any) -> Any:
+    """Send a batch as Gemini's clients do."""
+    asked = [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **fields} for text in texts]
+    return provider.http.post(
+        f"/v1beta/models/{model}:batchEmbedContents", json={"requests": asked}, headers={"x-goog-api-key": "key"}
+    )
+
+
+def test_gemini_embeds_in_batches(provider: Provider) -> None:
+    """Vectors in the order of the texts, usage beside them, one line on the invoice at the input price."""
+    answer = embed_for_gemini(provider, "four" * 5, "four", outputDimensionality=8)
+    line = provider.invoice()[-1]
+
+    assert [len(each["values"]) for each in answer.json()["embeddings"]] == [8, 8]
+    assert answer.json()["usageMetadata"] == {"promptTokenCount": 5 + 1}
+    assert (line["model"], line["kind"]) == ("gemini-embedding-001", "embeddings")
+    assert Fraction(line["amount_usd"]) == (5 + 1) * Fraction("0.15") / 1_000_000
+
+
+@pytest.mark.parametrize("texts", [(), ("a",) * 101, ("",)])
+def test_bad_batches_are_refused(provider: Provider, texts: tuple[str, ...]) -> None:
+    """Empty, too long, or with nothing to embed: Google's words."""
+    answer = embed_for_gemini(provider, *texts)
+
+    assert (answer.status_code, answer.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")

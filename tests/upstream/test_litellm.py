@@ -146,7 +146,7 @@ def calls(request: pytest.FixtureRequest, url: str) -> dict[str, dict[str, Any]]
 def test_plain_and_streamed_say_the_same(calls: dict[str, Any]) -> None:
     """In OpenAI's shape, with usage, read by OpenAI's own dialect."""
     plain, chunks = calls["plain"]["answer"], calls["streamed"]["chunks"]
-    call_id, usage, _ = dialect.read_answer(orjson.dumps(plain))
+    call_id, usage, _ = dialect.read_answer(orjson.dumps(plain), ask())
     relay = dialect.stream(ask(stream=True))
     relay.feed(b"".join(b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks) + b"data: [DONE]\n\n")
 

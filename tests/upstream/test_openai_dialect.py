@@ -13,8 +13,10 @@ from proxy.upstream.dialects import foreign
 from proxy.upstream.dialects import openai as family
 from proxy.upstream.dialects.openai import chat as openai
 from proxy.upstream.dialects.openai.chat import ChatStream
+from proxy.wire import chat
 from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
 
+ASK = chat.read(b'{"model": "auto", "messages": [{"role": "user", "content": "hi"}]}')
 DONE = b"data: [DONE]\n\n"
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 
@@ -115,9 +117,9 @@ def test_a_plain_answer_gives_its_id_and_usage() -> None:
     whole = orjson.dumps({"id": "chatcmpl-1", "choices": [], "usage": USAGE})
     bare, odd = b'{"id":"a","choices":[]}', b'{"id":7,"choices":[],"usage":null}'
 
-    assert openai.read_answer(whole) == ("chatcmpl-1", Usage(input=100, output=20), whole)
-    assert openai.read_answer(bare) == ("a", None, bare)
-    assert openai.read_answer(odd) == (None, None, odd)
+    assert openai.read_answer(whole, ASK) == ("chatcmpl-1", Usage(input=100, output=20), whole)
+    assert openai.read_answer(bare, ASK) == ("a", None, bare)
+    assert openai.read_answer(odd, ASK) == (None, None, odd)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_a_plain_answer_gives_its_id_and_usage() -> None:
 def test_what_is_no_answer_is_broken(body: bytes) -> None:
     """A 200 with anything else than a completion is the provider's failure."""
     with pytest.raises(UpstreamBroke):
-        openai.read_answer(body)
+        openai.read_answer(body, ASK)
 
 
 # ---- errors --------------------------------------------------------------------------------------------------------

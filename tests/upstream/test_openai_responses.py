@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from margin.usage import Usage, UsageError
 from proxy.upstream.dialects.openai.responses import ResponseStream, read_answer, read_usage
+from proxy.wire import responses
 from proxy.wire.errors import UpstreamBroke
 
+ASK = responses.read(b'{"model": "auto", "input": "hi"}')
 USAGE = {
     "input_tokens": 100,
     "input_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 30},
@@ -77,19 +79,19 @@ def test_counts_that_contradict_each_other_are_no_usage(wrong: dict[str, Any]) -
         read_usage(USAGE | wrong)
 
     body = orjson.dumps(response(usage=USAGE | wrong))
-    assert read_answer(body) == ("resp_1", None, body)
+    assert read_answer(body, ASK) == ("resp_1", None, body)
 
 
 def test_a_plain_answer_passes_as_it_came() -> None:
     """Only its id and its usage are read, nested as they are."""
     body = orjson.dumps(response(usage=USAGE), option=orjson.OPT_INDENT_2)
 
-    assert read_answer(body) == ("resp_1", read_usage(USAGE), body)
+    assert read_answer(body, ASK) == ("resp_1", read_usage(USAGE), body)
 
 
 def test_the_service_tier_is_the_answers() -> None:
     """Whatever was asked for: it is what the answer says that is billed."""
-    _, usage, _ = read_answer(orjson.dumps(response(usage=USAGE, service_tier="priority")))
+    _, usage, _ = read_answer(orjson.dumps(response(usage=USAGE, service_tier="priority")), ASK)
     last = event("response.completed", 5, response=response(usage=USAGE, service_tier="flex"))
     stream, _ = fed(BEGUN, last)
 
@@ -104,7 +106,7 @@ def test_the_service_tier_is_the_answers() -> None:
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     """Nor is one that says that it failed, though it came with status 200."""
     with pytest.raises(UpstreamBroke):
-        read_answer(body)
+        read_answer(body, ASK)
 
 
 @given(st.data())

@@ -17,7 +17,7 @@ from proxy.wire import lenient
 from proxy.wire.ask import Ask
 from proxy.wire.errors import Malformed, UpstreamBroke
 from proxy.wire.neutral import Started, Used
-from proxy.wire.surfaces import SURFACES, responses
+from proxy.wire.surfaces import CONVERSATIONS, responses
 
 __all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "read_answer", "request_body", "request_path", "speaks",
            "stream", "uncarried"]  # fmt: skip
@@ -29,6 +29,10 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "litellm": litellm,
 }
 """Every dialect that is built, by its name in the YAML; `proxy.settings` checks names against the same list."""
+
+
+_WHOLE: Final[Mapping[str, str]] = {"embeddings": "input"}
+"""What is named where a provider has no word for anything of a surface."""
 
 
 def _native(deployment: Deployment, surface: str) -> Native | None:
@@ -56,7 +60,9 @@ def uncarried(deployment: Deployment, ask: Ask) -> str | None:
     native = _native(deployment, ask.surface)
     if native is not None:
         return native.uncarried(ask, deployment)
-    surface = SURFACES[ask.surface]
+    surface = CONVERSATIONS.get(ask.surface)
+    if surface is None:
+        return _WHOLE[ask.surface]
     found = surface.unheld(ask)
     if found is not None:
         return found
@@ -73,7 +79,7 @@ def request_body(deployment: Deployment, ask: Ask) -> bytes:
     native = _native(deployment, ask.surface)
     if native is not None:
         return native.request_body(ask, deployment)
-    surface = SURFACES[ask.surface]
+    surface = CONVERSATIONS[ask.surface]
     prompt = surface.prompt(ask)
     try:
         return DIALECTS[deployment.provider.dialect].written(prompt, deployment)
@@ -91,7 +97,7 @@ def read_answer(deployment: Deployment, ask: Ask, body: bytes, at_s: int) -> Ans
     """
     native = _native(deployment, ask.surface)
     if native is not None:
-        return native.read_answer(body)
+        return native.read_answer(body, ask)
     try:
         answer = lenient.loads(body)
     except (ValueError, RecursionError):
@@ -99,7 +105,7 @@ def read_answer(deployment: Deployment, ask: Ask, body: bytes, at_s: int) -> Ans
     pieces = DIALECTS[deployment.provider.dialect].read(answer)
     call_id = next((piece.id for piece in pieces if isinstance(piece, Started)), None)
     usage = next((piece.usage for piece in pieces if isinstance(piece, Used)), None)
-    return call_id or None, usage, SURFACES[ask.surface].answer(pieces, ask, at_s)
+    return call_id or None, usage, CONVERSATIONS[ask.surface].answer(pieces, ask, at_s)
 
 
 def stream(deployment: Deployment, ask: Ask, at_s: int) -> Stream:
@@ -107,4 +113,6 @@ def stream(deployment: Deployment, ask: Ask, at_s: int) -> Stream:
     native = _native(deployment, ask.surface)
     if native is not None:
         return native.stream(ask)
-    return TranslatedStream(DIALECTS[deployment.provider.dialect].reader(), SURFACES[ask.surface].writer(ask, at_s))
+    return TranslatedStream(
+        DIALECTS[deployment.provider.dialect].reader(), CONVERSATIONS[ask.surface].writer(ask, at_s)
+    )

@@ -70,7 +70,10 @@ class Stream(Protocol):
 
 
 class Native(Protocol):
-    """How a dialect serves callers who speak its own format: field for field, byte for byte."""
+    """How a dialect serves a surface without the neutral form.
+
+    Mostly its own format: field for field, byte for byte. Embeddings, which no neutral form has, in whatever words.
+    """
 
     def request_path(self, deployment: Deployment, *, stream: bool) -> str:
         """Return what is appended to a provider's base URL: asked once for each deployment and way."""
@@ -81,7 +84,7 @@ class Native(Protocol):
     def request_body(self, ask: Any, deployment: Deployment) -> bytes:
         """Return the body of the call; raises `Malformed`, with `param` naming what does not pass."""
 
-    def read_answer(self, body: bytes) -> Answered:
+    def read_answer(self, body: bytes, ask: Any) -> Answered:
         """Read a plain answer. Usage that contradicts itself counts as none.
 
         Raises:
@@ -89,14 +92,14 @@ class Native(Protocol):
         """
 
     def stream(self, ask: Any) -> Stream:
-        """Return what watches the stream of an answer."""
+        """Return what watches the stream of an answer; asked only where the request asks for one."""
 
 
 class Dialect(Protocol):
     """One provider family. Fulfilled by a package: see `proxy.upstream.dialects.anthropic`."""
 
     NATIVE: Mapping[str, Native]
-    """The surfaces that it speaks itself, by name."""
+    """The surfaces that it serves so, by name."""
 
     def request_headers(self, api_key: str | None) -> list[tuple[bytes, bytes]]:
         """Return the headers of every call. Nothing of the caller's headers goes upstream."""

@@ -45,14 +45,22 @@ class Writer(Protocol):
 
 
 class Surface(Protocol):
-    """One API. Fulfilled by a module: see `proxy.wire.surfaces.chat`."""
+    """One API."""
 
     NAME: str
-    NAMES: Mapping[str, str]
-    """What this API calls those of `Knobs`, and what dialects say of a request, that it has other names for."""
 
     def read(self, body: bytes) -> Ask:
         """Read a request; raises `Malformed`, with `param` naming the field."""
+
+    def error_body(self, error: ProxyError) -> dict[str, Any]:
+        """Return an error in this API's shape."""
+
+
+class Conversation(Surface, Protocol):
+    """One whose requests are prompts and whose answers are pieces. Fulfilled by a module: see `surfaces.chat`."""
+
+    NAMES: Mapping[str, str]
+    """What this API calls those of `Knobs`, and what dialects say of a request, that it has other names for."""
 
     def knobs(self, ask: Any) -> Knobs:
         """Return the settings that not every model takes."""
@@ -71,6 +79,3 @@ class Surface(Protocol):
 
     def writer(self, ask: Any, at_s: int) -> Writer:
         """Return what writes the answer as a stream that began at a moment in unix seconds."""
-
-    def error_body(self, error: ProxyError) -> dict[str, Any]:
-        """Return an error in this API's shape."""

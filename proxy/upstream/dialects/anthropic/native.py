@@ -52,7 +52,7 @@ def _unsigned(content: Any) -> Any:
     ]
 
 
-def read_answer(body: bytes) -> Answered:
+def read_answer(body: bytes, ask: MessagesRequest) -> Answered:
     """Return a plain answer's id, its usage, and its own bytes. Usage that contradicts itself counts as none.
 
     Raises:

@@ -2,7 +2,7 @@
 
     models    what a model's name says of what it takes        request   `Prompt` → the body
     answers   responses, whole or streamed → pieces             refusals  error bodies → our errors
-    counts    usage → buckets
+    counts    usage → buckets                                   embeddings  OpenAI's, in its words
 
 Source: Google's API reference ("Generating content"), its pages "Function calling", "Thinking", "Thought signatures",
 "Troubleshooting" and "What's new in Gemini 4 Argon"; the fields were checked against the types of its Python SDK 3.6.
@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from proxy.settings import Deployment
 from proxy.upstream.dialects.dialect import Native
+from proxy.upstream.dialects.gemini import embeddings
 from proxy.upstream.dialects.gemini.answers import Reader as reader  # noqa: N813 - the seam's name
 from proxy.upstream.dialects.gemini.answers import read_response as read
 from proxy.upstream.dialects.gemini.refusals import read_error
@@ -23,8 +24,8 @@ from proxy.upstream.dialects.gemini.request import unworded, written
 
 __all__ = ["NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
 
-NATIVE: Final[Mapping[str, Native]] = {}
-"""No caller speaks it to us."""
+NATIVE: Final[Mapping[str, Native]] = {"embeddings": embeddings}
+"""No caller speaks it to us; embeddings are translated where they are."""
 
 
 def request_path(deployment: Deployment, *, stream: bool) -> str:

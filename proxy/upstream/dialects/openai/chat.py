@@ -15,6 +15,7 @@ import orjson
 from margin.usage import Usage, UsageError
 from proxy.settings import Deployment
 from proxy.upstream.dialects import foreign, signatures
+from proxy.upstream.dialects.dialect import Answered
 from proxy.wire import chat_pieces, sse
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import ProxyError, UpstreamBroke
@@ -66,7 +67,7 @@ def read_usage(reported: Any) -> Usage | None:
     )
 
 
-def read_answer(body: bytes) -> tuple[str | None, Usage | None, bytes]:
+def read_answer(body: bytes, ask: ChatRequest) -> Answered:
     """Return a plain answer's call id, its usage, and its own bytes. Usage that contradicts itself counts as none.
 
     Raises:

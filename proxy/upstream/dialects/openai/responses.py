@@ -13,6 +13,7 @@ from typing import Any, Final
 from margin.usage import Usage, UsageError
 from proxy.settings import Deployment
 from proxy.upstream.dialects import foreign, signatures
+from proxy.upstream.dialects.dialect import Answered
 from proxy.wire import lenient, sse
 from proxy.wire.errors import ProxyError, UpstreamBroke
 from proxy.wire.responses import ResponsesRequest
@@ -92,7 +93,7 @@ def read_usage(reported: Any) -> Usage | None:
     )
 
 
-def read_answer(body: bytes) -> tuple[str | None, Usage | None, bytes]:
+def read_answer(body: bytes, ask: ResponsesRequest) -> Answered:
     """Return a plain answer's id, its usage, and its own bytes. Usage that contradicts itself counts as none.
 
     Raises:
