@@ -29,6 +29,8 @@ HERE = Path(__file__).parent
 KIT_HOME = Path(os.environ.get("KIT_HOME", Path.home() / ".cache" / "llm-client-kit"))
 PRICE = {"input": 1, "cache_read": 0.1, "cache_write": 1.25, "output": 4}
 MODELS = ("gpt-4o-mini", "claude-sonnet-4-5", "text-embedding-3-small")
+CALLED_AGAIN = {"health": {"rest": "1ms", "rest_max": "1ms"}}
+"""One case's 429 must not keep the next one from the mock."""
 START_S = 300.0
 """For fetching and starting a mock: npm may have to load it first."""
 
@@ -68,7 +70,7 @@ def penstock(folder: Path, providers: Mapping[str, Any], models: Mapping[str, An
     tiers = dict.fromkeys(("simple", "medium", "complex"), chats)
     path = folder / "penstock.yaml"
     written = {"providers": providers, "models": models, "tiers": tiers, "aliases": {}, "plans": None,
-               "caching": {"responses": {"enabled": False}}, "routing": {"health": {"rest": "1ms", "rest_max": "1ms"}}}  # fmt: skip
+               "caching": {"responses": {"enabled": False}}, "routing": CALLED_AGAIN}  # fmt: skip
     path.write_text(yaml.safe_dump({name: value for name, value in written.items() if value is not None}))
     server = Server(folder / "data", path)
     server.start()
