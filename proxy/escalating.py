@@ -24,7 +24,7 @@ from proxy.upstream import dialects
 from proxy.upstream.client import Answer, Held
 from proxy.upstream.dialects import gists
 from proxy.wire.errors import Malformed, ProxyError, UpstreamBroke
-from proxy.wire.surfaces import SURFACES
+from proxy.wire.surfaces import CONVERSATIONS
 from proxy.world import World
 
 HELD_BYTES_MAX: Final = 4 << 20
@@ -84,7 +84,7 @@ def flaw_of(case: Case, call: Call, body: bytes) -> Flaw | None:
     if gist is None:
         return None
     assert case.route.checks is not None
-    surface = SURFACES[case.ask.surface]
+    surface = CONVERSATIONS[case.ask.surface]
     return flaw(case.route.checks, gist, surface.knobs(case.ask).shape, surface.schema(case.ask), case.expects)
 
 
