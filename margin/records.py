@@ -257,6 +257,19 @@ def runaway(*, t: int, customer: int, cost_nusd: int, usual_nusd: int, paused: s
     return {"k": "runaway", "t": t, "c": customer, "cost": cost_nusd, "usual": usual_nusd, "paused": paused}
 
 
+def guarded(
+    *, t: int, customer: int, plan: str, steps: Sequence[str], margin_ppm: int | None, floor_ppm: int | None,
+    short_nusd: int | None,
+) -> Record:  # fmt: skip
+    """The margin guard takes a step with a customer, or takes one back; `steps` are those that hold from here on.
+
+    Margin and floor are in millionths; no margin is that of a customer without revenue. `short_nusd` is what is missing
+    to the floor in the period. Without a floor the guard has let go of it.
+    """
+    return {"k": "guarded", "t": t, "c": customer, "plan": plan, "steps": list(steps), "margin": margin_ppm,
+            "floor": floor_ppm, "short": short_nusd}  # fmt: skip
+
+
 def corrected(
     *, x: str, n: int, revision: int, t: int, customer: int, plan: str, charge_tier: str, served_tier: str,
     before: Record, after: Record, why: str, source: str,

@@ -96,7 +96,8 @@ class WorkerProcess:
         settings = load()
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
-        self.world = World(settings, identity, link.wallets, journal, upstream, link, limits=Bundles(link.guard))
+        self.world = World(settings, identity, link.wallets, journal, upstream, link, limits=Bundles(link.guard),
+                           guarded=link.guarded)  # fmt: skip
         self.server = build(self.world, self.why_unready, settings.server.shutdown_s)
 
     def reload(self) -> str:

@@ -26,6 +26,7 @@ from proxy.identity import Principal
 from proxy.quote import quote
 from proxy.repeating import Replay, Understood
 from proxy.routing import deadline, hints, policy, rules
+from proxy.routing.guard import Acts
 from proxy.routing.judging import Judging
 from proxy.routing.rules import Asker
 from proxy.routing.tries import Tries
@@ -75,8 +76,9 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     plan = world.plan_of(principal.plan)
     hint = hints.read(inbound.headers)
     asker = rules.asker(world.settings.routing, principal.name, inbound.headers)
+    acts = world.guarded.get(principal.customer)
     known = await conversing.read(world, principal, inbound.body) if inbound.surface == conversing.SURFACE else None
-    ask, judging, route, place = understand(world, principal, plan, inbound, hint, asker, known)
+    ask, judging, route, place = understand(world, principal, plan, inbound, hint, asker, acts, known)
     feature = limiting.feature(inbound.headers, world.settings.limits)
     member = limiting.member(world, principal, plan, inbound.headers, ask.fields)
     bundle = limiting.bundle_of(world, principal, plan, feature, member)
@@ -87,7 +89,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
         bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
         member=member, asker=asker, expects=escalating.expected(route, inbound.headers),
-        expected=None if world.prices is None else world.expected,
+        expected=None if world.prices is None else world.expected, acts=acts,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
@@ -95,19 +97,19 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
 
 def understand(
     world: World, principal: Principal, plan: Plan, inbound: Inbound, hint: Tier | None, asker: Asker | None,
-    ask: Ask | None = None,
+    acts: Acts | None, ask: Ask | None = None,
 ) -> Understood:  # fmt: skip
     """Read a request, unless it is; judge and route it; one that came before, byte for byte, is understood already."""
     seen = repeating.sight(world, principal, inbound, hint, asker)
     if seen is not None:
-        found = repeating.known(world, principal, plan, seen)
+        found = repeating.known(world, principal, plan, acts, seen)
         if found is not None:
             return found
     if ask is None:
         ask = SURFACES[inbound.surface].read(inbound.body)
     judging = Judging(ask, world.settings.classifier)
     route = policy.route(world.settings, plan, ask, judging, hint, dialects.uncarried, principal.terms, asker,
-                         world.prices)  # fmt: skip
+                         world.prices, acts)  # fmt: skip
     return Understood(ask, judging, route, repeating.place(principal, seen, ask, route))
 
 
@@ -176,7 +178,7 @@ def lowered(world: World, case: Case) -> Case:
     plan = limiting.cheaper(case.plan)
     terms, uncarried = case.principal.terms, dialects.uncarried
     route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, terms, case.asker,
-                         world.prices)  # fmt: skip
+                         world.prices, case.acts)  # fmt: skip
     return case._replace(
         route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True, place=None, found=None
     )

@@ -21,6 +21,7 @@ from proxy.caching import repeatable, words
 from proxy.caching.answers import SHARE_MAX, Found, Kept, Known, Place
 from proxy.caching.words import Words
 from proxy.identity import Principal
+from proxy.routing.guard import Acts
 from proxy.routing.judging import Judging
 from proxy.routing.policy import Route
 from proxy.routing.rules import Asker
@@ -76,9 +77,9 @@ def sight(world: World, principal: Principal, inbound: Inbound, hint: Tier | Non
     return Sight(blake2b(inbound.body, digest_size=32, key=blake2b(who, digest_size=32).digest()).digest(), said)
 
 
-def known(world: World, principal: Principal, plan: Plan, seen: Sight) -> Understood | None:
+def known(world: World, principal: Principal, plan: Plan, acts: Acts | None, seen: Sight) -> Understood | None:
     """Return what was understood of the same bytes before, under this configuration, plan and terms of the key."""
-    found = world.answers.known(seen.digest, principal.customer, (world.settings, plan, principal.terms))
+    found = world.answers.known(seen.digest, principal.customer, (world.settings, plan, principal.terms, acts))
     if found is None:
         return None
     ask, judging, route = found.understood
@@ -155,7 +156,7 @@ class Recording:
 
 def _learn(world: World, case: Case, at: Place) -> None:
     principal = case.principal
-    under = (case.settings, case.plan, principal.terms)
+    under = (case.settings, case.plan, principal.terms, case.acts)
     found = Known(principal.customer, at.key, under, (case.ask, case.judging, case.route))
     world.answers.learn(at.sight, found, case.ask.body_bytes, case.settings.caching.bytes_max)
 

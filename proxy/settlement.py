@@ -17,6 +17,7 @@ from proxy.identity import Principal
 from proxy.limits.bundles import Bundle
 from proxy.quote import Quote
 from proxy.routing import policy
+from proxy.routing.guard import Acts
 from proxy.routing.judging import Judging
 from proxy.routing.policy import Route
 from proxy.routing.rules import Asker
@@ -63,6 +64,8 @@ class Case(NamedTuple):
     """What learns from its answer, where the order is by price."""
     expects: Pattern | None = None
     """What its caller wants to find in the answer, where the route heeds that."""
+    acts: Acts | None = None
+    """What the margin guard does to its customer's requests."""
     within_s: float = math.inf
     """How long it may take, from `started`, all its calls together."""
 
@@ -113,7 +116,9 @@ def settle(
     line = metering.attempt(call.n, call.deployment, t // NS, usage=usage, status=call.status, call_id=call_id,
                             most_nusd=call.most_nusd, whole=outcome == "ok")  # fmt: skip
     case.ticket.attempts.append(line)
-    baseline = line["cost"] if case.route.baseline is call.deployment else _baseline_nusd(case, usage, t // NS)
+    # Without us nobody would have asked for a cheaper service tier than the caller's.
+    usual = usage if call.deployment.asks_tier is None else usage._replace(service_tier=None)
+    baseline = line["cost"] if case.route.baseline is call.deployment else _baseline_nusd(case, usual, t // NS)
     case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, _decision(case, call, usage))
     if outcome in {"ok", "client_gone"}:
         case.quote.learn(usage)

@@ -22,6 +22,7 @@ from proxy.identity import Identity
 from proxy.limits.bundles import Bundles
 from proxy.limits.crowd import Crowd
 from proxy.outputs import Outputs
+from proxy.routing.guard import Acts
 from proxy.routing.health import Vitals
 from proxy.routing.policy import Prices
 from proxy.settings import Settings
@@ -118,6 +119,8 @@ class World:
     limits: Bundles = field(default_factory=Bundles)
     answers: Answers = field(default_factory=Answers)
     crowd: Crowd = field(default_factory=Crowd)
+    guarded: dict[int, Acts] = field(default_factory=dict)
+    """What the margin guard does to the requests of a customer; the keeper says so."""
     vitals: Vitals = field(init=False)
     incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
     relays: set[Stoppable] = field(default_factory=set)

@@ -275,6 +275,7 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "forgot": _forgot,
     "runaway": _told,
     "budgets_spent": _told,
+    "guarded": _told,
     "tick": _tick,
     "corrected": corrected,
     "reconciled": reconciled,

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from margin.ledger import rollups
+from margin.ledger import rollups, terms
 from margin.ledger.grants import Grant
 
 _MARGINS = "customer, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced"
@@ -69,6 +69,17 @@ def _margins_since(day: str) -> tuple[str, dict[str, str]]:
     week = rollups.week(day)
     end = f"{day[:8]}{int(week[8:]) * 7 + 1:02}"
     return source, {"month": day[:7], "week": week, "day": day, "end": end}
+
+
+def margin_in(db: sqlite3.Connection, customer: int, over: str, t: int) -> tuple[str, int, int]:
+    """Return a customer's revenue and cost in nano-dollars, with the name of the `day` or `month` of a moment."""
+    today = terms.day(t)
+    table, period = ("margin_days", today) if over == "day" else ("margin_months", today[:7])
+    row = db.execute(
+        f"SELECT revenue_nusd, cost_nusd FROM {table} WHERE customer = ? AND {over} = ?",  # noqa: S608 - our names
+        (customer, period),
+    ).fetchone()
+    return (period, 0, 0) if row is None else (period, *row)
 
 
 def total(rows: list[MarginRow]) -> MarginRow:

@@ -16,7 +16,7 @@ Record = dict[str, Any]
 
 KINDS = frozenset({"sellbook", "customer", "moved", "key", "keys_imported", "key_changed", "key_revoked", "grant",
                    "reversed", "configured", "archived", "runaway",
-                   "budgets_spent"})  # fmt: skip
+                   "budgets_spent", "guarded"})  # fmt: skip
 """Kinds of records that somebody caused on purpose."""
 
 _NOT_TOLD = frozenset({"k", "t", "by", "digest"})
@@ -56,6 +56,14 @@ def spent_budgets(db: sqlite3.Connection, since_t: int) -> dict[tuple[str, str, 
     rows = db.execute("SELECT content FROM trail WHERE kind = 'budgets_spent' AND t >= ? ORDER BY id", (since_t,))
     told = (each for (content,) in rows for each in orjson.loads(content)["budgets"])
     return {(kind, id_, name): first for kind, id_, name, first in told}
+
+
+def guarded(db: sqlite3.Connection) -> dict[int, tuple[int, list[str]]]:
+    """Return where the margin guard stands with each customer, as (since when, the steps that hold)."""
+    rows = db.execute("SELECT t, content FROM trail WHERE kind = 'guarded' ORDER BY id")
+    told = [(t, orjson.loads(content)) for t, content in rows]
+    found = {content["c"]: (t, content["steps"]) for t, content in told}
+    return {customer: stands for customer, stands in found.items() if stands[1]}
 
 
 def changes(db: sqlite3.Connection, *, since_t: int = 0, count_max: int) -> list[Change]:

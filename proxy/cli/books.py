@@ -48,6 +48,32 @@ def margin(since: str | None, config: Path, as_json: bool) -> None:
     console().print(margin_table(found))
 
 
+@report.command()
+@shared_options
+def floors(config: Path, as_json: bool) -> None:
+    """How each customer stands to its margin floor in this period, and the guard's last step; the shortest first."""
+    found = keeper(config, "report.floors", {})
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        click.echo("No customer has a margin floor: routing.margin_floor, or margin_floor of a plan, states one.")
+        return
+    table = Table(title="margin floors", box=None, pad_edge=False, title_justify="left")
+    for name in ("customer", "plan"):
+        table.add_column(name)
+    for name in ("floor", "margin", "revenue", "cost", "missing"):
+        table.add_column(name, justify="right")
+    table.add_column("step")
+    for row in found:
+        share = "n/a" if row["margin"] is None else f"{row['margin']:.1%}"
+        amounts = [format_usd(row[f"{name}_nusd"]) for name in ("revenue", "cost")]
+        missing = format_usd(row["short_nusd"]) if row["short_nusd"] > 0 else "–"
+        step = row["steps"][-1] if row["steps"] else ""
+        table.add_row(row["customer"], row["plan"], f"{row['floor']:.0%}", share, *amounts, missing, step)
+    console().print(table)
+
+
 def check_day(text: str) -> None:
     """End the command when a text is no day."""
     try:

@@ -112,6 +112,12 @@ def _spent(content: Content) -> str:
     return f"told that budgets are spent: {', '.join(named)}"
 
 
+def _guarded(content: Content) -> str:
+    margin = "n/a" if content["margin"] is None else f"{content['margin'] / 10_000:.1f}%"
+    steps = ", ".join(content["steps"]) or "let go"
+    return f"margin guard: {content['customer']} on {content['plan']}, margin {margin}: {steps}"
+
+
 _SENTENCES: dict[str, Callable[[Content], str]] = {
     "sellbook": lambda content: f"plans {content['version']}: {', '.join(sorted(content['plans']))}",
     "customer": lambda content: f"{content['customer']} begins on the plan {content['plan']}",
@@ -122,6 +128,7 @@ _SENTENCES: dict[str, Callable[[Content], str]] = {
     "key_revoked": lambda content: f"key {content['id']} is revoked",
     "grant": _granted,
     "runaway": _ran_away,
+    "guarded": _guarded,
     "budgets_spent": _spent,
     "reversed": lambda content: f"the charge {content['x']} of {content['customer']} is taken back: {content['why']}",
 }

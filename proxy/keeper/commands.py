@@ -9,6 +9,7 @@ Reads first fold everything journalled before they were asked. Results are JSON 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,7 @@ from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import MarginRow
 from margin.ledger.store import LedgerBusy
-from proxy.keeper import credits, keys, studies
+from proxy.keeper import credits, guarding, keys, studies
 from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
@@ -77,6 +78,14 @@ def report_margin(office: Office, args: Args) -> Any:
     return {"customers": customers, "total": _margin(questions.total(rows))}
 
 
+def report_floors(office: Office, _: Args) -> Any:
+    """Report how each customer stands to its margin floor, what is missing most first."""
+    office.tick()
+    numbers = sorted(office.books.state.customers)
+    rows = guarding.report(office, numbers, time.time_ns())
+    return [row | {"since": None if (t := row.pop("since_t")) is None else iso(t)} for row in rows]
+
+
 def _margin(row: MarginRow) -> dict[str, Any]:
     # With no revenue a margin is not 0 % but not applicable: the loss in dollars says it.
     share = None if row.revenue_nusd == 0 else round(row.margin_nusd / row.revenue_nusd, 6)
@@ -129,6 +138,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     "ledger.reverse": credits.reverse,
     **{name: partial(studies.perform, name) for name in studies.STUDIES},
     "report.margin": report_margin,
+    "report.floors": report_floors,
     "ledger.changes": ledger_changes,
     "ledger.verify": ledger_verify,
     "ledger.heads": ledger_heads,

@@ -65,6 +65,8 @@ class Crew:
         self._failures = 0
         self._said_unready: str | None = ""
         """What was last told to be wrong; empty: nothing was told yet."""
+        self.guarded: Callable[[], list[Message]] = list
+        """What the margin guard does to whom, as changes."""
         self.on_refused: Callable[[dict[str, int]], None] = lambda _: None
         self.all_up = asyncio.Event()
         """Set once all workers answered for the first time."""
@@ -220,7 +222,7 @@ class Crew:
         # Marked up first: a change made meanwhile must reach it too, and comes after this in its line.
         worker.is_up = True
         secret = {"member_secret": self._office.directory.member_secret().hex()}
-        taken_in = worker.tell([secret, *self._office.everything()])
+        taken_in = worker.tell([secret, *self._office.everything(), *self.guarded()])
         worker.frames.send({"told": True})
         await taken_in
         worker.heard()

@@ -17,6 +17,7 @@ from proxy.identity import Identity
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
 from proxy.limits.guard import Away, Guard, No, Question
 from proxy.limits.shares import Name
+from proxy.routing.guard import Acts, acts_of
 
 COMMAND_DEADLINE_S = 15.0
 """A command is told to every worker before it is answered, and one that hangs is waited for five seconds."""
@@ -35,6 +36,8 @@ class KeeperLink:
         self._frames, self._identity = frames, identity
         self.wallets = Wallets(self)
         self.guard = Guard(self)
+        self.guarded: dict[int, Acts] = {}
+        """What the margin guard does to a customer's requests."""
         self.why_unready: str | None = "the keeper has not said that all parts answer"
         """What the keeper said is wrong; None: all parts answer."""
         self.is_gone = False
@@ -126,6 +129,9 @@ class KeeperLink:
         if "member_secret" in change:
             self._identity.member_secret = bytes.fromhex(change["member_secret"])
             return None
+        if "guarded" in change:
+            self._guard(change["guarded"], acts_of(tuple(change["steps"])))
+            return None
         if "name" in change:
             self._identity.put_customer(change["customer"], change["name"], change["plan"])
         elif "digest" in change:
@@ -139,6 +145,12 @@ class KeeperLink:
         # A new plan or a new grant: what we hold of the customer goes back, and the next request asks anew.
         customer = change["granted"] if "granted" in change else change["customer"]
         return customer, self.wallets.surrender(customer)
+
+    def _guard(self, customer: int, acts: Acts | None) -> None:
+        if acts is None:
+            self.guarded.pop(customer, None)
+        else:
+            self.guarded[customer] = acts
 
     # ---- what the exchange asks -------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from proxy.keeper.control import SOCKET_NAME, peer, socket_address
 from proxy.keeper.crew import Crew
 from proxy.keeper.forgetting import forget_some
 from proxy.keeper.frames import LINE_BYTES_MAX, Frames, Message
+from proxy.keeper.guarding import Guarding
 from proxy.keeper.listener import MetricsListener
 from proxy.keeper.office import TICK_GRACE_NS, Office
 from proxy.keeper.reload import Watcher
@@ -85,7 +86,8 @@ class KeeperServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
         self._is_deferred = False
-        self._budgets, self._runaway = Budgets(office), Runaway(office)
+        self._budgets, self._runaway, self._guarding = Budgets(office), Runaway(office), Guarding(office)
+        self._crew.guarded = self._guarding.told
         self.metrics = Metrics(
             Books(
                 self._totals,
@@ -98,6 +100,7 @@ class KeeperServer:
                 self._crew.resting,
                 lambda: self._budgets.spread().left,
                 lambda: self._budgets.spread().least,
+                self._guarding,
             )
         )
         office.on_record = self.metrics.settled
@@ -217,10 +220,11 @@ class KeeperServer:
                 self._look_at_spending()
 
     def _look_at_spending(self) -> None:
-        """Tell of budgets that are spent and of costs that run away, whether anybody reads metrics or not."""
+        """Tell of budgets that are spent and costs that run away, and guard margins, whoever reads metrics."""
         self._budgets.tell()  # looks every few seconds at most
         if self._runaway.is_due:
             self._runaway.look()
+        self._guarding.look_if_due()
 
     def _fold_some(self) -> int:
         with contextlib.suppress(LedgerBusy):

@@ -166,7 +166,8 @@ class Vitals:
     def __init__(self, settings: Settings, old: Vitals | None = None) -> None:
         self._routing, self._deployments = settings.routing, settings.deployments
         kept = {} if old is None else old.kept(settings)
-        self._circuits = {name: kept.get(name) or Circuit(settings.routing.health) for name in settings.deployments}
+        names = [*settings.deployments, *(_flex(each.name) for each in settings.deployments.values() if each.flex)]
+        self._circuits = {name: kept.get(name) or Circuit(settings.routing.health) for name in names}
         retries = settings.routing.retries
         self.budget = Budget(retries.share, retries.burst)
         """Calls that follow a failed one."""
@@ -186,7 +187,8 @@ class Vitals:
 
     def of(self, deployment: Deployment) -> Circuit:
         """Return a deployment's circuit; one that a reload took away has one that nobody keeps."""
-        found = self._circuits.get(deployment.name)
+        name = deployment.name
+        found = self._circuits.get(name if deployment.asks_tier is None else _flex(name))
         return Circuit(self._routing.health) if found is None else found
 
     def failed(self, deployment: Deployment, began_s: float, why: str, pause_s: float | None = None) -> None:
@@ -202,6 +204,11 @@ class Vitals:
     def resting(self, now_s: float) -> list[str]:
         """Return the names of those that nobody calls now."""
         return [name for name, circuit in self._circuits.items() if circuit.rests_until_s > now_s]
+
+
+def _flex(name: str) -> str:
+    """Return the name of the circuit of a model's cheaper service tier: without room there, the other has some."""
+    return f"{name} (flex)"
 
 
 def say(deployment: Deployment, why: str) -> None:

@@ -48,6 +48,11 @@ class Judging:
         return self.judge().task
 
     @property
+    def probabilities(self) -> tuple[float, float, float]:
+        """How likely it needs each tier, from simple to complex."""
+        return self.judge().probabilities
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why, in words."""
         return self.judge().reasons

@@ -14,12 +14,13 @@ from typing import NamedTuple
 from margin.sellbook import Plan
 from proxy.routing import rules, spread
 from proxy.routing.capability import Uncarried, carries_all, input_estimate, lacking, require
+from proxy.routing.guard import Acts, flexed, lowered
 from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_within
 from proxy.routing.rules import Asker, Facts
 from proxy.routing.steps import AUTO, Judged, Trail, asked_for, at_least, at_most, ceiling_tier, floored, used
 from proxy.settings import TIERS, Checks, Deployment, Rule, Settings, Tier
 from proxy.wire.ask import Ask
-from proxy.wire.errors import Forbidden, Malformed, UnknownModel
+from proxy.wire.errors import Forbidden, Malformed, UnknownModel, Unprofitable
 
 
 class Route(NamedTuple):
@@ -27,7 +28,8 @@ class Route(NamedTuple):
 
     `rule` is one token for the header: `judged`, `pinned`, `hint`, `named`, `rule:NAME`, each with `+rule:NAME` when a
     rule of the policy fits besides, `+least` when the caller's minimum moved it, `+key` when the key's lists did,
-    `+gate` when the plan's cap did, `+floor` when its floor or a rule's did, `+price` when the first is not the
+    `+gate` when the plan's cap did, `+guard` when the margin
+    guard did, `+floor` when its floor or a rule's did, `+price` when the first is not the
     list's, and `+up` when no deployment of the tier could take the request.
     """
 
@@ -58,18 +60,22 @@ def route(
     bounds: Bounds | None = None,
     asker: Asker | None = None,
     prices: Prices | None = None,
+    acts: Acts | None = None,
 ) -> Route:
     """Return the route of a request. What a deployment's wire format cannot carry, another takes if it can.
 
     Raises:
         UnknownModel: the name is no model, alias or `auto:TIER`.
+        Unprofitable: its customer is not served for now.
         Forbidden: the plan's gate refuses the tier, or the key's lists (`bounds`) what was asked for.
         Malformed: no deployment can take what the request needs.
     """
+    if acts is not None and acts.refuses:
+        raise Unprofitable(f"The plan `{plan.name}` does not cover further requests for now.")
     target = settings.aliases.get(ask.model, ask.model)
     if target == AUTO or target.startswith(f"{AUTO}:"):
         return _by_tier(
-            settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried, bounds, asker, prices
+            settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried, bounds, asker, prices, acts
         )
     deployment = settings.deployments.get(target)
     if deployment is None or not deployment.provider.enabled:
@@ -119,6 +125,7 @@ def _by_tier(
     bounds: Bounds | None,
     asker: Asker | None,
     prices: Prices | None,
+    acts: Acts | None,
 ) -> Route:
     rule = None
     if asker is not None:
@@ -135,20 +142,19 @@ def _by_tier(
     if rule is not None and rule.at_most is not None:
         reached, served = at_most(rule, reached, served)
     charge = served if plan.charge_follows_gate else tier
+    # What a caller chose, and is charged for, the guard leaves as it is.
+    if acts is not None and pinned is None and hint is None:
+        least = "simple" if asker is None or asker.at_least is None else asker.at_least
+        served = _guarded(acts, judgement, reached, served, least, trail)
     if rule is not None or plan.min_tier is not None or asker is not None:
         served = floored(plan, rule, asker, reached, served, trail)
     within = [settings.tiers[each] for each in reached[reached.index(served) :]]
     if rule is not None and rule.use:
         within = [used(settings, plan, rule)]
-    if asker is not None and settings.routing.is_weighted:
-        key = spread.beginning(asker.customer, ask.messages)
-        within = [tuple(spread.ordered(group, key)) for group in within]
-    if prices is not None:
-        listed = within[0][0]
-        within = [_cheapest_first(group, prices, ask, judgement.task) for group in within]
-        if within[0][0] is not listed:
-            trail.add("price", f"{within[0][0].name} is expected to cost less than {listed.name}")
+    within = _in_order(settings, within, ask, judgement, asker, prices, trail)
     deployments = _able(within, served, ask, trail, uncarried, bounds)
+    if acts is not None and acts.flex and ask.fields.get("service_tier") is None:
+        deployments = flexed(deployments, ask.surface)
     return Route(
         requested=ask.model,
         charge_tier=charge,
@@ -163,9 +169,42 @@ def _by_tier(
     )
 
 
+def _guarded(acts: Acts, judgement: Judged, reached: tuple[Tier, ...], served: Tier, least: Tier, trail: Trail) -> Tier:
+    """Return the tier that serves while the customer's margin is below its floor; the charge stays."""
+    lower = max(lowered(acts, served, judgement.probabilities), least, key=TIERS.index)
+    if TIERS.index(lower) >= TIERS.index(served):
+        return served
+    below = [each for each in reached if TIERS.index(each) <= TIERS.index(lower)]
+    lower = below[-1] if below else reached[0]
+    if lower != served:
+        trail.add("guard", f"the guard takes {lower} in place of {served} for now ({', '.join(acts.steps)})")
+    return lower
+
+
 def _checks(settings: Settings, rule: Rule | None) -> Checks | None:
     found = settings.routing.checks if rule is None or rule.checks is None else rule.checks
     return None if found is None or found.is_none else found
+
+
+def _in_order(
+    settings: Settings,
+    within: list[tuple[Deployment, ...]],
+    ask: Ask,
+    judgement: Judged,
+    asker: Asker | None,
+    prices: Prices | None,
+    trail: Trail,
+) -> list[tuple[Deployment, ...]]:
+    """Return each tier's deployments by weight or by expected price, where the configuration says so."""
+    if asker is not None and settings.routing.is_weighted:
+        key = spread.beginning(asker.customer, ask.messages)
+        within = [tuple(spread.ordered(group, key)) for group in within]
+    if prices is not None:
+        listed = within[0][0]
+        within = [_cheapest_first(group, prices, ask, judgement.task) for group in within]
+        if within[0][0] is not listed:
+            trail.add("price", f"{within[0][0].name} is expected to cost less than {listed.name}")
+    return within
 
 
 def _cheapest_first(group: Sequence[Deployment], prices: Prices, ask: Ask, task: str) -> tuple[Deployment, ...]:
@@ -300,7 +339,7 @@ def tier_of(settings: Settings, deployment: Deployment, lowest: Tier) -> Tier:
     for tier in TIERS[TIERS.index(lowest) :]:
         if deployment in settings.tiers[tier]:
             return tier
-    return lowest
+    return lowest if deployment.asks_tier is None else tier_of(settings, settings.deployments[deployment.name], lowest)
 
 
 def _baseline(settings: Settings, requested: Deployment | None) -> Deployment | None:

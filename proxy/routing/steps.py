@@ -24,6 +24,11 @@ class Judged(rules.Judged, Protocol):
         ...
 
     @property
+    def probabilities(self) -> tuple[float, float, float]:
+        """How likely it needs each tier, from simple to complex."""
+        ...
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why, in words."""
         ...

@@ -72,7 +72,7 @@ def load(
     models.check_baseline(shape.routing.baseline, shape.models, findings)
     sandbox = sandbox_of(shape.sandbox, None if sold is None else sold.book, findings)
     server = server_of(shape.server, findings)
-    routing = routing_of(shape.routing, deployments, None if sold is None else sold.book, findings)
+    routing = routing_of(shape.routing, deployments, sold, findings)
     classifier = classifier_of(
         shape.classifier, shape.routing.thresholds, path.parent, findings,
         lambda file: _is_missing(("classifier", "weights"), file, findings),
@@ -181,6 +181,11 @@ def _version(shape: SettingsShape, sold: Sold, enabled: list[str], weights: str 
         "enabled": enabled,
         **({"plan_limits": sold.limits} if sold.limits else {}),
         **({} if weights is None else {"weights": weights}),
+        **(
+            {"plan_floors": {name: [str(margin), steps] for name, (margin, steps) in sold.floors.items()}}
+            if sold.floors
+            else {}
+        ),
     }
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return f"cfg_{hashlib.sha256(text).hexdigest()[:_DIGEST_CHARS]}"

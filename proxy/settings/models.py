@@ -1,6 +1,7 @@
 """Deployments, tiers and aliases: what a request may name, and what `auto` chooses among."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from margin.card import Card
@@ -64,7 +65,7 @@ def _deployment(
 ) -> Deployment:
     known_window = None if prices is None else prices.context_window
     known_output = None if prices is None else prices.output_max
-    return Deployment(
+    found = Deployment(
         name=name,
         provider=provider,
         model=name if shape.model is None else shape.model,
@@ -84,6 +85,18 @@ def _deployment(
         weight=shape.weight,
         reserved_tpm=shape.reserved_tpm,
     )
+    return replace(found, flex=_flex(found))
+
+
+def _flex(deployment: Deployment) -> Deployment | None:
+    """Return a deployment as it is asked for in the service tier `flex`, where its provider sells that."""
+    provider, prices = deployment.provider, deployment.prices
+    if provider.dialect != "openai" or provider.service_tier is not None or prices is None:
+        return None
+    if "flex" not in prices.cards[-1][1].service_tiers:
+        return None
+    # What names no service tier is served in the project's: so its cost is told, and what is asked for it says itself.
+    return replace(deployment, provider=replace(provider, service_tier="flex"), asks_tier="flex", reserved_tpm=None)
 
 
 def _serves(shape: ModelShape, prices: PriceHistory | None) -> frozenset[str]:

@@ -18,6 +18,7 @@ from margin.sellbook import (
 )
 from proxy.settings.fields import Credits, Flag, MeterRate, Name, Section, Share, Usd, Whole
 from proxy.settings.limit_shape import TermsShape
+from proxy.settings.routing_shape import Steps
 
 
 def _shipped(tier: Tier) -> Decimal:
@@ -103,6 +104,10 @@ class PlanShape(Section):
     credits: CreditsShape = Field(default_factory=CreditsShape, description="How credits are counted and sold.")
     gates: GatesShape = Field(default_factory=GatesShape, description="What a plan may use.")
     limits: TermsShape = Field(default_factory=TermsShape, description="What each customer of it may use at most.")
+    margin_floor: Share | None = Field(None, description="The gross margin, 0..1, that each customer of it must keep.")
+    margin_steps: Steps | None = Field(
+        None, description="What is done below it, one after the other; unset, as `routing.guard.steps` has it."
+    )
     target_margin: Share | None = Field(None, description="The gross margin aimed at, 0..1.")
 
 

@@ -13,6 +13,7 @@ from proxy.settings import reading
 from proxy.settings.document import Document
 from proxy.settings.entries import Entry, plan_entries
 from proxy.settings.findings import Findings
+from proxy.settings.floors import Step
 from proxy.settings.limiting import terms_of
 from proxy.settings.limits import Terms
 from proxy.settings.plan_shape import CreditsShape, MeteredShape, PlanShape, PlansShape
@@ -26,6 +27,8 @@ class Sold:
     book: SellBook
     entries: tuple[Entry, ...]
     limits: Mapping[str, Terms] = field(default_factory=dict)
+    floors: Mapping[str, tuple[Decimal | None, tuple[Step, ...] | None]] = field(default_factory=dict)
+    """The margin that a plan's customers must keep, and what is done below it, as far as the plan says."""
     warnings: tuple[str, ...] = ()
 
 
@@ -42,12 +45,13 @@ def read(path: Path, environ: Mapping[str, str]) -> Sold:
     shape = checked.shape
     plans = {} if shape is None else _plans(shape, findings)
     limits = {} if shape is None else _limits(shape, findings)
+    floors = {} if shape is None else _floors(shape)
     if shape is not None and shape.default not in shape.plans:
         findings.unknown(("default",), shape.default, "plan", list(shape.plans))
     findings.stop()
     assert shape is not None, "a shape that is refused leaves a problem"
     book = SellBook(plans=plans, default=shape.default)
-    return Sold(book, plan_entries(document, shape), limits, tuple(findings.warnings))
+    return Sold(book, plan_entries(document, shape), limits, floors, tuple(findings.warnings))
 
 
 def built_in() -> Sold:
@@ -59,6 +63,14 @@ def built_in() -> Sold:
 def _limits(shape: PlansShape, findings: Findings) -> dict[str, Terms]:
     found = {name: terms_of(plan.limits, ("plans", name, "limits"), findings) for name, plan in shape.plans.items()}
     return {name: terms for name, terms in found.items() if not terms.is_none}
+
+
+def _floors(shape: PlansShape) -> dict[str, tuple[Decimal | None, tuple[Step, ...] | None]]:
+    return {
+        name: (plan.margin_floor, None if plan.margin_steps is None else tuple(plan.margin_steps))
+        for name, plan in shape.plans.items()
+        if plan.margin_floor is not None or plan.margin_steps is not None
+    }
 
 
 def _plans(shape: PlansShape, findings: Findings) -> dict[str, Plan]:

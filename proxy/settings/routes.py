@@ -1,9 +1,14 @@
 """Routing as the YAML states it → its values, and what of it cannot be."""
 
 from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
 
-from margin.sellbook import TIERS, SellBook
+from margin.money import usd_to_nusd
+from margin.sellbook import TIERS
 from proxy.settings.findings import Findings
+from proxy.settings.floors import Floor, Floors, Guard, Step
+from proxy.settings.plans import Sold
 from proxy.settings.problems import Steps
 from proxy.settings.routing import Health, Retries, Routing
 from proxy.settings.routing_shape import HealthShape, RetriesShape, RoutingShape
@@ -11,18 +16,16 @@ from proxy.settings.rules import checks_of, headers_of, rules_of
 from proxy.settings.values import Deployment
 
 
-def routing_of(
-    shape: RoutingShape, found: Mapping[str, Deployment], sellbook: SellBook | None, findings: Findings
-) -> Routing:
+def routing_of(shape: RoutingShape, found: Mapping[str, Deployment], sold: Sold | None, findings: Findings) -> Routing:
     """Return how `auto` chooses; a target has no effect until thresholds are solved from it."""
     if shape.target is not None:
         _check_target(shape, findings)
     _check_order(shape, found, findings)
-    rules = rules_of(shape.rules, found, sellbook, findings)
+    rules = rules_of(shape.rules, found, None if sold is None else sold.book, findings)
     return Routing(
         baseline=shape.baseline,
         sessions_idle_s=shape.sessions.idle,
-        margin_floor=shape.margin_floor,
+        floors=_floors_of(shape, {} if sold is None else sold.floors, findings),
         mode=shape.mode,
         target_quality=None if shape.target is None else shape.target.quality,
         target_share=None if shape.target is None else shape.target.share,
@@ -44,6 +47,36 @@ def _check_target(shape: RoutingShape, findings: Findings) -> None:
         findings.wrong(steps, "says nothing: state quality or share")
     elif shape.thresholds is None:
         findings.warn(steps, "routing.target has no effect until `penstock tune --write` solves thresholds from it")
+
+
+def _floors_of(
+    shape: RoutingShape, plans: Mapping[str, tuple[Decimal | None, tuple[Step, ...] | None]], findings: Findings
+) -> Floors:
+    guard, margin = shape.guard, shape.margin_floor
+    steps = tuple(guard.steps)
+    if len(set(steps)) < len(steps):
+        findings.wrong(("routing", "guard", "steps"), "has a step twice")
+    found: dict[str, Floor] = {}
+    for name, (its_margin, its_steps) in plans.items():
+        if its_margin is None and margin is None:
+            findings.warn(("plans",), f"margin_steps of the plan {name} have no effect: it has no margin_floor")
+        else:
+            least = its_margin if its_margin is not None else margin
+            assert least is not None, "one of them is"
+            found[name] = Floor(least, steps if its_steps is None else its_steps)
+    return Floors(
+        guard=Guard(
+            over=guard.over, wait_s=guard.wait, recover_s=guard.recover, release_s=guard.release, clear=guard.clear,
+            evidence_nusd=usd_to_nusd(guard.evidence),
+            loss_nusd=None if guard.loss is None else usd_to_nusd(guard.loss),
+        ),
+        everybody=None if margin is None else Floor(margin, steps),
+        plans=MappingProxyType(found),
+        customers=MappingProxyType({
+            name: Floor(each.margin_floor, steps if each.margin_steps is None else tuple(each.margin_steps))
+            for name, each in guard.customers.items()
+        }),
+    )  # fmt: skip
 
 
 def _check_order(shape: RoutingShape, found: Mapping[str, Deployment], findings: Findings) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Literal
 
 from margin.sellbook import Tier
+from proxy.settings.floors import NO_FLOORS, Floors
 from proxy.settings.patterns import Pattern
 
 Flaw = Literal["schema", "truncated", "empty", "refusal", "pattern", "expect"]
@@ -119,7 +120,7 @@ class Routing:
         baseline: What savings are measured against: `requested` (what the client asked for; for
             `auto` the first of complex), `frontier` (the first of complex) or a deployment's name.
         sessions_idle_s: How long a conversation keeps its model without a request.
-        margin_floor: The gross margin, 0..1, below which the guard acts; `None` for no guard.
+        floors: The margins that customers must keep, and what is done below them.
         mode: `enforce` routes, `observe` only records what it would have done.
         target_quality: The share of frontier quality to keep, 0..1, `None` where none is stated.
         target_share: The most that complex may serve, likewise. What is served goes by `Classifier.cuts`.
@@ -135,7 +136,7 @@ class Routing:
 
     baseline: str = "requested"
     sessions_idle_s: float = 1800.0
-    margin_floor: Decimal | None = None
+    floors: Floors = NO_FLOORS
     mode: Literal["enforce", "observe"] = "enforce"
     target_quality: Decimal | None = None
     target_share: Decimal | None = None

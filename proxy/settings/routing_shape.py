@@ -1,14 +1,17 @@
 """The YAML of routing: how `auto` chooses, and what is done when a model does not answer."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from margin.sellbook import Tier
-from proxy.settings.fields import Duration, Flag, Name, Section, Share, Text, Whole
+from proxy.settings.fields import Duration, Flag, Name, Section, Share, Text, Usd, Whole
+from proxy.settings.floors import STEPS, Guard
 from proxy.settings.routing import Routing
 
 _ROUTING = Routing()
+_GUARD = Guard()
 
 
 class SessionsShape(Section):
@@ -135,6 +138,44 @@ class RuleShape(Section):
     )
 
 
+Steps = Annotated[list[Literal["tighten", "cap_medium", "cap_simple", "flex", "alert", "refuse"]], Field(max_length=6)]
+
+
+class CustomerFloorShape(Section):
+    """The floor of one customer."""
+
+    margin_floor: Share = Field(description="The gross margin, 0..1, that it must keep; instead of its plan's.")
+    margin_steps: Steps | None = Field(
+        None, description="What is done below it; unset, as `routing.guard.steps` has it."
+    )
+
+
+class GuardShape(Section):
+    """What is done for margins below their floor, and how soon."""
+
+    steps: Steps = Field(
+        [*STEPS], description="One after the other: tighten, cap_medium, cap_simple, flex, alert, refuse."
+    )
+    over: Literal["day", "month"] = Field(_GUARD.over, description="Whose margin counts: of the day or month in UTC.")
+    wait: Duration = Field(_GUARD.wait_s, gt=0, description="How long a step is given before the next.")
+    recover: Duration = Field(
+        _GUARD.recover_s, gt=0, description="No next step while what is missing is made good within this."
+    )
+    release: Duration = Field(
+        _GUARD.release_s, gt=0, description="How long a step lasts at least; longer when it had to be taken again soon."
+    )
+    clear: Share = Field(_GUARD.clear, description="How far above the floor a step is taken back.")
+    evidence: Usd = Field(Decimal(1), description="US dollars of cost in the period below which nothing is concluded.")
+    loss: Usd | None = Field(
+        None,
+        description="US dollars of cost in the period from which a customer without revenue counts as below its floor; "
+        "unset, it never does.",
+    )
+    customers: dict[Name, CustomerFloorShape] = Field(
+        default_factory=dict, description="Floors of single customers, by name."
+    )
+
+
 class RoutingShape(Section):
     """How `auto` chooses."""
 
@@ -146,8 +187,9 @@ class RoutingShape(Section):
         default_factory=SessionsShape, description="How long a conversation keeps its model."
     )
     margin_floor: Share | None = Field(
-        None, description="The gross margin, 0..1, below which the guard acts; null for none."
+        None, description="The gross margin, 0..1, of customers whose plan states none; null for none."
     )
+    guard: GuardShape = Field(default_factory=GuardShape, description="What is done below a margin floor.")
     mode: Literal["enforce", "observe"] = Field(
         _ROUTING.mode,
         description="enforce routes; observe only records what it would have done.",

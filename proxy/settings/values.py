@@ -148,6 +148,8 @@ class Deployment:
         weight: Its share of the conversations of its tier that begin with it, against the others'
             weights; `None` is 1 where another of the tier states one, else the list's order holds.
         reserved_tpm: Tokens a minute that are paid for whether they are used or not; `None`: none are.
+        asks_tier: The service tier that its requests name, whatever the project is set to; `None`: none.
+        flex: The same, asked for in the provider's cheaper and slower service tier; `None` where it is not sold so.
     """
 
     name: str
@@ -168,6 +170,8 @@ class Deployment:
     fallbacks: tuple[str, ...] = ()
     weight: int | None = None
     reserved_tpm: int | None = None
+    asks_tier: str | None = None
+    flex: "Deployment | None" = field(default=None, repr=False, compare=False)
 
     @property
     def tier(self) -> Tier:

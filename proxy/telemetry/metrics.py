@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from proxy.telemetry.routed import Routed
+from proxy.telemetry.routed import Guarded, Routed, guarded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -77,6 +77,7 @@ class Books:
     budgets_left: Callable[[], Iterable[BudgetLeft]] = tuple
     budgets_least: Callable[[], Mapping[tuple[str, str], float]] = dict
     """Of the budgets of a kind and action the least part that is left of any."""
+    guarding: Guarded | None = None
 
 
 _GAUGES = {
@@ -237,6 +238,7 @@ class _LedgerCollector(Collector):
             resting.add_metric((name,), count)
         yield resting
         yield from self._budgets_left()
+        yield from guarded(self._books.guarding)
         for name, value in self._books.gauges().items():
             yield GaugeMetricFamily(name, _GAUGES[name], value=value)
 
@@ -362,11 +364,7 @@ class _LedgerCollector(Collector):
         yield family
         for name, text, nusd in (
             ("penstock_savings_usd", "Savings against the baseline, where positive.", net + negative),
-            (
-                "penstock_savings_negative_usd",
-                "Losses against the baseline, where the actual bill was higher.",
-                negative,
-            ),
+            ("penstock_savings_negative_usd", "Losses against the baseline, where the bill was higher.", negative),
         ):
             family = CounterMetricFamily(name, text, labels=("lever", "attribution", "basis"))
             family.add_metric(("routing", "gateway", "same_token"), nusd / NUSD)

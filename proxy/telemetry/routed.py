@@ -1,14 +1,18 @@
-"""What routing did besides serving: answers that were asked for again. Fed as exchanges are folded."""
+"""What routing did besides serving: answers that were asked for again, and what the margin guard does."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+NUSD = 1e9
 
 
 class Routed:
-    """Counters of what a decision says of its route."""
+    """Counters of what a decision says of its route, fed as exchanges are folded."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._escalations = Counter(
@@ -20,3 +24,37 @@ class Routed:
         """Observe the decision of one settled exchange."""
         for _, tier, flaw in decision.get("escalated", ()):
             self._escalations.labels(tier, flaw).inc()
+
+
+class Guarded(Protocol):
+    """The margin guard, as metrics see it."""
+
+    @property
+    def below(self) -> Mapping[str, int]:
+        """Customers below their floor, by plan."""
+
+    @property
+    def short_nusd(self) -> Mapping[str, int]:
+        """What is missing to their floors, by plan."""
+
+    def stands(self) -> Mapping[tuple[str, str], int]:
+        """How many customers of a plan have each step."""
+
+
+def guarded(guarding: Guarded | None) -> Iterator[Metric]:
+    """Yield the guard's gauges."""
+    steps = GaugeMetricFamily(
+        "penstock_margin_guard", "Customers that the margin guard has taken a step with.", labels=("plan", "step")
+    )
+    below = GaugeMetricFamily("penstock_margin_below_floor", "Customers below their margin floor.", labels=("plan",))
+    short = GaugeMetricFamily(
+        "penstock_margin_shortfall_usd", "What is missing to the margin floors of those below.", labels=("plan",)
+    )
+    if guarding is not None:
+        for labels, count in guarding.stands().items():
+            steps.add_metric(labels, count)
+        for plan, count in guarding.below.items():
+            below.add_metric((plan,), count)
+        for plan, nusd in guarding.short_nusd.items():
+            short.add_metric((plan,), nusd / NUSD)
+    yield from (steps, below, short)

@@ -8,6 +8,7 @@ The tree says whose doing it is::
     │  ├─ Unauthenticated 401 no key, unknown key, revoked key
     │  ├─ OutOfCredit    402  told not to retry
     │  ├─ OverBudget     402  told not to retry, unless the budget is only held by requests under way
+    │  ├─ Unprofitable   402  its plan does not cover it for now, as the margin guard says: told not to retry
     │  ├─ Forbidden      403  a scope or a plan's gate
     │  ├─ UnknownModel   404
     │  ├─ UnknownName    404  no key, customer or plan of that name
@@ -104,6 +105,16 @@ class OverBudget(Rejected):
     def __init__(self, message: str, *, is_final: bool, retry_after_s: int | None) -> None:
         super().__init__(message)
         self.should_retry, self.retry_after_s = not is_final, retry_after_s
+
+
+class Unprofitable(Rejected):
+    """The customer's margin is below its floor, and the plan's ladder ends in refusing. A retry cannot help soon."""
+
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    should_retry = False
+    reason = "unprofitable"
 
 
 class OverLimit(Rejected):

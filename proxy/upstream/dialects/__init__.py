@@ -78,6 +78,8 @@ def request_body(deployment: Deployment, ask: Ask) -> bytes:
     """
     native = _native(deployment, ask.surface)
     if native is not None:
+        if deployment.asks_tier is not None:
+            ask = ask._replace(fields={**ask.fields, "service_tier": deployment.asks_tier})  # type: ignore[attr-defined]
         return native.request_body(ask, deployment)
     surface = CONVERSATIONS[ask.surface]
     prompt = surface.prompt(ask)
