@@ -43,7 +43,7 @@ def test_the_order_is_the_file_s(tmp_path: Path) -> None:
     paths = [each.path for each in effective(loaded(tmp_path, text, plans=PLANS))]
 
     sections = list(dict.fromkeys(path.partition(".")[0] for path in paths))
-    written = ["server", "providers", "models", "tiers", "aliases", "plans", "routing", "classifier"]
+    written = ["server", "providers", "models", "tiers", "aliases", "plans", "routing"]
     assert sections == [
         *written,
         "classifier",
