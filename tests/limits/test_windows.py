@@ -1,5 +1,7 @@
 """Sliding windows: exact at their edges, bounded in memory, and corrected where an estimate was wrong."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,14 +37,31 @@ def test_it_says_to_the_nanosecond_when_there_is_room_again():
     assert mine.frees_ns(11, 1_040 * NS) == 51 * NS
 
 
-def test_a_day_counts_by_the_minute():
-    """What came in the first second of a day is forgotten a minute after the next day began, not before."""
+def test_a_day_counts_by_the_second():
+    """What came in the first second of a day is forgotten a second after the next day began, not before."""
     window = Window(DAY)
     window.add(5, 0)
+    window.add(7, 1 * NS)
 
-    assert window.slide(86_400 * NS) == 5
-    assert window.slide(86_460 * NS - 1) == 5
-    assert window.slide(86_460 * NS) == 0
+    assert window.slide(86_401 * NS - 1) == 5 + 7
+    assert window.slide(86_401 * NS) == 7
+    assert window.slide(86_402 * NS) == 0
+
+
+def test_a_day_with_too_many_seconds_counts_by_the_minute():
+    """Of a limit that is used every second of a day a bounded number of buckets is kept; nothing comes back early."""
+    window = Window(DAY)
+    for second in range(86_400):
+        window.add(1, second * NS)
+        assert len(window._buckets) <= DAY.kept_max
+
+    assert window.slide(86_400 * NS) == 86_400
+    assert window.slide((86_400 + 60) * NS - 1) == 86_400  # its first minute leaves with its last second
+    assert window.slide((86_400 + 60) * NS) == 86_400 - 60
+    window.take_out(1, 61)
+    assert window.total == 86_400 - 60 - 1
+    window.take_out(1, 59)  # has left: nothing to take out
+    assert window.total == 86_400 - 60 - 1
 
 
 def test_an_estimate_is_corrected_by_the_usage():
@@ -89,10 +108,14 @@ steps = st.lists(
 )
 
 
-@given(steps)
-def test_a_window_is_never_below_what_truly_came_within_it(moves):
-    """Against a list of all that came: a window counts all of the last minute, nothing older than 61 s."""
-    window, came, t = Window(MINUTE), [], 0
+@given(steps, st.booleans())
+def test_a_window_is_never_below_what_truly_came_within_it(moves, is_merged):
+    """Against a list of all that came: a window counts all of the last minute, nothing older than 61 s.
+
+    Of one whose seconds are merged, nothing older than two minutes.
+    """
+    span = replace(MINUTE, kept_max=2) if is_merged else MINUTE
+    window, came, t = Window(span), [], 0
     for wait, move, count, actual in moves:
         t += wait
         window.slide(t)
@@ -104,10 +127,10 @@ def test_a_window_is_never_below_what_truly_came_within_it(moves):
             window.take_out(less, entry[2])
             entry[1] -= less
         within = sum(n for at, n, _ in came if at > t - 60 * NS)
-        at_most = sum(n for at, n, _ in came if at > t - 61 * NS)
+        at_most = sum(n for at, n, _ in came if at > t - (120 if is_merged else 61) * NS)
 
         assert within <= window.slide(t) <= at_most
-        assert len(window._buckets) <= MINUTE.buckets + 1
+        assert len(window._buckets) <= (4 if is_merged else MINUTE.buckets + 1)
 
 
 @given(st.integers(1, 50), st.lists(st.tuples(st.integers(0, 3 * NS), st.integers(1, 5)), max_size=80))
