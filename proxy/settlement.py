@@ -119,7 +119,7 @@ def settle(
     # Without us nobody would have asked for a cheaper service tier than the caller's.
     usual = usage if call.deployment.asks_tier is None else usage._replace(service_tier=None)
     baseline = line["cost"] if case.route.baseline is call.deployment else _baseline_nusd(case, usual, t // NS)
-    case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, _decision(case, call, usage))
+    case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, _decision(case, call, usage, t // NS))
     if outcome in {"ok", "client_gone"}:
         case.quote.learn(usage)
         if case.expected is not None:
@@ -134,7 +134,7 @@ def _baseline_nusd(case: Case, usage: Usage, at_s: int) -> int | None:
     return None if baseline is None else metering.cost_nusd(baseline, usage, at_s)
 
 
-def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
+def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]:
     judged, route = case.judging.judge(), case.route
     total_s = time.perf_counter() - case.started
     metered = {} if case.quote.meter is None else {"metered": case.quote.meter.terms()}
@@ -164,4 +164,16 @@ def _decision(case: Case, call: Call, usage: Usage) -> dict[str, Any]:
         "overhead_us": round(call.overhead_s * 1e6),
         **metered,
         **({"escalated": call.escalated} if call.escalated else {}),
+        **({} if route.would is None else {"would": _would(route.would, usage, at_s)}),
+    }
+
+
+def _would(route: Route, usage: Usage, at_s: int) -> dict[str, Any]:
+    """Return where a request would have gone that was served as before, and what the same tokens would have cost."""
+    first = route.deployments[0]
+    return {
+        "deployment": first.name,
+        "served_tier": route.served_tier,
+        "rule": route.rule,
+        "cost_nusd": metering.cost_nusd(first, usage, at_s),
     }

@@ -34,6 +34,10 @@ CACHE = "cache"
 COST_ACCOUNTS = {"model": "cogs.model", "estimated": "cogs.estimated", "failed": "cogs.failed"}
 
 
+WASTED = {"escalation": "cost_escalated_nusd", "hedge": "cost_hedged_nusd"}
+"""Where calls are counted whose answer nobody got, by what they were made for."""
+
+
 def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     x, number, milli, t = record["x"], record["c"], record["cr"], record["t"]
     why = _senseless_hold(state, record, effects)
@@ -218,6 +222,8 @@ def _cost(hold: Hold, line: Record, t: int, outcome: str, effects: Effects) -> t
         return ()
     row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, line["p"], line["m"], outcome)
     effects.add(row, **{f"cost_{line['kind']}_nusd": cost})
+    if "for" in line:
+        effects.add(row, **{WASTED[line["for"]]: cost})
     account = COST_ACCOUNTS[line["kind"]]
     return pair(hold.customer, USD, cost, to=account, from_=f"ap.{line['p']}", from_customer=NOBODY)
 
@@ -250,6 +256,9 @@ def _book(
         revenue_credits_nusd=revenue_credits, revenue_usage_nusd=revenue_usage,
         **_saved(record["base"], saved),
     )  # fmt: skip
+    would = record["dec"].get("would")
+    if would is not None and would["cost_nusd"] is not None and cost is not None:
+        effects.add(row, observed=1, saving_observed_nusd=cost - would["cost_nusd"])
     if record["o"] == "ok" and lines and last["kind"] == "estimated":
         effects.add(row, usage_unusable=1)
 

@@ -83,14 +83,17 @@ ROLLUP_SUMS = (
     "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd",
     "baseline_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_negative_nusd", "unpriced",
     "credits_reversed_milli", "revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd",
-    "excess_milli", "usage_unusable",
+    "excess_milli", "usage_unusable", "cost_escalated_nusd", "cost_hedged_nusd", "observed", "saving_observed_nusd",
 )  # fmt: skip
 """What a rollup row adds up. `saving_cache_nusd` is what answers from memory spared, `saving_routing_nusd` the rest,
 net, and `saving_negative_nusd` its part below zero, sign turned.
 `unpriced` counts requests whose cost or baseline is not known, `usage_unusable` whole answers whose usage the provider
 did not report, or contradicted itself in. `excess_milli` is what was charged beyond holds. The costs are what was ever
 booked, and `cost_corrected_nusd` what corrections took out of them again; what was reversed stands in columns of its
-own, on the day of the reversal: no sum ever falls, so counters can be made of them."""
+own, on the day of the reversal: no sum ever falls, so counters can be made of them.
+`cost_escalated_nusd` and `cost_hedged_nusd` are the parts of the costs that answers cost which nobody got. `observed`
+counts requests that were served as before, `saving_observed_nusd` is what the policy would have saved of them, net: it
+is in no other sum, as nobody saved it."""
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,41 @@ def margin(since: str | None, config: Path, as_json: bool) -> None:
         print_json(found)
         return
     console().print(margin_table(found))
+
+
+@report.command()
+@click.option("--since", help="First day to count, in UTC, such as 2026-11-01; everything without it.")
+@shared_options
+def savings(since: str | None, config: Path, as_json: bool) -> None:
+    """From the baseline to the bill, lever by lever; and what routing would have saved where it only observes."""
+    if since is not None:
+        check_day(since)
+    found = keeper(config, "report.savings", {"since": since})
+    if as_json:
+        print_json(found)
+        return
+    table = Table(title="savings", box=None, pad_edge=False, title_justify="left")
+    table.add_column("customer")
+    for name in ("requests", "baseline", "repeats", "routing", "bill"):
+        table.add_column(name, justify="right")
+    for row in (*found["customers"], {"customer": "total"} | found["total"]):
+        amounts = [row["baseline_nusd"], -row["response_cache_nusd"], -row["routing_nusd"], row["actual_nusd"]]
+        table.add_row(row["customer"], f"{row['requests']:,}", *map(format_usd, amounts))
+    console().print(table)
+    for line in _besides(found["total"]):
+        click.echo(line)
+
+
+def _besides(total: dict[str, Any]) -> Iterator[str]:
+    """Yield what stands beside the waterfall: parts of it, what is not known, and what was not done."""
+    for name, why in (("escalated", "were not good enough"), ("hedged", "came second")):
+        if total[f"{name}_nusd"]:
+            yield f"Routing is net of {format_usd(total[f'{name}_nusd'])} for answers that {why}."
+    if total["unpriced"]:
+        yield f"{total['unpriced']:,} requests have no known cost or baseline and are not among the amounts."
+    if total["observed"]:
+        yield (f"Not realised: routing only observed {total['observed']:,} requests (mode: observe); it would have "
+               f"saved {format_usd(total['would_save_nusd'])} of them, at the same tokens.")  # fmt: skip
 
 
 @report.command()

@@ -18,7 +18,7 @@ from typing import Any
 from margin.ledger import audit, capacity, heads, questions, trail
 from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
-from margin.ledger.questions import MarginRow
+from margin.ledger.questions import MarginRow, SavingsRow
 from margin.ledger.store import LedgerBusy
 from proxy.keeper import credits, guarding, keys, studies
 from proxy.keeper.auditor import known
@@ -86,6 +86,27 @@ def report_floors(office: Office, _: Args) -> Any:
     return [row | {"since": None if (t := row.pop("since_t")) is None else iso(t)} for row in rows]
 
 
+def report_savings(office: Office, args: Args) -> Any:
+    """Report the waterfall from baseline to bill by customer, and what routing that only observes would have saved."""
+    office.fold_all()
+    with questions.snapshot(office.books.store.db) as db:
+        rows = questions.savings_by_customer(db, since_day=day(args.get("since")))
+    customers = [{"customer": office.directory.name(row.customer or 0)} | _saved(row) for row in rows]
+    names = [name for name in customers[0] if name != "customer"] if customers else list(_saved(_NOTHING))
+    return {"customers": customers, "total": {name: sum(each[name] for each in customers) for name in names}}
+
+
+_NOTHING = SavingsRow(None, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def _saved(row: SavingsRow) -> dict[str, int]:
+    actual = row.baseline_nusd - row.response_cache_nusd - row.routing_nusd
+    return {"requests": row.requests, "unpriced": row.unpriced, "baseline_nusd": row.baseline_nusd,
+            "response_cache_nusd": row.response_cache_nusd, "routing_nusd": row.routing_nusd,
+            "escalated_nusd": row.escalated_nusd, "hedged_nusd": row.hedged_nusd, "actual_nusd": actual,
+            "observed": row.observed, "would_save_nusd": row.would_save_nusd}  # fmt: skip
+
+
 def _margin(row: MarginRow) -> dict[str, Any]:
     # With no revenue a margin is not 0 % but not applicable: the loss in dollars says it.
     share = None if row.revenue_nusd == 0 else round(row.margin_nusd / row.revenue_nusd, 6)
@@ -139,6 +160,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     **{name: partial(studies.perform, name) for name in studies.STUDIES},
     "report.margin": report_margin,
     "report.floors": report_floors,
+    "report.savings": report_savings,
     "ledger.changes": ledger_changes,
     "ledger.verify": ledger_verify,
     "ledger.heads": ledger_heads,

@@ -14,11 +14,23 @@ from typing import NamedTuple
 from margin.sellbook import Plan
 from proxy.routing import rules, spread
 from proxy.routing.capability import Uncarried, carries_all, input_estimate, lacking, require
-from proxy.routing.guard import Acts, flexed, lowered
+from proxy.routing.guard import Acts, flexed
 from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_within
 from proxy.routing.rules import Asker, Facts
-from proxy.routing.steps import AUTO, Judged, Trail, asked_for, at_least, at_most, ceiling_tier, floored, used
-from proxy.settings import TIERS, Checks, Deployment, Rule, Settings, Tier
+from proxy.routing.steps import (
+    AUTO,
+    Judged,
+    Trail,
+    asked_for,
+    at_least,
+    at_most,
+    ceiling_tier,
+    checks_of,
+    floored,
+    guarded,
+    used,
+)
+from proxy.settings import TIERS, Checks, Deployment, Settings, Tier
 from proxy.wire.ask import Ask
 from proxy.wire.errors import Forbidden, Malformed, UnknownModel, Unprofitable
 
@@ -44,6 +56,8 @@ class Route(NamedTuple):
     input_estimate: int
     checks: Checks | None = None
     """What its answer must not be, or it is asked for again one tier up."""
+    would: Route | None = None
+    """Where it would have gone, when routing only observes."""
 
 
 Prices = Callable[[Deployment, Ask, str], int | None]
@@ -70,13 +84,16 @@ def route(
         Forbidden: the plan's gate refuses the tier, or the key's lists (`bounds`) what was asked for.
         Malformed: no deployment can take what the request needs.
     """
-    if acts is not None and acts.refuses:
+    observes = settings.routing.mode == "observe"
+    if acts is not None and acts.refuses and not observes:
         raise Unprofitable(f"The plan `{plan.name}` does not cover further requests for now.")
     target = settings.aliases.get(ask.model, ask.model)
     if target == AUTO or target.startswith(f"{AUTO}:"):
-        return _by_tier(
-            settings, plan, ask, judgement, _pinned(target, settings), hint, uncarried, bounds, asker, prices, acts
-        )
+        pinned = _pinned(target, settings)
+        found = _by_tier(settings, plan, ask, judgement, pinned, hint, uncarried, bounds, asker, prices, acts)
+        if not observes or pinned is not None or hint is not None:
+            return found
+        return _as_before(settings, plan, ask, found, uncarried, bounds)
     deployment = settings.deployments.get(target)
     if deployment is None or not deployment.provider.enabled:
         raise UnknownModel(_unknown(ask.model, settings), param="model")
@@ -145,7 +162,7 @@ def _by_tier(
     # What a caller chose, and is charged for, the guard leaves as it is.
     if acts is not None and pinned is None and hint is None:
         least = "simple" if asker is None or asker.at_least is None else asker.at_least
-        served = _guarded(acts, judgement, reached, served, least, trail)
+        served = guarded(acts, judgement, reached, served, least, trail)
     if rule is not None or plan.min_tier is not None or asker is not None:
         served = floored(plan, rule, asker, reached, served, trail)
     within = [settings.tiers[each] for each in reached[reached.index(served) :]]
@@ -165,25 +182,34 @@ def _by_tier(
         reasons=tuple(trail.reasons),
         baseline=_baseline(settings, None),
         input_estimate=input_estimate(ask),
-        checks=_checks(settings, rule),
+        checks=checks_of(settings, rule),
     )
 
 
-def _guarded(acts: Acts, judgement: Judged, reached: tuple[Tier, ...], served: Tier, least: Tier, trail: Trail) -> Tier:
-    """Return the tier that serves while the customer's margin is below its floor; the charge stays."""
-    lower = max(lowered(acts, served, judgement.probabilities), least, key=TIERS.index)
-    if TIERS.index(lower) >= TIERS.index(served):
-        return served
-    below = [each for each in reached if TIERS.index(each) <= TIERS.index(lower)]
-    lower = below[-1] if below else reached[0]
-    if lower != served:
-        trail.add("guard", f"the guard takes {lower} in place of {served} for now ({', '.join(acts.steps)})")
-    return lower
+def _as_before(
+    settings: Settings, plan: Plan, ask: Ask, would: Route, uncarried: Uncarried, bounds: Bounds | None
+) -> Route:
+    """Return the route of a request that is served as it was without us: by the baseline, within plan and key.
 
-
-def _checks(settings: Settings, rule: Rule | None) -> Checks | None:
-    found = settings.routing.checks if rule is None or rule.checks is None else rule.checks
-    return None if found is None or found.is_none else found
+    What is sold does not depend on who serves, so the charge is that of the route that would have been.
+    """
+    reached, first = _reached(settings, plan, ask, None, bounds), _baseline(settings, None)
+    assert first is not None, "there always is one"
+    tier: Tier = "complex" if first.listed_tier is None else first.listed_tier
+    if tier in reached and first.provider.enabled and allows(bounds, first):
+        within = [
+            (first, *settings.tiers[tier]),
+            *(settings.tiers[each] for each in reached[reached.index(tier) + 1 :]),
+        ]
+    else:
+        tier = reached[-1]
+        within = [settings.tiers[tier]]
+    trail = Trail("observed", [f"routing only observes; it would go to {would.deployments[0].name} ({would.rule})"])
+    deployments = _able(within, tier, ask, trail, uncarried, bounds)
+    return would._replace(
+        served_tier=tier_of(settings, deployments[0], tier), deployments=deployments, rule=trail.rule,
+        reasons=(*trail.reasons, *would.reasons), checks=None, would=would,
+    )  # fmt: skip
 
 
 def _in_order(

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from margin.sellbook import Plan
 from proxy.routing import rules
+from proxy.routing.guard import Acts, lowered
 from proxy.routing.reach import nearest
 from proxy.routing.rules import Asker
-from proxy.settings import TIERS, Deployment, Rule, Settings, Tier
+from proxy.settings import TIERS, Checks, Deployment, Rule, Settings, Tier
 from proxy.wire.errors import Forbidden
 
 AUTO = "auto"
@@ -125,3 +126,21 @@ def used(settings: Settings, plan: Plan, rule: Rule) -> tuple[Deployment, ...]:
     if not found:
         raise Forbidden(f"The plan `{plan.name}` reaches none of the models of the rule `{rule.name}`.")
     return tuple(found)
+
+
+def guarded(acts: Acts, judgement: Judged, reached: tuple[Tier, ...], served: Tier, least: Tier, trail: Trail) -> Tier:
+    """Return the tier that serves while the customer's margin is below its floor; the charge stays."""
+    lower = max(lowered(acts, served, judgement.probabilities), least, key=TIERS.index)
+    if TIERS.index(lower) >= TIERS.index(served):
+        return served
+    below = [each for each in reached if TIERS.index(each) <= TIERS.index(lower)]
+    lower = below[-1] if below else reached[0]
+    if lower != served:
+        trail.add("guard", f"the guard takes {lower} in place of {served} for now ({', '.join(acts.steps)})")
+    return lower
+
+
+def checks_of(settings: Settings, rule: Rule | None) -> Checks | None:
+    """Return how a request's answer is checked: as its rule says, else as the policy does; None: it is not."""
+    found = settings.routing.checks if rule is None or rule.checks is None else rule.checks
+    return None if found is None or found.is_none else found
