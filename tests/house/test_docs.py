@@ -200,8 +200,6 @@ UNUSED = {
     "caching.responses.semantic": r"caching\.semantic\b",
     "caching.prompts": r"caching\.prompts\b",
     "routing.sessions": r"\bsessions_idle_s\b",
-    "routing.margin_floor": r"\bmargin_floor\b",
-    "routing.mode": r"\brouting\.mode\b",
     "plans.NAME.target_margin": r"\.target_margin\b",
 }
 """Keys that are read and do nothing yet, and how code that used one would look."""
