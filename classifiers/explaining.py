@@ -5,13 +5,13 @@ Slow beside judging, and apart from it: nothing here runs for a request.
 
 from collections.abc import Iterator
 from itertools import pairwise
-from math import sqrt, tanh
+from math import sqrt
 from typing import NamedTuple
 
 from classifiers.ask import Ask
 from classifiers.kinds import Task
 from classifiers.reading import MEASURES, Reading, keys, read_text, stems
-from classifiers.table import FIELDS, HEADS, NAMED, ONE, UNIT, Table, add_up, fields_of
+from classifiers.table import FIELDS, HEADS, NAMED, ONE, UNIT, Table, add_up, chance, fields_of
 
 _CHEAP, _STRONG = FIELDS.index("cheap_enough"), FIELDS.index("strong_better")
 _SEEN_MIN = 0.005  # less is not worth a line
@@ -51,15 +51,10 @@ def explain(table: Table, ask: Ask, task: Task) -> Explanation:
     """Take the judgement of an ask apart, which was judged to be of that task."""
     reading = read_text(ask.text)
     fields = add_up(table, reading).fields
-    heads = {name: _chance(table, name, fields[FIELDS.index(name)] / ONE) for name in HEADS}
+    heads = {name: chance(table.chances[name], fields[FIELDS.index(name)] / ONE) for name in HEADS}
     found = [part for part in _parts(table, reading, task) if max(abs(part.stronger), abs(part.task)) >= _SEEN_MIN]
     found.sort(key=lambda part: (-abs(part.stronger) - abs(part.task), part.key))
     return Explanation(heads, tuple(found), _signals(ask))
-
-
-def _chance(table: Table, name: str, value: float) -> float:
-    slope, start = table.chances[name]
-    return 0.5 + 0.5 * tanh((slope * value + start) / 2)
 
 
 def _parts(table: Table, reading: Reading, task: Task) -> Iterator[Part]:

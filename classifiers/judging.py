@@ -13,7 +13,7 @@ from classifiers.difficulty import LEVEL, measure, weigh
 from classifiers.judgement import Judgement
 from classifiers.kinds import TIERS, Task, Tier
 from classifiers.reading import Reading, read_text
-from classifiers.table import FIELDS, NAMED, ONE, TASKS_AT, Sums, Table, add_up, shipped
+from classifiers.table import FIELDS, NAMED, ONE, TASKS_AT, Sums, Table, add_up, chance, shipped
 
 MOVE_MAX = 1.0  # one level: the task says what the ask is, difficulty only how much of it
 CUTS = (0.5, 1.5)  # half-way between the levels
@@ -54,7 +54,7 @@ def judge_sums(table: Table, ask: Ask, reading: Reading, sums: Sums, cuts: Cuts 
         probabilities = _probabilities(LEVEL[task] + move, SCALE_SURE + SCALE_DOUBT * doubt)
         tier = _most_probable(probabilities)
     needed = strong - table.cheap_share * cheap + PLACED_SHARE * (probabilities[1] / 2 + probabilities[2] - 0.5)
-    score = _chance(table.chances["score"], needed - CHAT_SHARE if task == "chat" else needed)
+    score = chance(table.chances["score"], needed - CHAT_SHARE if task == "chat" else needed)
     if cuts is None:
         sure = max(probabilities)
     else:
@@ -81,8 +81,3 @@ def _most_probable(probabilities: tuple[float, float, float]) -> Tier:
     if hard >= medium and hard >= simple:
         return "complex"
     return "medium" if medium >= simple else "simple"
-
-
-def _chance(of: tuple[float, float], value: float) -> float:
-    """Return a calibrated probability."""
-    return 0.5 + 0.5 * tanh((of[0] * value + of[1]) / 2)

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from math import sqrt
+from math import sqrt, tanh
 from operator import getitem
 from pathlib import Path
 from struct import Struct
@@ -104,6 +104,11 @@ def add_up(table: Table, reading: Reading) -> Sums:
     fields = _DIGITS.unpack(((total & _ALL) ^ _ZERO).to_bytes(_BYTES, "little"))
     share_known = len(known) / (len(words) or 1) if len(words) <= KNOWN_WORDS else _known(known, words)
     return Sums(fields, (terms + _ZERO) >> _SIZE, share_known)
+
+
+def chance(of: tuple[float, float], value: float) -> float:
+    """Return a calibrated probability: by the slope and the intercept of one of `Table.chances`."""
+    return 0.5 + 0.5 * tanh((of[0] * value + of[1]) / 2)
 
 
 def fields_of(packed: int) -> tuple[int, ...]:

@@ -138,6 +138,7 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
     judged, route = case.judging.judge(), case.route
     total_s = time.perf_counter() - case.started
     metered = {} if case.quote.meter is None else {"metered": case.quote.meter.terms()}
+    noted = case.judging.noted(case.principal.customer)
     return {
         "config": case.settings.version,
         "classifier": judged.version,
@@ -148,6 +149,7 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
         "tier": judged.tier,
         "score": round(judged.score, 4),
         **({} if judged.cuts is None else {"cuts": [*judged.cuts]}),
+        **({} if noted is None else {"ask": noted}),
         "probabilities": [round(each, 4) for each in judged.probabilities],
         "features": {name: value for name, value in judged.features.items() if value},  # what is absent is 0
         "rule": route.rule + call.detour,

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from classifiers.labels import SHIPPED
 from classifiers.table import WEIGHTS, load
+from classifiers.weights_file import write
 from training.held_labels import labels, write_labels
 from training.rows import everyday, outcomes
-from training.weighing import calibrate, document, fit, held_back, write
+from training.weighing import calibrate, document, fit, held_back
 
 
 def main(path: Path = WEIGHTS, labelled: Path = SHIPPED) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from classifiers.ask import Ask, read_ask
 from classifiers.difficulty import LEVEL, measure, weigh
-from classifiers.judging import PLACED_SHARE, SCALE_DOUBT, SCALE_SURE, _chance, _probabilities, _task, judge
+from classifiers.judging import PLACED_SHARE, SCALE_DOUBT, SCALE_SURE, _probabilities, _task, judge
 from classifiers.reading import read_text
-from classifiers.table import TASKS_AT, add_up, shipped
+from classifiers.table import TASKS_AT, add_up, chance, shipped
 from training.holding_out import by_family, by_question, held_out
 from training.measuring import area, calls_for, error, gains, interval, mean_gain, saved
 from training.rows import Row, everyday, outcomes
@@ -62,10 +62,10 @@ def _section(title: str, rows: list[Row], scores: Any) -> Iterator[str]:
         at = [place for place, row in enumerate(rows) if row.source == source]
         cheap, strong = np.array([rows[p].cheap for p in at]), np.array([rows[p].strong for p in at])
         needed = np.array([rows[p].needs_strong for p in at])
-        chance = np.random.default_rng(1)
+        luck = np.random.default_rng(1)
         for name, values in (
             ("judge", scores[at]),
-            ("random", chance.random(len(at))),
+            ("random", luck.random(len(at))),
             ("length", np.array([len(rows[p].text) for p in at], float)),
             ("oracle", strong - cheap),
         ):
@@ -87,7 +87,7 @@ def _row(source: str, name: str, values: Any, needed: Any, cheap: Any, strong: A
     kept = [f"{saved(values, cheap, strong, wanted):.0%}" for wanted in (0.95, 0.99)]
     off = "–"
     if name == "judge":
-        off = f"{error(np.array([_chance(shipped().chances['score'], value) for value in values]), needed):.3f}"
+        off = f"{error(np.array([chance(shipped().chances['score'], value) for value in values]), needed):.3f}"
     return f"| {source} | {name} | {len(values):,} | {first} | {second} | {' | '.join((*halves, *kept, off))} |"
 
 

@@ -138,12 +138,16 @@ def number_of(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Everyday:
-    """A prompt such as people write, with the task and the tiers a person would accept, the expected one first."""
+    """A prompt such as people write, with the task and the tiers a person would accept, the expected one first.
+
+    `lang` is the language that its order is in, by its two letters (ISO 639-1).
+    """
 
     text: str
     task: Task
     tiers: tuple[Tier, ...]
     batch: int
+    lang: str
 
     @property
     def is_kept(self) -> bool:
@@ -155,4 +159,4 @@ def everyday(folder: Path = FOLDER) -> list[Everyday]:
     """Read the everyday prompts."""
     lines = (folder / "everyday.jsonl").read_text("utf-8").splitlines()
     rows = map(json.loads, lines)
-    return [Everyday(row["prompt"], row["task"], tuple(row["tiers"]), row["batch"]) for row in rows]
+    return [Everyday(row["prompt"], row["task"], tuple(row["tiers"]), row["batch"], row["lang"]) for row in rows]

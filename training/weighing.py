@@ -1,17 +1,15 @@
 """Fits everything the judge looks up, and writes it as plain numbers."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from classifiers.reading import BUCKETS_MAX, MEASURES, Reading, read_text
 from classifiers.table import FIELDS, HEADS, NAMED, SIGN_BITS, SIGNS, UNIT
+from classifiers.weights_file import versioned
 from training import encoding
 from training.encoding import Encoder
 from training.fitting import fit_logistic, fit_platt, fit_softmax
@@ -152,8 +150,7 @@ def document(fitted: Fitted, chances: Mapping[str, list[float]]) -> dict[str, An
     found["stems"] = [[key, *_stem(fitted, key)] for kind, key in encoder.places if kind == "stem"]
     found["measures"] = {name: [_measure(fitted, (name, bucket)) for bucket in range(BUCKETS_MAX)] for name in MEASURES}
     found["start"] = [0, *_no_heads(), *_whole(fitted.tasks[-1])]
-    found["version"] = f"table-{hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:8]}"
-    return found
+    return versioned(found)
 
 
 def _term(fitted: Fitted, key: Any) -> list[int]:
@@ -196,15 +193,3 @@ def _shortened(row: list[int]) -> list[int]:
 
 def _whole(weights: Any) -> list[int]:
     return [round(float(weight) * UNIT) for weight in weights]
-
-
-def write(found: Mapping[str, Any], path: Path) -> None:
-    """Write the weights, a row a line, so that a change can be read."""
-    lines: list[str] = []
-    for name, value in found.items():
-        if isinstance(value, list) and value and isinstance(value[0], list):
-            rows = ",\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in value)
-            lines.append(f"{json.dumps(name)}: [\n{rows}]")
-        else:
-            lines.append(f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False, separators=(',', ':'))}")
-    path.write_text("{" + ",\n".join(lines) + "}\n", "utf-8")

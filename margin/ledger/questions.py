@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -210,6 +210,40 @@ def charge(db: sqlite3.Connection, x: str) -> dict[str, Any] | None:
     reversals = _rows(db.execute("SELECT * FROM reversals WHERE x = ?", (x,)))
     reversal = reversals[0] if reversals else None
     return found[0] | {"cost_lines": lines, "corrections": corrections, "reversal": reversal}
+
+
+class Decided(NamedTuple):
+    """Why one charge was decided as it was. `row` is its place in the order in which charges were booked."""
+
+    row: int
+    x: str
+    customer: int
+    t: int
+    served: str
+    decision: dict[str, Any]
+
+
+def decided(db: sqlite3.Connection, after: int, back_ns: int, limit: int) -> list[Decided]:
+    """Return the charges booked after a row, and those of some time before it, in that order.
+
+    Args:
+        db: The ledger.
+        after: The row up to which they were asked for before; 0 for none.
+        back_ns: How long before that row to begin.
+        limit: How many after it, at most.
+    """
+    found = db.execute("SELECT t FROM main.charges WHERE rowid = ?", (after,)).fetchone()
+    first = after
+    if found is not None:
+        for row, t in db.execute("SELECT rowid, t FROM main.charges WHERE rowid <= ? ORDER BY rowid DESC", (after,)):
+            if t < found[0] - back_ns:
+                break
+            first = row - 1
+    rows = db.execute(
+        "SELECT rowid, x, customer, t, served_tier, decision FROM main.charges WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        (first, after - first + limit),
+    )
+    return [Decided(*row)._replace(decision=orjson.loads(row[-1])) for row in rows]
 
 
 def _rows(cursor: sqlite3.Cursor, *encoded: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 
 from margin.money import usd_to_nusd
 from proxy.admission import KeeperAway
-from proxy.api.answers import authenticated, headers_of, json_answer
+from proxy.api.answers import authenticated, headers_of, json_answer, refusal
 from proxy.api.bodies import (
     CustomerPage,
     KeyChange,
@@ -30,7 +30,7 @@ from proxy.api.bodies import (
     read_query,
 )
 from proxy.idempotency import HEADER, KEY_CHARS_MAX
-from proxy.wire.errors import AnswerUnavailable, KeyReused, Malformed, ProxyError, Unavailable, UnknownName
+from proxy.wire.errors import Malformed, Unavailable
 from proxy.world import World
 
 
@@ -134,7 +134,7 @@ class _Asked:
         except KeeperAway:
             raise Unavailable("The keeper did not answer in time; whether it was done is not known.") from None
         if "result" not in answer:
-            raise _refusal(answer)
+            raise refusal(answer)
         return answer["result"]
 
     def _claim(self) -> str | None:
@@ -145,18 +145,3 @@ class _Asked:
         if not 0 < len(key) <= KEY_CHARS_MAX:
             raise Malformed(f"`idempotency-key` must be 1 to {KEY_CHARS_MAX} characters.", param="idempotency-key")
         return blake2b(key, digest_size=16).hexdigest()
-
-
-def _refusal(answer: dict[str, Any]) -> ProxyError:
-    if "failed" in answer:
-        return Unavailable(_sentence(answer["failed"]))
-    if "reused" in answer:
-        return KeyReused("This idempotency key was used for another request.")
-    if "gone" in answer:
-        return AnswerUnavailable(_sentence(answer["gone"]))
-    kind = UnknownName if answer["unknown"] else Malformed
-    return kind(_sentence(answer["refused"]), param=answer["param"])
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

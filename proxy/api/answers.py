@@ -9,6 +9,7 @@ import orjson
 from fastapi import Request, Response
 
 from proxy.identity import Principal, Surface
+from proxy.wire.errors import AnswerUnavailable, KeyReused, Malformed, ProxyError, Unavailable, UnknownName
 from proxy.world import World
 
 
@@ -41,3 +42,19 @@ def headers_of(request: Request) -> dict[bytes, bytes]:
 def json_answer(content: Any, status: int = 200) -> Response:
     """Return an answer of JSON."""
     return Response(orjson.dumps(content), status, media_type="application/json")
+
+
+def refusal(answer: dict[str, Any]) -> ProxyError:
+    """Return the error for a command that could not, or would not, be performed."""
+    if "failed" in answer:
+        return Unavailable(_sentence(answer["failed"]))
+    if "reused" in answer:
+        return KeyReused("This idempotency key was used for another request.")
+    if "gone" in answer:
+        return AnswerUnavailable(_sentence(answer["gone"]))
+    kind = UnknownName if answer["unknown"] else Malformed
+    return kind(_sentence(answer["refused"]), param=answer["param"])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

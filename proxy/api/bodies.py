@@ -6,7 +6,7 @@ Shapes say which fields there are and of what kind; what they mean is checked wh
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -34,6 +34,14 @@ class Body(BaseModel):
     def stated(self) -> dict[str, Any]:
         """Return what was stated, null included."""
         return self.model_dump(exclude_unset=True)
+
+
+class Feedback(Body):
+    """A word about an answer, by the id of its exchange (`x-penstock-request-id`)."""
+
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    good: bool | None = None
+    tier: Literal["simple", "medium", "complex"] | None = None
 
 
 class Nothing(Body):

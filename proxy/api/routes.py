@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import proxy
-from proxy.api import admin, counting, models, responses, usage
+from proxy.api import admin, counting, feedback, models, responses, usage
 from proxy.api.answers import json_answer, surface_of
 from proxy.wire import errors
 from proxy.wire.errors import MethodNotAllowed, NotServed, ProxyError
@@ -48,6 +48,7 @@ def build(world: World, why_unready: Callable[[], str | None]) -> FastAPI:
 
     app.include_router(models.routes(world))
     app.include_router(usage.routes(world))
+    app.include_router(feedback.routes(world))
     app.include_router(admin.routes(world))
     app.include_router(counting.routes(world))
     app.include_router(responses.routes(world))

@@ -22,6 +22,7 @@ from proxy.cli import (
     heads,
     judging,
     keys,
+    learning,
     prices,
     reconcile,
     serve,
@@ -40,8 +41,8 @@ def main() -> None:
 
 
 for command in (
-    serve.serve, demo.demo, check.check, classifying.classify, judging.explain, tuning.tune, keys.keys,
-    customers.customers, credits.credits, prices.prices, books.report, books.ledger, reconcile.reconcile,
+    serve.serve, demo.demo, check.check, classifying.classify, judging.explain, tuning.tune, learning.learn,
+    keys.keys, customers.customers, credits.credits, prices.prices, books.report, books.ledger, reconcile.reconcile,
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)

@@ -18,6 +18,7 @@ from classifiers.tuning import Kept, Prices, Solution, Target, solve
 from proxy import metering
 from proxy import settings as configuration
 from proxy.cli.frame import SAYS_NO, USAGE, console, fail, load, print_json, shared_options
+from proxy.cli.learning import own_labels
 from proxy.settings import TIERS, Settings, SettingsError
 from proxy.settings.writing import written
 
@@ -37,16 +38,19 @@ SCHEDULE: Prices = (1.0, 3.0, 10.0)
     "--labels", "file", type=click.Path(path_type=Path),
     help="Your labelled requests, as JSONL; without it, the labels of the package, which are mostly exams.",
 )  # fmt: skip
+@click.option("--own", is_flag=True, help="The label store instead: feedback, retries and escalations.")
 @click.option("--write", is_flag=True, help="Write target and thresholds into the configuration; comments stay.")
 @shared_options
-def tune(targets: tuple[str, ...], file: Path | None, config: Path, *, write: bool, as_json: bool) -> None:
+def tune(targets: tuple[str, ...], file: Path | None, config: Path, *, own: bool, write: bool, as_json: bool) -> None:
     """Solve the cut points of `auto` from a target, on labelled requests. Calls nobody.
 
     Exit 0 when labels prove that the target is met, 1 when they do not: then everything goes up a tier.
     """
     settings = load(config, quiet=True)
     target = _target(targets, settings)
-    found = _labels(file, settings)
+    if own and file is not None:
+        fail("--own and --labels exclude each other", USAGE)
+    found = own_labels(settings, config) if own else _labels(file, settings)
     prices, is_guessed = _prices(settings)
     solution = solve(found, target, prices)
     version = settings.classifier.table.version
@@ -55,7 +59,7 @@ def tune(targets: tuple[str, ...], file: Path | None, config: Path, *, write: bo
     if as_json:
         print_json(_document(solution, target, version, prices, config if write else None))
     else:
-        _show(solution, target, is_own=file is not None, is_guessed=is_guessed)
+        _show(solution, target, is_own=own or file is not None, is_guessed=is_guessed)
         _say_where(solution, version, config, is_written=write)
     sys.exit(0 if solution.why_up is None else SAYS_NO)
 
@@ -90,7 +94,7 @@ def _labels(file: Path | None, settings: Settings) -> list[Label]:
     if file is None:
         if settings.classifier.version is not None:
             fail("the labels of the package are scored by its own weights, and classifier.weights names others: "
-                 "give your own with --labels", USAGE)  # fmt: skip
+                 "give your own with --labels, or --own", USAGE)  # fmt: skip
         return labelled.shipped()
     try:
         with file.open("rb") as lines:

@@ -20,7 +20,7 @@ from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import MarginRow, SavingsRow
 from margin.ledger.store import LedgerBusy
-from proxy.keeper import credits, guarding, keys, studies
+from proxy.keeper import credits, guarding, keys, labelling, studies
 from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
@@ -158,6 +158,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     "credits.balance": credits.balance,
     "ledger.reverse": credits.reverse,
     **{name: partial(studies.perform, name) for name in studies.STUDIES},
+    **labelling.COMMANDS,
     "report.margin": report_margin,
     "report.floors": report_floors,
     "report.savings": report_savings,

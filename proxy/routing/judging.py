@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import blake2b
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
+from classifiers import Ask as Read
 from classifiers import Judgement, Tier, read_ask
 from proxy.settings import Classifier
 from proxy.wire.ask import Ask
@@ -20,11 +23,12 @@ class Judging:
     the caller no time.
     """
 
-    __slots__ = ("_ask", "_classifier", "_found")
+    __slots__ = ("_ask", "_classifier", "_found", "_read")
 
     def __init__(self, ask: Ask, classifier: Classifier) -> None:
         self._ask, self._classifier = ask, classifier
         self._found: Judgement | None = None
+        self._read: Read | None = None
 
     def judge(self) -> Judgement:
         """Return the judgement."""
@@ -33,8 +37,8 @@ class Judging:
             if ask.surface == "embeddings":
                 self._found = UNJUDGED
             else:
-                read = read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema)
-                self._found = self._classifier.judge(read)
+                self._read = read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema)
+                self._found = self._classifier.judge(self._read)
         return self._found
 
     @property
@@ -56,3 +60,14 @@ class Judging:
     def reasons(self) -> tuple[str, ...]:
         """Why, in words."""
         return self.judge().reasons
+
+    def noted(self, customer: int) -> dict[str, Any] | None:
+        """Return what the record keeps of the ask to learn from: a digest that tells a repeat, and its features."""
+        if self._classifier.labels is None:
+            return None
+        self.judge()
+        if self._read is None:  # there is no ask
+            return None
+        text = self._read.text
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=customer.to_bytes(8, "big"))
+        return {"same": digest.hexdigest(), "features": b64encode(self._classifier.features().of(text)).decode()}

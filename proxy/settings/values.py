@@ -275,3 +275,20 @@ class Sandbox:
     """What a sandbox starts with: its customers, by name."""
 
     customers: Mapping[str, SandboxCustomer]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is kept to learn from.
+
+    Args:
+        ttl_s: For how long a label is kept; half a year of traffic is still like today's.
+        customer_max: Most labels of one customer, so that none teaches alone.
+        all_max: Most labels; refitting on so many takes half a minute.
+        retry_s: Within it the same ask again says that its answer did not do.
+    """
+
+    ttl_s: float = 180 * 86_400.0
+    customer_max: int = 2_000
+    all_max: int = 50_000
+    retry_s: float = 3_600.0

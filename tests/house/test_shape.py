@@ -36,7 +36,7 @@ DOORS = {
     "starlette": ("proxy.app", "proxy.api"),
     "httpx": ("proxy.upstream",),
     "prometheus_client": ("proxy.telemetry",),
-    "sqlite3": ("margin.ledger", "proxy.keeper.directory"),
+    "sqlite3": ("margin.ledger", "proxy.keeper.directory", "proxy.keeper.labels"),
     "yaml": ("proxy.settings",),
     "pydantic": ("proxy.settings", "proxy.api.bodies"),
     "pydantic_core": ("proxy.settings",),

@@ -43,18 +43,8 @@ def test_the_order_is_the_file_s(tmp_path: Path) -> None:
     paths = [each.path for each in effective(loaded(tmp_path, text, plans=PLANS))]
 
     sections = list(dict.fromkeys(path.partition(".")[0] for path in paths))
-    written = ["server", "providers", "models", "tiers", "aliases", "plans", "routing"]
-    assert sections == [
-        *written,
-        "classifier",
-        "caching",
-        "idempotency",
-        "conversations",
-        "limits",
-        "prices",
-        "store",
-        "sandbox",
-    ]
+    written = ["server", "providers", "models", "tiers", "aliases", "plans", "routing", "classifier"]
+    assert sections == [*written, "caching", "idempotency", "conversations", "limits", "prices", "store", "sandbox"]
     assert paths[paths.index("plans") + 1] == "plans.default"
     assert paths.index("routing.mode") < paths.index("routing.baseline")
     assert len(set(paths)) == len(paths)
