@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from margin import records
-from proxy import limiting, metering
+from proxy import hedging, limiting, sending
 from proxy.routing.tries import Tries
+from proxy.sending import Made
 from proxy.settings import Deployment
-from proxy.settlement import NS, Call, Case
-from proxy.upstream import client, dialects
-from proxy.upstream.client import Answer, CallFailed, Lost, Unsent
-from proxy.upstream.dialects import DIALECTS
-from proxy.wire.errors import Malformed, ProxyError, Rejected, UpstreamBroke, UpstreamFailed, UpstreamLate
+from proxy.settlement import Call, Case
+from proxy.upstream import dialects
+from proxy.upstream.client import Answer, CallFailed
+from proxy.wire.errors import Malformed, Rejected
 from proxy.world import World
 
 
-async def in_turn(world: World, case: Case, tries: Tries, deployments: Iterable[Deployment]) -> tuple[Call, Answer]:
+async def in_turn(world: World, case: Case, tries: Tries, deployments: Sequence[Deployment]) -> tuple[Call, Answer]:
     """Try deployments in order until one answers; each try is a cost line of its own.
 
     Raises:
@@ -25,8 +24,10 @@ async def in_turn(world: World, case: Case, tries: Tries, deployments: Iterable[
         OverLimit, OverBudget: none of them has room.
         UpstreamFailed: none answered, or all rest.
     """
-    attempts_max = case.settings.routing.retries.attempts_max
-    for deployment in deployments:
+    attempts_max, beside = case.settings.routing.retries.attempts_max, None
+    for place, deployment in enumerate(deployments):
+        if deployment is beside:  # called already, as another was slow
+            continue
         try:
             body = dialects.request_body(deployment, case.ask)
         except Malformed as error:
@@ -41,64 +42,43 @@ async def in_turn(world: World, case: Case, tries: Tries, deployments: Iterable[
         except Rejected as error:  # this model's limit, or a budget that does not cover it
             tries.limited(error)
             continue
-        before = tries.begin()
+        began_s = tries.begin()
+        made = sending.note(world, case, tries.n, deployment, began_s, most_nusd, case.ticket.attempts)
+        # Once the request is sent: where the route did not depend on it, the provider's time is when to judge.
+        world.soon(case.judging.judge)
         try:
-            answer = await _call(world, case, tries.n, deployment, body, most_nusd)
+            made, answer, company = await _sent(world, case, tries, made, body, deployments[place + 1 :])
         except CallFailed as error:
-            tries.lost(error.phase, _failed(world, case, tries.n, deployment, error))
+            tries.lost(error.phase, sending.failed(world, case, made, error))
             continue
-        if answer.status == 200:
-            now = tries.answered(is_stream=case.ask.stream)
-            return Call(tries.n, deployment, 200, now - before, before - case.started, tries.detour, most_nusd), answer
-        if tries.refused(answer.status, await _refused(world, case, tries.n, deployment, answer)):
+        beside = beside or company
+        if answer is not None:
+            if answer.status == 200:
+                return _answered(case, tries, made, began_s, beside), answer
+            tries.is_over = tries.refused(answer.status, await sending.refused(world, case, made, answer))
+        if tries.is_over:
             break
     raise tries.error()
 
 
-async def _call(world: World, case: Case, n: int, deployment: Deployment, body: bytes, most_nusd: int | None) -> Answer:
-    t = world.now()
-    estimate, tier = case.route.input_estimate, metering.service_tier_of(deployment, case.ask)
-    case.ticket.call(
-        records.called(
-            x=case.ticket.x, t=t, attempt=n, provider=deployment.provider.name, deployment=deployment.name,
-            model=deployment.model, card=metering.card_id(deployment, t // NS, tier), input_estimate=estimate,
-            input_cost_nusd=metering.cost_nusd(deployment, metering.estimated(estimate, 0, tier), t // NS),
-            before=case.ticket.attempts,
-            most_nusd=most_nusd,
-        )
-    )  # fmt: skip
-    # Once the request is sent: where the route did not depend on it, the provider's time is when to judge.
-    world.soon(case.judging.judge)
-    # Each phase up to the answer's head has a deadline of its own in the transport, besides the exchange's.
-    return await world.upstream.call(deployment, body, case.left_s(), case.ask.surface, stream=case.ask.stream)
+async def _sent(
+    world: World, case: Case, tries: Tries, made: Made, body: bytes, others: Sequence[Deployment]
+) -> tuple[Made, Answer | None, Deployment | None]:
+    """Send a request; a slow one may get company: then what ended, its answer if there is one, and who was asked too.
 
-
-def _failed(world: World, case: Case, n: int, deployment: Deployment, error: CallFailed) -> ProxyError:
-    """Note a call without an answer. What was sent may be billed: its input is booked as an estimate.
-
-    Budgets that were stated count all that was held for it: docs/adr/0024.
+    Raises:
+        CallFailed: there is no answer.
     """
-    tier = metering.service_tier_of(deployment, case.ask)
-    usage = metering.estimated(case.route.input_estimate, 0, tier) if isinstance(error, Lost) else None
-    at_s = world.now() // NS
-    assert case.ticket.last_call is not None, "what failed was called"
-    line = metering.attempt(n, deployment, at_s, usage=usage, failed=True, status=None,
-                            most_nusd=case.ticket.last_call.get("max"))  # fmt: skip
-    case.ticket.attempts.append(line)
-    if error.late:
-        return UpstreamLate(f"The provider did not answer in time ({error.phase}).")
-    if isinstance(error, Unsent):
-        return UpstreamFailed("The provider cannot be reached.")
-    return UpstreamBroke("The provider's connection broke before it answered.")
+    if case.settings.routing.hedge is None or made.n > 1:
+        return made, await sending.send(world, case, made, body), None
+    return await hedging.raced(world, case, tries, made, body, others)
 
 
-async def _refused(world: World, case: Case, n: int, deployment: Deployment, answer: Answer) -> ProxyError:
-    """Note an answer that is an error. Providers bill nothing for those."""
-    at_s = world.now() // NS
-    case.ticket.attempts.append(metering.attempt(n, deployment, at_s, usage=None, failed=True, status=answer.status))
-    try:
-        body = await answer.read(client.ERROR_BYTES_MAX)
-    except Lost:
-        body = b""
-    dialect = DIALECTS[deployment.provider.dialect]
-    return dialect.read_error(answer.status, body, answer.header("retry-after"))
+def _answered(case: Case, tries: Tries, made: Made, began_s: float, beside: Deployment | None) -> Call:
+    """Return the call that answered. `began_s`: since when the caller waits for providers and not for us."""
+    now_s = tries.answered(is_stream=case.ask.stream)
+    detour = tries.detour if beside is None else f"{tries.detour}+hedged"
+    return Call(
+        made.n, made.deployment, 200, now_s - began_s, began_s - case.started, detour, made.most_nusd,
+        beside=None if beside is None else beside.name,
+    )  # fmt: skip

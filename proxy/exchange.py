@@ -294,6 +294,6 @@ def void(world: World, ticket: Ticket, why: str) -> None:
 def abandon(world: World, ticket: Ticket) -> None:
     """Close an exchange that ends inside a call: what its input may cost stays booked, the caller pays nothing."""
     call = ticket.last_call
-    if ticket.is_open and call is not None and len(ticket.attempts) < call["n"]:
+    if ticket.is_open and call is not None and all(line["n"] != call["n"] for line in ticket.attempts):
         ticket.attempts.append(records.lost(call))
     void(world, ticket, "aborted")

@@ -39,7 +39,7 @@ class UsedUp(Exception):
 class Right:
     """An exchange's right to go on, until its ticket closes. It closes what the exchange took of every limit."""
 
-    __slots__ = ("_customer", "_tokens", "_world", "begun_nusd", "bundle", "call", "covers", "held_nusd",
+    __slots__ = ("_customer", "_tokens", "_world", "begun_nusd", "beside", "bundle", "call", "covers", "held_nusd",
                  "nusd_per_credit", "passage")  # fmt: skip
 
     def __init__(self, world: World, case: Case, passage: Passage, amounts: Amounts) -> None:
@@ -53,6 +53,8 @@ class Right:
         """What is held of the budgets, and the ceilings of the calls that were let through: never more."""
         self.call: Passage | None = None
         """What the call that is under way took of its model's limits."""
+        self.beside: Passage | None = None
+        """What another took that is made beside it."""
 
     def end(self, attempts: list[Record], credits_milli: int) -> None:
         """The exchange is closed and journalled: it came to this. Where nobody was called it never counted."""
@@ -87,9 +89,10 @@ class Right:
         """Nobody was called, as something else refused: it never counted."""
         self._world.crowd.leave(self._customer)
         self.passage.undo()
-        if self.call is not None:
-            self.call.undo()
-            self.call = None
+        for each in (self.call, self.beside):
+            if each is not None:
+                each.undo()
+        self.call = self.beside = None
 
 
 def _output(line: Record) -> int:
@@ -226,10 +229,12 @@ def _ceiling(case: Case, deployment: Deployment, at_s: int, *, is_strict: bool) 
     )
 
 
-async def call(world: World, case: Case, deployment: Deployment) -> int | None:
+async def call(world: World, case: Case, deployment: Deployment, *, is_beside: bool = False) -> int | None:
     """Take what the next call of an exchange needs: of its model's limits, and of the budgets what is not held yet.
 
     What is held is the ceiling of the route's first model. Where that was passed over, the next may be a dearer one.
+
+    `is_beside`: it is made while the one before it goes on.
 
     Returns what stated budgets count of the call if nobody learns what it cost; None where none was stated.
 
@@ -239,7 +244,8 @@ async def call(world: World, case: Case, deployment: Deployment) -> int | None:
     right = case.ticket.right
     if not isinstance(right, Right):
         return None
-    right.end_call(case.ticket.attempts)
+    if not is_beside:
+        right.end_call(case.ticket.attempts)
     bundle, shares = right.bundle, world.limits.of_model(deployment.name, case.settings.limits)
     is_held = deployment is right.covers or not bundle.costs
     if is_held and not shares:
@@ -255,7 +261,10 @@ async def call(world: World, case: Case, deployment: Deployment) -> int | None:
         if not is_held:
             await _hold_more(guard, right, cost)
         right.begin(right.held_nusd if is_held else right.begun_nusd + cost)
-        right.call, taken = taken, None
+        if is_beside:
+            right.beside, taken = taken, None
+        else:
+            right.call, taken = taken, None
     except Reached as reached:
         raise refusing.refusal(reached, case.principal.scopes, guard.clock()) from None
     except Away:
@@ -270,6 +279,25 @@ def end_call(case: Case) -> None:
     """Close what the last call of an exchange took of its model's limits, as the last cost line is its own."""
     if isinstance(case.ticket.right, Right):
         case.ticket.right.end_call(case.ticket.attempts)
+
+
+def end_one(case: Case, *, is_beside: bool) -> None:
+    """Close what one of two calls took of its model's limits, as the last cost line is its own."""
+    right = case.ticket.right
+    if not isinstance(right, Right):
+        return
+    if is_beside:
+        right.call, right.beside = right.beside, right.call
+    right.end_call(case.ticket.attempts)
+    if is_beside:
+        right.call, right.beside = right.beside, None
+
+
+def goes_on(case: Case, *, is_beside: bool) -> None:
+    """Of two calls this one goes on alone."""
+    right = case.ticket.right
+    if isinstance(right, Right) and is_beside:
+        right.call, right.beside = right.beside, None
 
 
 async def _hold_more(guard: Guard, right: Right, cost_nusd: int) -> None:

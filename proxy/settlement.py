@@ -96,6 +96,8 @@ class Call(NamedTuple):
     """Answers before it that were not good enough: deployment, tier and flaw."""
     flaw: str | None = None
     """What is wrong with its own, for which nobody better was asked."""
+    beside: str | None = None
+    """Who was asked beside it, or instead of whom it answered: of two calls at once."""
 
 
 def charge_milli(case: Case, usage: Usage, outcome: Outcome) -> int:
@@ -166,6 +168,7 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
         "overhead_us": round(call.overhead_s * 1e6),
         **metered,
         **({"escalated": call.escalated} if call.escalated else {}),
+        **({} if call.beside is None else {"hedged": call.beside}),
         **({} if route.would is None else {"would": _would(route.would, usage, at_s)}),
     }
 

@@ -37,6 +37,8 @@ def _charge(found: Found) -> Iterator[str]:
         yield f"  - {reason}"
     for name, tier, flaw in decision.get("escalated", ()):
         yield f"  - the answer of {name} ({tier}) was not good enough ({flaw}): asked for again one tier up"
+    if "hedged" in decision:
+        yield f"  - the first call was slow: {decision['hedged']} was asked beside it, and the faster one served"
     if "metered" in decision:
         rates = ", ".join(f"{bucket} {rate}" for bucket, rate in decision["metered"].items() if rate is not None)
         yield f"  - metered, in credits for a million tokens: {rates}"

@@ -11,6 +11,7 @@ import logging
 import time
 from decimal import Decimal
 
+from proxy.routing.delays import Delays
 from proxy.settings import Deployment, Health, Settings
 
 log = logging.getLogger("penstock")
@@ -161,7 +162,7 @@ class Budget:
 class Vitals:
     """The circuits of one worker's deployments, and its budget of further calls."""
 
-    __slots__ = ("_circuits", "_deployments", "_routing", "budget", "escalations")
+    __slots__ = ("_circuits", "_deployments", "_routing", "budget", "delays", "escalations", "hedges")
 
     def __init__(self, settings: Settings, old: Vitals | None = None) -> None:
         self._routing, self._deployments = settings.routing, settings.deployments
@@ -171,6 +172,10 @@ class Vitals:
         retries = settings.routing.retries
         self.budget = Budget(retries.share, retries.burst)
         """Calls that follow a failed one."""
+        self.delays: Delays = Delays() if old is None else old.delays
+        """How long their answers take to begin, where that decides when a call is slow."""
+        self.hedges = Budget(Decimal(0) if settings.routing.hedge is None else settings.routing.hedge.share, 1)
+        """Calls that are made beside a slow one."""
         self.escalations = Budget(retries.escalated_share, retries.burst)
         """Calls that follow an answer which is not good enough: of their own, so that they never cost an outage its
         fallbacks."""

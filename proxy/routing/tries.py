@@ -108,6 +108,10 @@ class Tries:
         self._began_s = time.perf_counter()
         return self._began_s
 
+    def about(self, deployment: Deployment, began_s: float) -> None:
+        """What is said next is about this call, of several that were under way."""
+        self._deployment, self._circuit, self._began_s = deployment, self._vitals.of(deployment), began_s
+
     def answered(self, *, is_stream: bool) -> float:
         """The answer has begun; return the moment."""
         now_s = time.perf_counter()

@@ -10,7 +10,7 @@ from proxy.settings.findings import Findings
 from proxy.settings.floors import Floor, Floors, Guard, Step
 from proxy.settings.plans import Sold
 from proxy.settings.problems import Steps
-from proxy.settings.routing import Health, Retries, Routing
+from proxy.settings.routing import Health, Hedge, Retries, Routing
 from proxy.settings.routing_shape import HealthShape, RetriesShape, RoutingShape
 from proxy.settings.rules import checks_of, headers_of, rules_of
 from proxy.settings.values import Deployment
@@ -33,6 +33,9 @@ def routing_of(shape: RoutingShape, found: Mapping[str, Deployment], sold: Sold 
         retries=_retries_of(shape.retries),
         health=_health_of(shape.health, findings),
         order=shape.order,
+        hedge=None
+        if shape.hedge is None
+        else Hedge(quantile=shape.hedge.quantile, share=shape.hedge.share, delay_min_s=shape.hedge.delay_min),
         checks=checks_of(shape.escalate, ("routing", "escalate"), findings),
         rules=rules,
         rule_headers=headers_of(rules),

@@ -80,6 +80,21 @@ class Checks:
 
 
 @dataclass(frozen=True, slots=True)
+class Hedge:
+    """When a slow call gets company.
+
+    Args:
+        quantile: It is slow when it takes longer to begin than this share of its model's answers, between 0 and 1.
+        share: Such calls, as a share of all requests.
+        delay_min_s: No call is slow before that.
+    """
+
+    quantile: Decimal = Decimal("0.95")
+    share: Decimal = Decimal("0.02")
+    delay_min_s: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule of the policy: where all of its conditions hold, what it says applies. A condition of `None` holds.
 
@@ -132,6 +147,7 @@ class Routing:
         is_weighted: Whether any deployment states a weight.
         order: Who of a tier goes first: as `listed`, or who is expected to cost least (`price`).
         checks: How answers are checked before they are given; `None`: they are not.
+        hedge: When a slow call gets company; `None`: never.
     """
 
     baseline: str = "requested"
@@ -148,3 +164,4 @@ class Routing:
     is_weighted: bool = False
     order: Literal["listed", "price"] = "listed"
     checks: Checks | None = None
+    hedge: Hedge | None = None

@@ -8,9 +8,10 @@ from pydantic import BeforeValidator, Field
 from margin.sellbook import Tier
 from proxy.settings.fields import Duration, Flag, Name, Section, Share, Text, Usd, Whole
 from proxy.settings.floors import STEPS, Guard
-from proxy.settings.routing import Routing
+from proxy.settings.routing import Hedge, Routing
 
 _ROUTING = Routing()
+_HEDGE = Hedge()
 _GUARD = Guard()
 
 
@@ -88,6 +89,17 @@ Patterns = Annotated[
 ]
 RuleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+class HedgeShape(Section):
+    """When a slow call gets company: one more is made elsewhere, and whoever answers first serves."""
+
+    quantile: Share = Field(
+        _HEDGE.quantile, gt=0, lt=1,
+        description="A call is slow when it takes longer to begin than this share of its model's answers.",
+    )  # fmt: skip
+    share: Share = Field(_HEDGE.share, description="Such calls, as a share of all requests.")
+    delay_min: Duration = Field(_HEDGE.delay_min_s, description="No call is slow before that.")
 
 
 class EscalateShape(Section):
@@ -206,6 +218,7 @@ class RoutingShape(Section):
     escalate: EscalateShape | None = Field(
         None, description="How answers to `auto` are checked before they are given; unset, they are not."
     )
+    hedge: HedgeShape | None = Field(None, description="When a slow call gets company; unset, never.")
     deadline: Duration = Field(
         _ROUTING.deadline_s,
         gt=0,

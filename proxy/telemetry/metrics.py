@@ -157,7 +157,7 @@ class Metrics:
         decision = record.get("dec")
         if decision is None or "total_us" not in decision:
             return
-        self._routed.settled(decision)
+        self._routed.settled(record)
         duration, cost = self._of_tier(decision["charge_tier"])
         duration.observe(decision["total_us"] / 1e6)
         self._overhead.observe(decision["overhead_us"] / 1e6)

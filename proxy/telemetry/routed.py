@@ -20,8 +20,16 @@ class Routed:
             ("tier", "flaw"), registry=registry,
         )  # fmt: skip
 
-    def settled(self, decision: dict[str, Any]) -> None:
-        """Observe the decision of one settled exchange."""
+        self._hedges = Counter(
+            "penstock_hedges", "Slow calls that had company, by who answered: the first of both, or the other.",
+            ("answered",), registry=registry,
+        )  # fmt: skip
+
+    def settled(self, record: dict[str, Any]) -> None:
+        """Observe one settled exchange."""
+        decision, served = record["dec"], record["a"][-1:]
+        if "hedged" in decision and served:
+            self._hedges.labels("other" if served[0]["d"] == decision["hedged"] else "first").inc()
         for _, tier, flaw in decision.get("escalated", ()):
             self._escalations.labels(tier, flaw).inc()
 
