@@ -26,7 +26,7 @@ from proxy import heap
 from proxy import settings as configuration
 from proxy.api import routes
 from proxy.api.framework import FrameworkTurn
-from proxy.api.hot import ExchangeTurn
+from proxy.api.hot import HOT, ExchangeTurn
 from proxy.identity import Identity
 from proxy.keeper.link import KeeperLink
 from proxy.limits.bundles import Bundles
@@ -40,11 +40,6 @@ from proxy.world import World
 
 log = logging.getLogger("penstock")
 
-HOT = {
-    b"/v1/chat/completions": "chat", b"/v1/messages": "messages", b"/v1/responses": "responses",
-    b"/v1/embeddings": "embeddings",
-}  # fmt: skip
-"""The surface of each path that the framework does not see."""
 REPORT_S = 0.5
 """How often refusals are reported to the keeper."""
 DRAIN_AT_END_S = 1.0

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from simulator import admin, chat, embeddings, gemini, messages, responses
+from simulator import admin, chat, completions, embeddings, gemini, messages, responses
 from simulator.connection import ClientLeftError, Connection, Receive, Send
 from simulator.errors import ApiError, unknown_model
 from simulator.invoice import Invoice
@@ -63,6 +63,8 @@ class Simulator:
         route = (connection.method, connection.path)
         if route == ("POST", "/v1/chat/completions"):
             await chat.complete(connection, self._world, body, api_key)
+        elif route == ("POST", "/v1/completions"):
+            await completions.complete(connection, self._world, body)
         elif route == ("POST", "/v1/embeddings"):
             await embeddings.embed(connection, self._world, body)
         elif connection.path.startswith(responses.PATH):
@@ -102,7 +104,13 @@ async def _models(connection: Connection) -> None:
 
 
 def _no_such_url(connection: Connection) -> ApiError:
-    known = connection.path in {"/v1/chat/completions", "/v1/embeddings", MESSAGES_PATH, _MODELS_PATH}
+    known = connection.path in {
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        MESSAGES_PATH,
+        _MODELS_PATH,
+    }
     if known:
         return ApiError(405, f"Not allowed to {connection.method} on {connection.path}.")
     return ApiError(404, f"Invalid URL ({connection.method} {connection.path})")

@@ -101,8 +101,8 @@ def read(fields: dict[str, Any]) -> ChatRequest:
         prompt=prompt,
         last_user_text=last_user_text,
         stream=stream,
-        include_usage=_include_usage(fields, stream=stream),
-        choices=_whole(fields, "n", CHOICES_MAX) or 1,
+        include_usage=include_usage(fields, stream=stream),
+        choices=whole(fields, "n", CHOICES_MAX) or 1,
         output_limit=_output_limit(fields),
         response_format=form if isinstance(form, dict) else None,
         effort=_word(fields, "reasoning_effort"),
@@ -127,7 +127,12 @@ def _last_user_text(messages: list[dict[str, Any]]) -> str:
     return "" if last is None else tokens.text_of(last)
 
 
-def _include_usage(fields: dict[str, Any], *, stream: bool) -> bool:
+def include_usage(fields: dict[str, Any], *, stream: bool) -> bool:
+    """Return whether a stream ends with the usage.
+
+    Raises:
+        ApiError: It is no stream (400).
+    """
     options = fields.get("stream_options")
     if options is None:
         return False
@@ -138,8 +143,8 @@ def _include_usage(fields: dict[str, Any], *, stream: bool) -> bool:
 
 
 def _output_limit(fields: dict[str, Any]) -> int | None:
-    limit = _whole(fields, "max_completion_tokens", None)
-    return _whole(fields, "max_tokens", None) if limit is None else limit
+    limit = whole(fields, "max_completion_tokens", None)
+    return whole(fields, "max_tokens", None) if limit is None else limit
 
 
 def _word(fields: dict[str, Any], name: str) -> str | None:
@@ -149,7 +154,12 @@ def _word(fields: dict[str, Any], name: str) -> str | None:
     return value
 
 
-def _whole(fields: dict[str, Any], name: str, most: int | None) -> int | None:
+def whole(fields: dict[str, Any], name: str, most: int | None) -> int | None:
+    """Return a whole number of at least 1; None where it is not stated.
+
+    Raises:
+        ApiError: It is none, or more than `most` (400).
+    """
     value = fields.get(name)
     if value is None:
         return None

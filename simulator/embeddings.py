@@ -41,7 +41,7 @@ async def embed(connection: Connection, world: World, body: bytes) -> None:
     """
     fields = parse_object(body)
     model = find(model_name(fields), "embeddings")
-    inputs = _read_inputs(fields.get("input"))
+    inputs = read_inputs(fields.get("input"), "input")
     counts = [_count(one, model) for one in inputs]
     first = inputs[0]
     steering = world.faults.steer(model.name, first if isinstance(first, str) else "")
@@ -113,7 +113,7 @@ def _read_batch(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return asked
 
 
-def _read_inputs(value: Any) -> list[_Input]:
+def read_inputs(value: Any, name: str) -> list[_Input]:
     """Return the inputs of a request, one or many, texts or token ids.
 
     Raises:
@@ -122,11 +122,11 @@ def _read_inputs(value: Any) -> list[_Input]:
     if isinstance(value, str) or _is_token_ids(value):
         value = [value]
     if not isinstance(value, list) or not 0 < len(value) <= INPUTS_MAX:
-        message = f"'input' takes a text, token ids, or a list of 1 to {INPUTS_MAX} of them."
-        raise ApiError(400, message, param="input")
+        message = f"'{name}' takes a text, token ids, or a list of 1 to {INPUTS_MAX} of them."
+        raise ApiError(400, message, param=name)
     for one in value:
         if not one or not (isinstance(one, str) or _is_token_ids(one)):
-            raise ApiError(400, "'input' must hold texts or token ids, none empty.", param="input")
+            raise ApiError(400, f"'{name}' must hold texts or token ids, none empty.", param=name)
     return value
 
 

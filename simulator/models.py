@@ -8,8 +8,8 @@ from typing import Final, Literal
 from simulator.errors import ApiError, unknown_model
 from simulator.prices import Price, price_on
 
-Kind = Literal["chat", "messages", "embeddings", "responses", "gemini"]
-"""The endpoints that bill: OpenAI's three, Anthropic's Messages, Gemini's. What chats answers Responses, too."""
+Kind = Literal["chat", "completions", "messages", "embeddings", "responses", "gemini"]
+"""The endpoints that bill: OpenAI's four, Anthropic's Messages, Gemini's. What chats answers Responses, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ _MODELS: Final = (
     Model("gpt-6.1-terra", "chat", 1_050_000, 0.20, 110, (40, 150)),
     Model("gpt-6-astra", "chat", 1_050_000, 0.50, 50, (80, 240), reasons=True),
     Model("gpt-4o-mini", "chat", 128_000, 0.20, 110, (30, 120)),
+    Model("gpt-3.5-turbo-instruct", "completions", 4_096, 0.15, 90, (20, 60)),
     Model("ft:gpt-6-luna:acme", "chat", 1_050_000, 0.14, 140, (30, 110)),
     Model("claude-haiku-5-5", "messages", 1_000_000, 0.15, 140, (30, 110)),
     Model("claude-sonnet-5-5", "messages", 1_000_000, 0.30, 80, (50, 180)),

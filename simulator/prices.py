@@ -151,6 +151,7 @@ PRICES: Final[Mapping[str, Price]] = {
     "gpt-6.1-terra": _price("1.00", "0.05", "1.25", "5.00", long=_GPT, tiers=_TIERS),
     "gpt-6-astra": _price("10.00", "1.00", "12.50", "50.00", long=_GPT, tiers=_TIERS),
     "gpt-4o-mini": _price("0.15", "0.075", None, "0.60", tiers={"priority": _price("0.25", "0.125", None, "1.00")}),
+    "gpt-3.5-turbo-instruct": _price("1.50", None, None, "2.00"),
     "ft:gpt-6-luna:acme": _price("0.20", "0.02", None, "1.00"),
     "claude-haiku-5-5": _price("0.10", "0.01", "0.125", "0.50", write_1h="0.20", long=_HAIKU),
     "claude-sonnet-5-5": _price("2.00", "0.10", "2.50", "10.00", write_1h="4.00"),

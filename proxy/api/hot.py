@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
 
@@ -16,6 +17,12 @@ from proxy.wire import errors, headers
 from proxy.wire.errors import Malformed, OverLimit, ProxyError, TooLarge, Unavailable
 from proxy.wire.surfaces import SURFACES
 from proxy.world import World
+
+HOT: Final[Mapping[bytes, str]] = {
+    b"/v1/chat/completions": "chat", b"/v1/messages": "messages", b"/v1/responses": "responses",
+    b"/v1/completions": "completions", b"/v1/embeddings": "embeddings",
+}  # fmt: skip
+"""The surface of each path whose POSTs the framework does not see."""
 
 log = logging.getLogger("penstock")
 

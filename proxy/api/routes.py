@@ -11,13 +11,14 @@ from starlette.exceptions import HTTPException
 import proxy
 from proxy.api import admin, counting, feedback, models, responses, usage
 from proxy.api.answers import json_answer, surface_of
+from proxy.api.hot import HOT
 from proxy.wire import errors
 from proxy.wire.errors import MethodNotAllowed, NotServed, ProxyError
 from proxy.wire.surfaces import SURFACES
 from proxy.world import World
 
 NOT_SERVED = (
-    "/v1/messages/batches", "/v1/completions", "/v1/batches", "/v1/files",
+    "/v1/messages/batches", "/v1/batches", "/v1/files",
     "/v1/images", "/v1/audio", "/v1/moderations",
 )  # fmt: skip
 """Endpoints of the API that are not built; the README lists them too."""
@@ -52,8 +53,8 @@ def build(world: World, why_unready: Callable[[], str | None]) -> FastAPI:
     app.include_router(admin.routes(world))
     app.include_router(counting.routes(world))
     app.include_router(responses.routes(world))
-    # Their POSTs never come here; see proxy.app.
-    for path in ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings"):
+    # Their POSTs never come here.
+    for path in map(bytes.decode, HOT):
         app.add_api_route(path, _post_only, methods=["GET", "PUT", "PATCH", "DELETE"])
     for path in NOT_SERVED:
         app.add_api_route(path, _not_served, methods=["GET", "POST", "DELETE"])

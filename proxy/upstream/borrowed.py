@@ -151,6 +151,8 @@ def _completion(answer: Any) -> dict[str, Any]:
         choice.pop("provider_specific_fields", None)
         for part in (choice.get("message"), choice.get("delta")):
             _strip(part)
+        if isinstance(choice.get("message"), dict):
+            choice["message"].setdefault("content", None)  # OpenAI's is there also where tools are called
     usage = told.get("usage")
     if isinstance(usage, dict):
         _renamed(told, usage)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from proxy.wire.errors import Malformed
-from proxy.wire.fields import COUNT_MAX, array, boolean, integer, model, weight
+from proxy.wire.fields import COUNT_MAX, array, boolean, include_usage, integer, model, weight
 from proxy.wire.shapes import check_parts, check_response_format, check_settings, check_tool_calls, check_tools
 from proxy.wire.strict import read_object
 
@@ -69,7 +69,7 @@ def read(body: bytes) -> ChatRequest:
         model=model(fields),
         messages=messages,
         stream=stream,
-        include_usage=_include_usage(fields, stream),
+        include_usage=include_usage(fields, stream=stream),
         output_max=_output_max(fields),
         choices=_choices(fields),
         tools=len(tools) + len(array(fields, "functions")),
@@ -117,17 +117,6 @@ def _check_message(message: Any, index: int) -> None:
 def _media(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     lists = [message["content"] for message in messages if isinstance(message.get("content"), list)]
     return [part for parts in lists for part in parts if part["type"] not in TEXT_TYPES]
-
-
-def _include_usage(fields: Mapping[str, Any], stream: bool) -> bool:
-    options = fields.get("stream_options")
-    if options is None:
-        return False
-    if not stream:
-        raise Malformed("`stream_options` needs `stream: true`.", param="stream_options")
-    if not isinstance(options, dict):
-        raise Malformed("`stream_options` must be an object.", param="stream_options")
-    return boolean(options, "include_usage", where="stream_options.include_usage")
 
 
 def _output_max(fields: Mapping[str, Any]) -> int | None:

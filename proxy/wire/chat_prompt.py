@@ -15,7 +15,7 @@ from proxy.wire import lenient
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, Call, Choice, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
-from proxy.wire.prompts import append, image_at, unsayable
+from proxy.wire.prompts import append, first_unheld, image_at, stops_of, unsayable
 
 _HELD: Final = frozenset(
     {
@@ -55,12 +55,9 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
 
 def unheld(ask: ChatRequest) -> str | None:
     """Name the first field, or part of a message, that the form has no word for; None when there is none."""
-    for name, value in ask.fields.items():
-        if name in _HELD or value is None:
-            continue
-        harmless = _HARMLESS.get(name)
-        if harmless is None or not harmless(value):
-            return name
+    found = first_unheld(ask.fields, _HELD, _HARMLESS)
+    if found is not None:
+        return found
     return next(_strange_parts(ask.messages), None) if ask.media_parts else None
 
 
@@ -90,7 +87,7 @@ def read(ask: ChatRequest) -> Prompt:
         choice=_choice(fields.get("tool_choice")),
         parallel=_parallel(fields.get("parallel_tool_calls")),
         output_max=ask.output_max,
-        stops=_stops(fields.get("stop")),
+        stops=stops_of(fields.get("stop")),
         temperature=fields.get("temperature"),
         top_p=fields.get("top_p"),
         effort=_effort(fields.get("reasoning_effort")),
@@ -250,13 +247,6 @@ def _parallel(value: Any) -> bool | None:
     if not isinstance(value, bool | None):
         raise Malformed("`parallel_tool_calls` must be true or false.", param="parallel_tool_calls")
     return value
-
-
-def _stops(stop: Any) -> tuple[str, ...]:
-    stops = [] if stop is None else [stop] if isinstance(stop, str) else stop
-    if not all(isinstance(each, str) for each in stops):
-        raise Malformed("`stop` must be a string or an array of strings.", param="stop")
-    return tuple(stops)
 
 
 def _effort(effort: Any) -> str | None:

@@ -70,6 +70,22 @@ def array(fields: Mapping[str, Any], name: str) -> list[Any]:
     return value
 
 
+def include_usage(fields: Mapping[str, Any], *, stream: bool) -> bool:
+    """Return whether a stream tells its caller what was used, by `stream_options`.
+
+    Raises:
+        Malformed: it is no stream, or they are no options.
+    """
+    options = fields.get("stream_options")
+    if options is None:
+        return False
+    if not stream:
+        raise Malformed("`stream_options` needs `stream: true`.", param="stream_options")
+    if not isinstance(options, dict):
+        raise Malformed("`stream_options` must be an object.", param="stream_options")
+    return boolean(options, "include_usage", where="stream_options.include_usage")
+
+
 def check_numbers(fields: Mapping[str, Any], names: Iterable[str]) -> None:
     """Check fields that are numbers, where they are there.
 

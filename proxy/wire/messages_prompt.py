@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, cast
 from proxy.wire.errors import Malformed
 from proxy.wire.messages import MessagesRequest, blocks
 from proxy.wire.neutral import Block, Call, Choice, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
-from proxy.wire.prompts import append, image_at, unsayable
+from proxy.wire.prompts import append, first_unheld, image_at, unsayable
 
 _HELD: Final = frozenset(
     {
@@ -45,12 +45,9 @@ _UNREAD: Final = frozenset({"thinking", "redacted_thinking"})
 
 def unheld(ask: MessagesRequest) -> str | None:
     """Name the first field, tool or block that the form has no word for; None when there is none."""
-    for name, value in ask.fields.items():
-        if name in _HELD or value is None:
-            continue
-        harmless = _HARMLESS.get(name)
-        if harmless is None or not harmless(value):
-            return name
+    found = first_unheld(ask.fields, _HELD, _HARMLESS)
+    if found is not None:
+        return found
     return next(_strange(ask.fields), None)
 
 

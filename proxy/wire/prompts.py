@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
 
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, ImageBytes, ImageLink, Turn
@@ -16,6 +17,25 @@ def unsayable(where: str, why: str = "cannot be carried over to this model's pro
     return Malformed(f"`{where}` {why}.", param=where)
 
 
+def first_unheld(
+    fields: Mapping[str, Any], held: frozenset[str], harmless: Mapping[str, Callable[[Any], bool]]
+) -> str | None:
+    """Name the first field that the neutral form has no word for; None when there is none.
+
+    Args:
+        fields: A request.
+        held: Fields that it has a word for, hints and labels.
+        harmless: Fields that it has none for, and the values at which they ask for nothing.
+    """
+    for name, value in fields.items():
+        if name in held or value is None:
+            continue
+        asks_nothing = harmless.get(name)
+        if asks_nothing is None or not asks_nothing(value):
+            return name
+    return None
+
+
 def append(turns: list[Turn], role: Literal["user", "assistant"], blocks: tuple[Block, ...]) -> None:
     """Add what one side says; neighbours of one side become one turn, and nothing said none."""
     if not blocks:
@@ -24,6 +44,18 @@ def append(turns: list[Turn], role: Literal["user", "assistant"], blocks: tuple[
         turns[-1] = Turn(role, turns[-1].blocks + blocks)
     else:
         turns.append(Turn(role, blocks))
+
+
+def stops_of(stop: Any) -> tuple[str, ...]:
+    """Return the texts that end an answer: none, one or several.
+
+    Raises:
+        Malformed: they are no texts.
+    """
+    stops = [] if stop is None else [stop] if isinstance(stop, str) else stop
+    if not all(isinstance(each, str) for each in stops):
+        raise Malformed("`stop` must be a string or an array of strings.", param="stop")
+    return tuple(stops)
 
 
 def image_at(url: str, where: str) -> ImageBytes | ImageLink:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, cast
 from proxy.wire import lenient
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, Call, Choice, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
-from proxy.wire.prompts import append, image_at, unsayable
+from proxy.wire.prompts import append, first_unheld, image_at, unsayable
 from proxy.wire.responses import ResponsesRequest, kind_of
 
 _HELD: Final = frozenset(
@@ -51,12 +51,9 @@ _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
 
 def unheld(ask: ResponsesRequest) -> str | None:
     """Name the first field, tool or item that the form has no word for; None when there is none."""
-    for name, value in ask.fields.items():
-        if name in _HELD or value is None:
-            continue
-        harmless = _HARMLESS.get(name)
-        if harmless is None or not harmless(value):
-            return name
+    found = first_unheld(ask.fields, _HELD, _HARMLESS)
+    if found is not None:
+        return found
     return next(_strange(ask), None)
 
 

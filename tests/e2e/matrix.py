@@ -7,9 +7,12 @@ A surface is how a request is written and how its answer is read; a new one is a
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +22,12 @@ import httpx
 from tests.e2e.server import ROOT, Server, write_config
 
 PAGE = ROOT / "docs" / "surfaces.md"
-PLACE = re.compile(r"(<!-- matrix -->\n).*?(<!-- /matrix -->)", re.DOTALL)
 MODELS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "openai": ("gpt-6-luna", {"dialect": "openai"}),
     "openai, chat only": ("gpt-6.1-sol", {"dialect": "openai", "responses": False}),
     "anthropic": ("claude-haiku-5-5", {"dialect": "anthropic"}),
     "gemini": ("gemini-3.8-flash", {"dialect": "gemini"}),
+    "litellm": ("house", {"dialect": "litellm"}),
 }
 """A model for each dialect; one that is compatible with OpenAI's chats alone is a dialect of its own here."""
 KINDS = ("text", "tools", "image", "schema", "everything else")
@@ -172,6 +175,37 @@ SURFACES: Mapping[str, Surface] = {
 """By name, in the order of the page."""
 
 
+PROMPT = "Once upon a time in Oslo"
+COMPLETIONS: Mapping[str, Mapping[str, Any]] = {
+    "one text": {}, "several": {"prompt": [PROMPT, "Twice"]}, "token ids": {"prompt": [1, 2, 3]}, "n": {"n": 2},
+    "echo": {"echo": True}, "suffix": {"suffix": "the end"}, "logprobs": {"logprobs": 1},
+}  # fmt: skip
+"""What a request for completions may hold, by the columns of its table."""
+EMBEDDINGS: Mapping[str, Mapping[str, Any]] = {
+    "texts": {"input": ["a", "b"]}, "token ids": {"input": [1, 2]}, "dimensions": {"dimensions": 8},
+    "base64": {"encoding_format": "base64"}, "everything else": {"input_type": "query"},
+}  # fmt: skip
+BASE = "gpt-3.5-turbo-instruct"
+EMBED = {"openai": "text-embedding-3-small", "gemini": "gemini-embedding-001", "litellm": "borrowed-embedding",
+         "anthropic": "claude-haiku-5-5"}  # fmt: skip
+
+
+@contextmanager
+def borrowed() -> Iterator[None]:
+    """Put the tests' module in LiteLLM's place, here and in the servers that are started."""
+    fakes = str(ROOT / "tests" / "fakes")
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = fakes
+    sys.path.insert(0, fakes)
+    try:
+        yield
+    finally:
+        sys.path.remove(fakes)
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+
+
 def config(folder: Path) -> Path:
     """Write a configuration with a provider of each dialect, all of them the simulator."""
     providers = {
@@ -182,6 +216,12 @@ def config(folder: Path) -> Path:
     models["gpt-6.1-sol"]["price"] = models["gpt-6-luna"]["price"] = models["gemini-3.8-flash"]["price"] = price
     for model in ("gpt-6-luna", "gemini-3.8-flash", "claude-haiku-5-5"):
         models[model].pop("price", None)
+    cheap = {"input": 0.10, "cache_read": 0.01, "cache_write": 0.125, "output": 0.50}
+    models["house"] |= {"model": "openai/gpt-6-luna", "price": cheap}
+    models[BASE] = {"provider": "gpt-6-luna", "price": {"input": 1.5, "output": 2}, "serves": ["completions"]}
+    models[EMBED["openai"]] = {"provider": "gpt-6-luna"}
+    models[EMBED["gemini"]] = {"provider": "gemini-3.8-flash"}
+    models[EMBED["litellm"]] = {"provider": "house", "model": f"openai/{EMBED['openai']}", "price": {"input": 0.02}}
     tiers = dict(zip(("simple", "medium", "complex"), ([model] for model in models), strict=False))
     return write_config(folder, providers=providers, models=models, tiers=tiers)
 
@@ -196,12 +236,59 @@ def ask(server: Server, surface: Surface, model: str, kind: str, *, stream: bool
         body["stream_options"] = {"include_usage": True}
     answer = httpx.post(f"{server.origin}{surface.path}", json=body, timeout=30,
                         headers={"authorization": f"Bearer {server.key}"})  # fmt: skip
+    refused = _refused(answer)
+    if refused is not None:
+        return refused
+    said = surface.streamed(*_events(answer.text)) if stream else surface.plain(answer.json())
+    check(said, kind)
+    return "yes"
+
+
+def _refused(answer: httpx.Response) -> str | None:
     if answer.status_code == 400:
         error = answer.json()["error"]  # Anthropic's has no place of its own for the field: its message says it
         return f"`{error['param'] if 'param' in error else re.findall('`(.+?)`', error['message'])[0]}`"
     assert answer.status_code == 200, answer.text
-    said = surface.streamed(*_events(answer.text)) if stream else surface.plain(answer.json())
-    check(said, kind)
+    return None
+
+
+def _sent(server: Server, path: str, body: Mapping[str, Any]) -> httpx.Response:
+    headers = {"authorization": f"Bearer {server.key}"}
+    return httpx.post(f"{server.origin}{path}", json=body, timeout=30, headers=headers)
+
+
+def complete(server: Server, model: str, more: Mapping[str, Any], *, stream: bool) -> str:
+    """Ask for completions once; return `yes`, or the field that is refused."""
+    body = {"model": model, "prompt": PROMPT, "max_tokens": 8, **more, **({"stream": True} if stream else {})}
+    answer = _sent(server, "/v1/completions", body)
+    refused = _refused(answer)
+    if refused is not None:
+        return refused
+    events, is_done = _events(answer.text) if stream else ([answer.json()], True)
+    assert is_done
+    texts: dict[int, str] = {}
+    for choice in (choice for event in events for choice in event["choices"]):
+        texts[choice["index"]] = texts.get(choice["index"], "") + choice["text"]
+    prompts = len(more["prompt"]) if isinstance(more.get("prompt", ""), list) and "Twice" in more["prompt"] else 1
+    assert len(texts) == more.get("n", 1) * prompts
+    assert all(texts.values())
+    assert "echo" not in more or texts[0].startswith(PROMPT)
+    return "yes"
+
+
+def embed(server: Server, model: str, more: Mapping[str, Any]) -> str:
+    """Ask for embeddings once; return `yes`, or the field that is refused."""
+    answer = _sent(server, "/v1/embeddings", {"model": model, "input": "a", **more})
+    refused = _refused(answer)
+    if refused is not None:
+        return refused
+    told = answer.json()
+    given = more.get("input", "a")
+    assert len(told["data"]) == (2 if given == ["a", "b"] else 1)
+    kind = str if more.get("encoding_format") == "base64" else list
+    assert all(isinstance(each["embedding"], kind) for each in told["data"])
+    assert "dimensions" not in more or len(told["data"][0]["embedding"]) == more["dimensions"]
+    assert told["usage"]["prompt_tokens"] > 0
     return "yes"
 
 
@@ -225,7 +312,11 @@ def check(said: Said, kind: str) -> None:
         assert said.words
 
 
-def cells(server: Server) -> Iterator[tuple[str, str, str, str, str]]:
+Cell = tuple[str, str, str, str, str | None]
+"""Surface, dialect, kind, what came of it plain, and streamed where there are streams."""
+
+
+def cells(server: Server) -> Iterator[Cell]:
     """Run every cell; yield surface, dialect, kind, and what came of it plain and streamed."""
     for name, surface in SURFACES.items():
         for dialect, (model, _) in MODELS.items():
@@ -234,28 +325,57 @@ def cells(server: Server) -> Iterator[tuple[str, str, str, str, str]]:
                 yield name, dialect, kind, plain, streamed
 
 
-def table(found: list[tuple[str, str, str, str, str]]) -> str:
-    """Return the table of the page: plain / streamed, or once where both are the same."""
+def completions(server: Server) -> Iterator[Cell]:
+    """Run every cell of the table of completions."""
+    asked = {"openai, serves completions": BASE, **{dialect: model for dialect, (model, _) in MODELS.items()}}
+    del asked["openai, chat only"]
+    for dialect, model in asked.items():
+        for kind, more in COMPLETIONS.items():
+            plain, streamed = (complete(server, model, more, stream=stream) for stream in (False, True))
+            yield "completions", dialect, kind, plain, streamed
+
+
+def embeddings(server: Server) -> Iterator[Cell]:
+    """Run every cell of the table of embeddings."""
+    for dialect, model in EMBED.items():
+        for kind, more in EMBEDDINGS.items():
+            yield "embeddings", dialect, kind, embed(server, model, more), None
+
+
+def pages(server: Server) -> dict[str, list[Cell]]:
+    """Run every table, by the name of its place in the page."""
+    return {name: list(run(server)) for name, run in
+            (("matrix", cells), ("completions", completions), ("embeddings", embeddings))}  # fmt: skip
+
+
+def table(found: list[Cell]) -> str:
+    """Return a table of the page: plain / streamed, or once where both are the same."""
     rows: dict[tuple[str, str], list[str]] = {}
     for surface, dialect, _, plain, streamed in found:
-        rows.setdefault((surface, dialect), []).append(plain if plain == streamed else f"{plain} / {streamed}")
-    head = f"\n| surface | dialect | {' | '.join(KINDS)} |\n|---|---|{'---|' * len(KINDS)}\n"
+        cell = plain if streamed in (plain, None) else f"{plain} / {streamed}"
+        rows.setdefault((surface, dialect), []).append(cell)
+    kinds = [*dict.fromkeys(kind for _, _, kind, _, _ in found)]
+    head = f"\n| surface | dialect | {' | '.join(kinds)} |\n|---|---|{'---|' * len(kinds)}\n"
     lines = [f"| {surface} | `{dialect}` | {' | '.join(row)} |\n" for (surface, dialect), row in rows.items()]
     return f"{head}{''.join(lines)}\n"
 
 
-def filled(page: str, told: str) -> str:
-    """Return the page with its table renewed."""
-    assert PLACE.search(page), "the page has no place for the matrix"
-    return PLACE.sub(lambda found: f"{found[1]}{told}{found[2]}", page)
+def filled(page: str, told: Mapping[str, list[Cell]]) -> str:
+    """Return the page with its tables renewed."""
+    for name, found in told.items():
+        place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        assert place.search(page), f"the page has no place for {name}"
+        text = table(found)
+        page = place.sub(lambda at, text=text: f"{at[1]}{text}{at[2]}", page)  # type: ignore[misc]
+    return page
 
 
 def main() -> None:
     """Run the matrix, write the page."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, borrowed():
         server = Server(Path(name) / "data", config(Path(name))).start()
         try:
-            PAGE.write_text(filled(PAGE.read_text(), table(list(cells(server)))))
+            PAGE.write_text(filled(PAGE.read_text(), pages(server)))
         finally:
             server.clear_away()
 

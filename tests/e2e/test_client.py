@@ -271,8 +271,24 @@ def test_unknown_key_is_refused(server: Server, key: str):
             assert refused.value.code == "invalid_api_key"
 
 
+def test_legacy_completions_as_the_client_asks_for_them(server: Server):
+    """A model that chats answers a prompt, plain and streamed; what it was is in the headers of every answer."""
+    with server.openai() as client:
+        plain = client.completions.create(model="auto:simple", prompt="Say hi", max_tokens=9)
+        chunks = list(
+            client.completions.create(
+                model="auto:simple", prompt="Say hi", max_tokens=9, stream=True, stream_options={"include_usage": True}
+            )
+        )
+
+    assert plain.choices[0].text
+    assert "".join(choice.text for chunk in chunks for choice in chunk.choices) == plain.choices[0].text
+    assert plain.usage is not None
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == plain.usage.completion_tokens <= 9
+
+
 NOT_SERVED: dict[str, Callable[[OpenAI], object]] = {
-    "completions": lambda client: client.completions.create(model="auto", prompt="hi"),
     "moderations": lambda client: client.moderations.create(input="hi"),
     "images": lambda client: client.images.generate(model="auto", prompt="hi"),
     "audio": lambda client: client.audio.speech.create(model="auto", input="hi", voice="alloy"),

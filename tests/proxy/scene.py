@@ -204,6 +204,7 @@ async def scene(
     drain: str = "5s",
     repeats: bool = False,
     sections: str = "",
+    models: str = "",
 ) -> AsyncIterator[Scene]:
     """A scene; at its end all work is done and the journal is closed."""
     identity = Identity()
@@ -213,7 +214,7 @@ async def scene(
     provider = Loopback(simulator)
     (folder / "journals").mkdir()
     book = Brittle(folder / "journals" / "worker.journal")
-    settings = configured(folder, timeouts, drain, sections, repeats=repeats)
+    settings = configured(folder, timeouts, drain, sections, models, repeats=repeats)
     world = World(settings, identity, keeper.wallets, book, Upstream(provider), keeper)
     principal = Principal("key_1", CUSTOMER, "sandbox", plan, frozenset(scopes.split()))
     try:
@@ -225,12 +226,13 @@ async def scene(
 
 
 def configured(
-    folder: Path, timeouts: str | None, drain: str, sections: str = "", *, repeats: bool = False
+    folder: Path, timeouts: str | None, drain: str, sections: str = "", models: str = "", *, repeats: bool = False
 ) -> Settings:
     """The sandbox's settings, with other waits, and with more sections."""
     text = (CONFIGS / "sandbox.yaml").read_text(encoding="utf-8")
     if timeouts is not None:
         text = text.replace("api_key: simulator}", f"api_key: simulator, timeouts: {timeouts}}}")
+    text = text.replace("models:\n", f"models:\n{models}")
     text += f"\nserver: {{drain: {drain}}}\ncaching: {{responses: {{enabled: {str(repeats).lower()}}}}}\n{sections}"
     (folder / "sandbox.yaml").write_text(text, encoding="utf-8")
     plans = (CONFIGS / "sandbox-plans.yaml").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from proxy.wire import lenient
 from proxy.wire.ask import Ask
 from proxy.wire.errors import Malformed, UpstreamBroke
 from proxy.wire.neutral import Started, Used
-from proxy.wire.surfaces import CONVERSATIONS, responses
+from proxy.wire.surfaces import CONVERSATIONS, completions, responses
 
 __all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "read_answer", "request_body", "request_path", "speaks",
            "stream", "uncarried"]  # fmt: skip
@@ -38,6 +38,8 @@ _WHOLE: Final[Mapping[str, str]] = {"embeddings": "input"}
 def _native(deployment: Deployment, surface: str) -> Native | None:
     if surface == responses.NAME and not deployment.provider.responses:
         return None  # many that speak OpenAI's chats do not serve its Responses: each provider says so
+    if surface == completions.NAME and completions.NAME not in deployment.serves:
+        return None  # nor do most models complete: each says so
     return DIALECTS[deployment.provider.dialect].NATIVE.get(surface)
 
 

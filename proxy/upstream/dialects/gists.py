@@ -11,7 +11,7 @@ from proxy.wire import gist, lenient, sse
 from proxy.wire.ask import Ask
 from proxy.wire.errors import UpstreamBroke
 from proxy.wire.gist import Gist
-from proxy.wire.surfaces import responses
+from proxy.wire.surfaces import completions, responses
 
 _WHOLE = frozenset({"response.completed", "response.incomplete"})
 
@@ -21,6 +21,8 @@ def read(deployment: Deployment, ask: Ask, body: bytes) -> Gist | None:
 
     `body` is the whole answer, or all events of one that is streamed.
     """
+    if ask.surface == completions.NAME and speaks(deployment, ask.surface):
+        return None
     is_response = ask.surface == responses.NAME and speaks(deployment, ask.surface)
     try:
         if is_response:

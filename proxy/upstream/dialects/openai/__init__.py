@@ -2,7 +2,7 @@
 
     chat      chat completions, byte for byte         request   `Prompt` → the body of a chat completion
     responses Responses, byte for byte, where a provider says that it serves them
-    embeddings  likewise
+    completions, embeddings   likewise, where a model is said to serve them
     errors    error bodies → our errors               answers   completions and chunks → pieces
 
 Source: OpenAI's API reference.
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from proxy.upstream.dialects.dialect import Native
-from proxy.upstream.dialects.openai import chat, embeddings, responses
+from proxy.upstream.dialects.openai import chat, completions, embeddings, responses
 from proxy.upstream.dialects.openai.answers import Reader as reader  # noqa: N813 - the seam's name
 from proxy.upstream.dialects.openai.answers import read_completion as read
 from proxy.upstream.dialects.openai.chat import request_path
@@ -23,7 +23,12 @@ from proxy.upstream.dialects.openai.request import unworded, written
 
 __all__ = ["NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
 
-NATIVE: Final[Mapping[str, Native]] = {"chat": chat, "embeddings": embeddings, "responses": responses}
+NATIVE: Final[Mapping[str, Native]] = {
+    "chat": chat,
+    "completions": completions,
+    "embeddings": embeddings,
+    "responses": responses,
+}
 
 
 def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:

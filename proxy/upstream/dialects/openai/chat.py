@@ -8,7 +8,7 @@ completion object".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -17,6 +17,7 @@ from proxy.settings import Deployment
 from proxy.upstream.dialects import foreign, signatures
 from proxy.upstream.dialects.dialect import Answered
 from proxy.wire import chat_pieces, sse
+from proxy.wire.ask import Ask
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import ProxyError, UpstreamBroke
 
@@ -67,7 +68,7 @@ def read_usage(reported: Any) -> Usage | None:
     )
 
 
-def read_answer(body: bytes, ask: ChatRequest) -> Answered:
+def read_answer(body: bytes, ask: Ask) -> Answered:
     """Return a plain answer's call id, its usage, and its own bytes. Usage that contradicts itself counts as none.
 
     Raises:
@@ -88,8 +89,6 @@ def read_answer(body: bytes, ask: ChatRequest) -> Answered:
 
 _MARKS = (b'"usage"', b"[DONE]", b'"error"')
 """What an event that matters to the books holds; in quotes, as inside a string the quotes would be escaped."""
-_TEXT_MARKS = (b'"content":"', b'"arguments":"', b'"reasoning_content":"')
-"""What the text of a delta follows, as providers write it: without spaces."""
 
 
 class ChatStream:
@@ -111,6 +110,8 @@ class ChatStream:
         "usage",
         "usage_error",
     )
+    TEXT_MARKS: ClassVar = (b'"content":"', b'"arguments":"', b'"reasoning_content":"')
+    """What the text of a delta follows, as providers write it: without spaces."""
 
     def __init__(self, *, usage_asked: bool) -> None:
         self._asked = usage_asked
@@ -157,7 +158,7 @@ class ChatStream:
 
     def _count(self, block: bytes) -> None:
         """Count the text in whole events, without decoding them."""
-        many, size = foreign.texts_in(block, _TEXT_MARKS)
+        many, size = foreign.texts_in(block, self.TEXT_MARKS)
         self.deltas += many
         self.text_bytes += size
 
