@@ -110,7 +110,7 @@ class ChatStream:
         "usage",
         "usage_error",
     )
-    TEXT_MARKS: ClassVar = (b'"content":"', b'"arguments":"', b'"reasoning_content":"')
+    TEXT_MARKS: ClassVar[tuple[bytes, ...]] = (b'"content":"', b'"arguments":"', b'"reasoning_content":"')
     """What the text of a delta follows, as providers write it: without spaces."""
 
     def __init__(self, *, usage_asked: bool) -> None:
