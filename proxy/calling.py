@@ -24,8 +24,10 @@ async def in_turn(world: World, case: Case, tries: Tries, deployments: Sequence[
         OverLimit, OverBudget: none of them has room.
         UpstreamFailed: none answered, or all rest.
     """
-    attempts_max, beside = case.settings.routing.retries.attempts_max, None
+    routing, beside = case.settings.routing, None
     for place, deployment in enumerate(deployments):
+        if tries.is_over:
+            break
         if deployment is beside:  # called already, as another was slow
             continue
         try:
@@ -33,9 +35,7 @@ async def in_turn(world: World, case: Case, tries: Tries, deployments: Sequence[
         except Malformed as error:
             tries.unsayable(error)
             continue
-        if not tries.may_call(deployment, attempts_max, case.left_s()):
-            if tries.is_over:
-                break
+        if not tries.may_call(deployment, routing.retries.attempts_max, case.left_s()):
             continue
         try:
             most_nusd = await limiting.call(world, case, deployment)
@@ -47,31 +47,19 @@ async def in_turn(world: World, case: Case, tries: Tries, deployments: Sequence[
         # Once the request is sent: where the route did not depend on it, the provider's time is when to judge.
         world.soon(case.judging.judge)
         try:
-            made, answer, company = await _sent(world, case, tries, made, body, deployments[place + 1 :])
+            if routing.hedge is None or made.n > 1:
+                answer: Answer | None = await sending.send(world, case, made, body)
+            else:
+                made, answer, beside = await hedging.raced(world, case, tries, made, body, deployments[place + 1 :])
         except CallFailed as error:
             tries.lost(error.phase, sending.failed(world, case, made, error))
             continue
-        beside = beside or company
-        if answer is not None:
-            if answer.status == 200:
-                return _answered(case, tries, made, began_s, beside), answer
-            tries.is_over = tries.refused(answer.status, await sending.refused(world, case, made, answer))
-        if tries.is_over:
-            break
+        if answer is None:
+            continue
+        if answer.status == 200:
+            return _answered(case, tries, made, began_s, beside), answer
+        tries.is_over = tries.refused(answer.status, await sending.refused(world, case, made, answer))
     raise tries.error()
-
-
-async def _sent(
-    world: World, case: Case, tries: Tries, made: Made, body: bytes, others: Sequence[Deployment]
-) -> tuple[Made, Answer | None, Deployment | None]:
-    """Send a request; a slow one may get company: then what ended, its answer if there is one, and who was asked too.
-
-    Raises:
-        CallFailed: there is no answer.
-    """
-    if case.settings.routing.hedge is None or made.n > 1:
-        return made, await sending.send(world, case, made, body), None
-    return await hedging.raced(world, case, tries, made, body, others)
 
 
 def _answered(case: Case, tries: Tries, made: Made, began_s: float, beside: Deployment | None) -> Call:

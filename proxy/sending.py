@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
 
 from margin import records
 from margin.records import Record
@@ -49,14 +49,14 @@ def note(
     return Made(n, deployment, began_s, record)
 
 
-async def send(world: World, case: Case, made: Made, body: bytes) -> Answer:
-    """Send a request, and return the answer once its head is here.
+def send(world: World, case: Case, made: Made, body: bytes) -> Coroutine[Any, Any, Answer]:
+    """Send a request; awaited, it returns the answer once its head is here.
 
     Raises:
         CallFailed: there is none.
     """
     # Each phase up to the answer's head has a deadline of its own in the transport, besides the exchange's.
-    return await world.upstream.call(made.deployment, body, case.left_s(), case.ask.surface, stream=case.ask.stream)
+    return world.upstream.call(made.deployment, body, case.left_s(), case.ask.surface, stream=case.ask.stream)
 
 
 def failed(world: World, case: Case, made: Made, error: CallFailed) -> ProxyError:

@@ -141,7 +141,7 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
     total_s = time.perf_counter() - case.started
     metered = {} if case.quote.meter is None else {"metered": case.quote.meter.terms()}
     noted = case.judging.noted(case.principal.customer)
-    return {
+    found: dict[str, Any] = {
         "config": case.settings.version,
         "classifier": judged.version,
         "cost_book": case.settings.costbook.version,
@@ -167,10 +167,14 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
         "head_us": round(call.upstream_s * 1e6),
         "overhead_us": round(call.overhead_s * 1e6),
         **metered,
-        **({"escalated": call.escalated} if call.escalated else {}),
-        **({} if call.beside is None else {"hedged": call.beside}),
-        **({} if route.would is None else {"would": _would(route.would, usage, at_s)}),
     }
+    if call.escalated:
+        found["escalated"] = call.escalated
+    if call.beside is not None:
+        found["hedged"] = call.beside
+    if route.would is not None:
+        found["would"] = _would(route.would, usage, at_s)
+    return found
 
 
 def _would(route: Route, usage: Usage, at_s: int) -> dict[str, Any]:

@@ -168,7 +168,8 @@ def _by_tier(
     within = [settings.tiers[each] for each in reached[reached.index(served) :]]
     if rule is not None and rule.use:
         within = [used(settings, plan, rule)]
-    within = _in_order(settings, within, ask, judgement, asker, prices, trail)
+    if asker is not None or prices is not None:
+        within = _in_order(settings, within, ask, judgement, asker, prices, trail)
     deployments = _able(within, served, ask, trail, uncarried, bounds)
     if acts is not None and acts.flex and ask.fields.get("service_tier") is None:
         deployments = flexed(deployments, ask.surface)
@@ -182,7 +183,7 @@ def _by_tier(
         reasons=tuple(trail.reasons),
         baseline=_baseline(settings, None),
         input_estimate=input_estimate(ask),
-        checks=checks_of(settings, rule),
+        checks=None if settings.routing.checks is None and rule is None else checks_of(settings, rule),
     )
 
 
