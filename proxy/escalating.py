@@ -15,8 +15,9 @@ from typing import Final
 from proxy import calling, limiting, metering
 from proxy.routing import policy
 from proxy.routing.checks import flaw
+from proxy.routing.policy import Route
 from proxy.routing.tries import Tries
-from proxy.settings import TIERS, Checks, Deployment, Flaw, Tier
+from proxy.settings import TIERS, Deployment, Flaw, Tier
 from proxy.settings.patterns import Pattern, pattern
 from proxy.settlement import NS, Call, Case
 from proxy.upstream import dialects
@@ -32,14 +33,14 @@ longer is given unchecked."""
 EXPECT: Final = "x-penstock-expect"
 
 
-def expected(checks: Checks, headers: Mapping[bytes, bytes]) -> Pattern | None:
+def expected(route: Route, headers: Mapping[bytes, bytes]) -> Pattern | None:
     """Return the pattern that a caller wants to find in its answer, where its route heeds that.
 
     Raises:
         Malformed: it is none.
     """
     said = headers.get(b"x-penstock-expect")
-    if said is None or not checks.callers:
+    if said is None or route.checks is None or not route.checks.callers:
         return None
     try:
         return pattern(said.decode())

@@ -88,7 +88,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
         bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
-        member=member, asker=asker, expects=route.checks and escalating.expected(route.checks, inbound.headers),
+        member=member, asker=asker, expects=escalating.expected(route, inbound.headers) if route.checks else None,
         expected=None if world.prices is None else world.expected, acts=acts,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask, ticket)

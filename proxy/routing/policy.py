@@ -82,7 +82,7 @@ def route(
         UnknownModel: the name is no model, alias or `auto:TIER`.
         Unprofitable: its customer is not served for now.
         Forbidden: the plan's gate refuses the tier, or the key's lists (`bounds`) what was asked for.
-        Malformed: no deployment can take what the request needs.
+        Malformed: no deployment can take what the request needs, or it names one below its own minimum.
     """
     observes = settings.routing.mode == "observe"
     if acts is not None and acts.refuses and not observes:
@@ -99,6 +99,10 @@ def route(
         raise UnknownModel(_unknown(ask.model, settings), param="model")
     if not allows_named(bounds, deployment):
         raise _not_allowed(settings, ask.model, bounds)
+    least = None if asker is None else asker.at_least
+    if least is not None and TIERS.index(deployment.tier) < TIERS.index(least):
+        text = f"`{ask.model[:80]}` is of the tier {deployment.tier}, and the request takes at least {least}."
+        raise Malformed(text, param="model")
     return _by_name(settings, plan, ask, deployment, uncarried, bounds)
 
 
