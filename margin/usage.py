@@ -146,8 +146,7 @@ class Usage(_Counts):
     @property
     def input_total(self) -> int:
         """Every token that went in: what context windows and context tiers count."""
-        cached = self.cache_read + self.cache_write_5m + self.cache_write_1h
-        return self.input + cached + self.audio_in + self.image_in
+        return self.input + self.cached + self.audio_in + self.image_in
 
     @property
     def output_total(self) -> int:
@@ -158,6 +157,15 @@ class Usage(_Counts):
     def total(self) -> int:
         """Every token, in and out."""
         return self.input_total + self.output_total
+
+    @property
+    def cached(self) -> int:
+        """Every input token that the provider's prompt cache read or wrote."""
+        return self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+    def uncached(self) -> "Usage":
+        """Return the same tokens as if there were no prompt cache."""
+        return self._replace(input=self.input + self.cached, cache_read=0, cache_write_5m=0, cache_write_1h=0)
 
     def as_dict(self) -> dict[str, int]:
         """Return the buckets that are not zero; source and service tier are kept beside them by the caller."""

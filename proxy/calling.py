@@ -43,14 +43,14 @@ async def in_turn(world: World, case: Case, tries: Tries, deployments: Sequence[
             tries.limited(error)
             continue
         began_s = tries.begin()
-        made = sending.note(world, case, tries.n, deployment, began_s, most_nusd, case.ticket.attempts)
+        made = sending.note(world, case, tries.n, deployment, body, began_s, most_nusd, case.ticket.attempts)
         # Once the request is sent: where the route did not depend on it, the provider's time is when to judge.
         world.soon(case.judging.judge)
         try:
             if routing.hedge is None or made.n > 1:
-                answer: Answer | None = await sending.send(world, case, made, body)
+                answer: Answer | None = await sending.send(world, case, made)
             else:
-                made, answer, beside = await hedging.raced(world, case, tries, made, body, deployments[place + 1 :])
+                made, answer, beside = await hedging.raced(world, case, tries, made, deployments[place + 1 :])
         except CallFailed as error:
             tries.lost(error.phase, sending.failed(world, case, made, error))
             continue
@@ -68,5 +68,5 @@ def _answered(case: Case, tries: Tries, made: Made, began_s: float, beside: Depl
     detour = tries.detour if beside is None else f"{tries.detour}+hedged"
     return Call(
         made.n, made.deployment, 200, now_s - began_s, began_s - case.started, detour, made.most_nusd,
-        beside=None if beside is None else beside.name,
+        beside=None if beside is None else beside.name, is_marked=made.is_marked,
     )  # fmt: skip

@@ -26,13 +26,13 @@ from proxy.world import World
 class _Running:
     """A call under way. `is_beside`: it is the one that was made as the other was slow."""
 
-    def __init__(self, world: World, case: Case, made: Made, body: bytes, *, is_beside: bool = False) -> None:
+    def __init__(self, world: World, case: Case, made: Made, *, is_beside: bool = False) -> None:
         self.made, self.is_beside = made, is_beside
-        self.task = asyncio.ensure_future(sending.send(world, case, made, body))
+        self.task = asyncio.ensure_future(sending.send(world, case, made))
 
 
 async def raced(
-    world: World, case: Case, tries: Tries, made: Made, body: bytes, others: Sequence[Deployment]
+    world: World, case: Case, tries: Tries, made: Made, others: Sequence[Deployment]
 ) -> tuple[Made, Answer | None, Deployment | None]:
     """Wait for a call's answer, and when it is slow ask another deployment beside it.
 
@@ -46,9 +46,9 @@ async def raced(
     vitals.hedges.request()
     after_s = vitals.delays.after_s(made.deployment, float(terms.quantile), is_stream=case.ask.stream)
     if after_s is None or not others:
-        answer = await sending.send(world, case, made, body)
+        answer = await sending.send(world, case, made)
         return _learnt(world, case, made, answer), answer, None
-    running = [_Running(world, case, made, body)]
+    running = [_Running(world, case, made)]
     try:
         await asyncio.wait([running[0].task], timeout=max(after_s, terms.delay_min_s))
         second = None if running[0].task.done() else await _beside(world, case, tries, made, others)
@@ -90,8 +90,8 @@ async def _beside(world: World, case: Case, tries: Tries, made: Made, others: Se
         tries.n += 1
         # Should we die now, both may be billed.
         before = [*case.ticket.attempts, records.lost(made.record)]
-        second = sending.note(world, case, tries.n, deployment, began_s, most_nusd, before)
-        return _Running(world, case, second, body, is_beside=True)
+        second = sending.note(world, case, tries.n, deployment, body, began_s, most_nusd, before)
+        return _Running(world, case, second, is_beside=True)
     return None
 
 

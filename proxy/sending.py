@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from margin import records
 from margin.records import Record
-from proxy import metering
+from proxy import marking, metering
 from proxy.settings import Deployment
 from proxy.settlement import NS, Case
 from proxy.upstream import client
@@ -24,6 +24,9 @@ class Made(NamedTuple):
     deployment: Deployment
     began_s: float
     record: Record
+    body: bytes
+    is_marked: bool
+    """Whether the body was marked here for the provider's prompt cache."""
 
     @property
     def most_nusd(self) -> int | None:
@@ -33,11 +36,12 @@ class Made(NamedTuple):
 
 
 def note(
-    world: World, case: Case, n: int, deployment: Deployment, began_s: float, most_nusd: int | None,
+    world: World, case: Case, n: int, deployment: Deployment, body: bytes, began_s: float, most_nusd: int | None,
     before: Sequence[Record],
 ) -> Made:  # fmt: skip
     """Journal the intent to call, with the cost lines of the calls before it."""
     t = world.now()
+    marked = marking.mark(world, case, deployment, body)
     estimate, tier = case.route.input_estimate, metering.service_tier_of(deployment, case.ask)
     record = records.called(
         x=case.ticket.x, t=t, attempt=n, provider=deployment.provider.name, deployment=deployment.name,
@@ -46,17 +50,17 @@ def note(
         before=before, most_nusd=most_nusd,
     )  # fmt: skip
     case.ticket.call(record)
-    return Made(n, deployment, began_s, record)
+    return Made(n, deployment, began_s, record, marked or body, marked is not None)
 
 
-def send(world: World, case: Case, made: Made, body: bytes) -> Coroutine[Any, Any, Answer]:
+def send(world: World, case: Case, made: Made) -> Coroutine[Any, Any, Answer]:
     """Send a request; awaited, it returns the answer once its head is here.
 
     Raises:
         CallFailed: there is none.
     """
     # Each phase up to the answer's head has a deadline of its own in the transport, besides the exchange's.
-    return world.upstream.call(made.deployment, body, case.left_s(), case.ask.surface, stream=case.ask.stream)
+    return world.upstream.call(made.deployment, made.body, case.left_s(), case.ask.surface, stream=case.ask.stream)
 
 
 def failed(world: World, case: Case, made: Made, error: CallFailed) -> ProxyError:

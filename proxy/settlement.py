@@ -98,6 +98,8 @@ class Call(NamedTuple):
     """What is wrong with its own, for which nobody better was asked."""
     beside: str | None = None
     """Who was asked beside it, or instead of whom it answered: of two calls at once."""
+    is_marked: bool = False
+    """Whether it was marked here for the provider's prompt cache."""
 
 
 def charge_milli(case: Case, usage: Usage, outcome: Outcome) -> int:
@@ -120,8 +122,14 @@ def settle(
     case.ticket.attempts.append(line)
     # Without us nobody would have asked for a cheaper service tier than the caller's.
     usual = usage if call.deployment.asks_tier is None else usage._replace(service_tier=None)
-    baseline = line["cost"] if case.route.baseline is call.deployment else _baseline_nusd(case, usual, t // NS)
-    case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, _decision(case, call, usage, t // NS))
+    # Nor would a provider's cache have been told of the prompt.
+    is_cached = call.is_marked and usage.cached > 0
+    usual = usual.uncached() if is_cached else usual
+    is_own = case.route.baseline is call.deployment and not is_cached
+    baseline = line["cost"] if is_own else _baseline_nusd(case, usual, t // NS)
+    marks = _marks_nusd(call, usage, line["cost"], t // NS) if is_cached else 0
+    decision = _decision(case, call, usage, t // NS)
+    case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, decision, marks)
     if outcome in {"ok", "client_gone"}:
         case.quote.learn(usage)
         if case.expected is not None:
@@ -134,6 +142,12 @@ def _baseline_nusd(case: Case, usage: Usage, at_s: int) -> int | None:
     """Return what the same tokens would have cost at the baseline's price (the *same-token* figure)."""
     baseline = case.route.baseline
     return None if baseline is None else metering.cost_nusd(baseline, usage, at_s)
+
+
+def _marks_nusd(call: Call, usage: Usage, cost_nusd: int | None, at_s: int) -> int | None:
+    """Return what marking the call saved: what its tokens had cost without a cache, less its cost. None if unknown."""
+    plain = metering.cost_nusd(call.deployment, usage.uncached(), at_s)
+    return None if plain is None or cost_nusd is None else plain - cost_nusd
 
 
 def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]:

@@ -235,8 +235,8 @@ def _book(
     lines, last = record["a"], _served(record)
     known = [line["cost"] for line in lines] if lines else [last["cost"]]
     cost = None if None in known else sum(known)
-    spared = record.get("spared", 0)
-    saved = saved_nusd(record["base"], cost, spared_nusd=spared)
+    spared, marks = record.get("spared", 0), record.get("marks", 0)
+    saved = saved_nusd(record["base"], cost, spared_nusd=spared, marks_nusd=marks)
     saving = None if saved is None else saved.total
     usage = last["u"] or {}
     t = record["t"]
@@ -244,7 +244,7 @@ def _book(
     effects.charges.append(
         (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier,
          record["o"], last["p"], last["d"], last["m"], record["cr"], revenue_credits + revenue_usage, cost,
-         record["base"], saving, spared, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
+         record["base"], saving, spared, marks, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
     )  # fmt: skip
     row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, last["p"], last["m"],
                     record["o"])  # fmt: skip
@@ -280,6 +280,10 @@ def _saved(baseline: int | None, saved: Saved | None) -> dict[str, int]:
     found = {"baseline_nusd": baseline, "saving_routing_nusd": saved.routing}
     if saved.response_cache:
         found["saving_cache_nusd"] = saved.response_cache
+    if saved.prompt_cache:
+        found["saving_prompt_nusd"] = saved.prompt_cache
+    if saved.prompt_cache < 0:
+        found["saving_prompt_negative_nusd"] = -saved.prompt_cache
     return found if saved.routing >= 0 else found | {"saving_negative_nusd": -saved.routing}
 
 

@@ -84,6 +84,7 @@ class SavingsRow:
     baseline_nusd: int
     response_cache_nusd: int
     routing_nusd: int
+    prompt_cache_nusd: int
     escalated_nusd: int
     hedged_nusd: int
     unpriced: int
@@ -95,9 +96,10 @@ def savings_by_customer(db: sqlite3.Connection, *, since_day: str = "") -> list[
     """Return what was saved of each customer's requests from a day on, most first."""
     rows = db.execute(
         """SELECT customer, SUM(requests), SUM(baseline_nusd), SUM(saving_cache_nusd), SUM(saving_routing_nusd),
-            SUM(cost_escalated_nusd), SUM(cost_hedged_nusd), SUM(unpriced), SUM(observed), SUM(saving_observed_nusd)
+            SUM(saving_prompt_nusd), SUM(cost_escalated_nusd), SUM(cost_hedged_nusd), SUM(unpriced),
+            SUM(observed), SUM(saving_observed_nusd)
         FROM rollup WHERE day >= ? GROUP BY customer HAVING SUM(requests) > 0
-        ORDER BY SUM(saving_cache_nusd + saving_routing_nusd) DESC, customer""",
+        ORDER BY SUM(saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd) DESC, customer""",
         (since_day,),
     )
     return [SavingsRow(*row) for row in rows]

@@ -65,7 +65,7 @@ def write(db: sqlite3.Connection, rollup: Mapping[RollupKey, Sums]) -> None:
 def _margin(sums: Sums) -> Sums:
     """Return what a row of the rollup adds to a customer's margin."""
     cost = sum(sums.get(name, 0) for name in _COSTS) - sums.get("cost_corrected_nusd", 0)
-    saving = sums.get("saving_cache_nusd", 0) + sums.get("saving_routing_nusd", 0)
+    saving = sum(sums.get(f"saving_{lever}_nusd", 0) for lever in ("cache", "routing", "prompt"))
     revenue = sum(sums.get(name, 0) for name in _REVENUES) - sum(sums.get(name, 0) for name in _REVERSED)
     return {"requests": sums.get("requests", 0), "cost_nusd": cost, "revenue_nusd": revenue,
             "saving_nusd": saving, "unpriced": sums.get("unpriced", 0)}  # fmt: skip

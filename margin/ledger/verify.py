@@ -71,12 +71,21 @@ _PAIRS = {
         "SELECT COALESCE(SUM(balance), 0) FROM accounts WHERE name = 'credits.spent'",
     ),
     "savings in the rollup and in the charges": (
-        "SELECT COALESCE(SUM(saving_cache_nusd + saving_routing_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd), 0) FROM rollup",
         "SELECT COALESCE(SUM(saving_nusd), 0) FROM charges",
     ),
     "negative savings in the rollup and in the charges": (
         "SELECT COALESCE(SUM(saving_negative_nusd), 0) FROM rollup",
-        "SELECT COALESCE(SUM(spared_nusd - saving_nusd), 0) FROM charges WHERE saving_nusd < spared_nusd",
+        """SELECT COALESCE(SUM(spared_nusd + marks_nusd - saving_nusd), 0) FROM charges
+        WHERE saving_nusd < spared_nusd + marks_nusd""",
+    ),
+    "what marks for prompt caches saved in the rollup and in the charges": (
+        "SELECT COALESCE(SUM(saving_prompt_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(marks_nusd), 0) FROM charges WHERE saving_nusd IS NOT NULL",
+    ),
+    "what marks for prompt caches lost in the rollup and in the charges": (
+        "SELECT COALESCE(SUM(saving_prompt_negative_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(-marks_nusd), 0) FROM charges WHERE saving_nusd IS NOT NULL AND marks_nusd < 0",
     ),
     "what answers from memory spared in the rollup and in the charges": (
         "SELECT COALESCE(SUM(saving_cache_nusd), 0) FROM rollup",
@@ -109,7 +118,7 @@ _COARSER = {
     "balances": ("SELECT name, commodity, SUM(balance) FROM accounts GROUP BY 1, 2",
                  "SELECT account, commodity, balance FROM balances"),
 }  # fmt: skip
-_SAVING = "saving_cache_nusd + saving_routing_nusd"
+_SAVING = "saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd"
 _SQL = {
     "week": WEEK,
     "margin": f"SUM(requests), SUM({COST}), SUM({REVENUE}), SUM({_SAVING}), SUM(unpriced)",

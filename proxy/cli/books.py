@@ -62,10 +62,11 @@ def savings(since: str | None, config: Path, as_json: bool) -> None:
         return
     table = Table(title="savings", box=None, pad_edge=False, title_justify="left")
     table.add_column("customer")
-    for name in ("requests", "baseline", "repeats", "routing", "bill"):
+    for name in ("requests", "baseline", "repeats", "routing", "prompt cache", "bill"):
         table.add_column(name, justify="right")
     for row in (*found["customers"], {"customer": "total"} | found["total"]):
-        amounts = [row["baseline_nusd"], -row["response_cache_nusd"], -row["routing_nusd"], row["actual_nusd"]]
+        levers = (-row[f"{name}_nusd"] for name in ("response_cache", "routing", "prompt_cache"))
+        amounts = [row["baseline_nusd"], *levers, row["actual_nusd"]]
         table.add_row(row["customer"], f"{row['requests']:,}", *map(format_usd, amounts))
     console().print(table)
     for line in _besides(found["total"]):

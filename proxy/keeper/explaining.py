@@ -39,7 +39,7 @@ def explain_charge(office: Office, args: Args) -> Any:
         "corrections": corrections,
         "burn": [_part(office, each) for each in found["burnt"]],
         "standing": standing,
-        "waterfall": _waterfall(found["baseline_nusd"], standing["cost_nusd"], found["spared_nusd"]),
+        "waterfall": _waterfall(found, standing["cost_nusd"]),
         "versions": {name: found["decision"].get(name) for name in _VERSIONS} | {"plan": found["plan_version"]},
     }
 
@@ -83,13 +83,12 @@ def _standing(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _waterfall(
-    baseline_nusd: int | None, cost_nusd: int | None, spared_nusd: int | None
-) -> list[dict[str, Any]] | None:
+def _waterfall(found: Mapping[str, Any], cost_nusd: int | None) -> list[dict[str, Any]] | None:
     """Return the steps from the baseline to what stands; None where one is not known."""
-    saved = saved_nusd(baseline_nusd, cost_nusd, spared_nusd=spared_nusd)
+    baseline_nusd = found["baseline_nusd"]
+    saved = saved_nusd(baseline_nusd, cost_nusd, spared_nusd=found["spared_nusd"], marks_nusd=found["marks_nusd"])
     if saved is None or baseline_nusd is None or cost_nusd is None:
         return None
-    levers = {name: nusd for name, nusd in saved._asdict().items() if name != "response_cache" or nusd}
+    levers = {name: nusd for name, nusd in saved._asdict().items() if name == "routing" or nusd}
     steps = waterfall(baseline_nusd, levers, cost_nusd)
     return [{"step": name, "nusd": nusd} for name, nusd in steps]

@@ -354,22 +354,24 @@ class _LedgerCollector(Collector):
         yield family
 
     def _savings(self) -> Iterator[Metric]:
-        columns = ("baseline_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_negative_nusd")
+        columns = ("baseline_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_negative_nusd",
+                   "saving_prompt_nusd", "saving_prompt_negative_nusd")  # fmt: skip
         sums = self._books.totals(("1",), columns)
-        baseline, spared, net, negative = sums[0][1:] if sums else (0, 0, 0, 0)
+        baseline, spared, net, negative, marks, marks_negative = sums[0][1:] if sums else (0, 0, 0, 0, 0, 0)
         family = CounterMetricFamily(
             "penstock_baseline_usd", "What the baseline would have cost.", labels=("baseline",)
         )
         family.add_metric((self._books.baseline(),), baseline / NUSD)
         yield family
-        for name, text, nusd in (
-            ("penstock_savings_usd", "Savings against the baseline, where positive.", net + negative),
-            ("penstock_savings_negative_usd", "Losses against the baseline, where the bill was higher.", negative),
+        saved = {"routing": net + negative, "prompt_cache": marks + marks_negative, "response_cache": spared}
+        lost = {"routing": negative, "prompt_cache": marks_negative}
+        for name, text, levers in (
+            ("penstock_savings_usd", "Savings against the baseline, where positive.", saved),
+            ("penstock_savings_negative_usd", "Losses against the baseline, where the bill was higher.", lost),
         ):
             family = CounterMetricFamily(name, text, labels=("lever", "attribution", "basis"))
-            family.add_metric(("routing", "gateway", "same_token"), nusd / NUSD)
-            if name == "penstock_savings_usd":
-                family.add_metric(("response_cache", "gateway", "same_token"), spared / NUSD)
+            for lever, nusd in levers.items():
+                family.add_metric((lever, "gateway", "same_token"), nusd / NUSD)
             yield family
 
     def _credits(self) -> Iterator[Metric]:

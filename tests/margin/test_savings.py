@@ -17,10 +17,10 @@ def test_a_saving_is_the_baseline_minus_the_bill(baseline, actual, saving):
     assert saving_nusd(baseline, actual) == saving
 
 
-@given(amounts, amounts, amounts)
-def test_the_waterfall_telescopes(baseline, actual, spared):
+@given(amounts, amounts, amounts, amounts)
+def test_the_waterfall_telescopes(baseline, actual, spared, marks):
     """From the baseline, the steps lead to the actual bill, to the nano, whatever was spared on the way."""
-    saved = saved_nusd(baseline, actual, spared_nusd=spared)
+    saved = saved_nusd(baseline, actual, spared_nusd=spared, marks_nusd=marks)
 
     steps = waterfall(baseline, saved._asdict(), actual)
 
@@ -30,10 +30,12 @@ def test_the_waterfall_telescopes(baseline, actual, spared):
     assert [name for name, _ in steps[1:-1]] == list(LEVERS)
 
 
-@pytest.mark.parametrize(("baseline", "actual", "spared"), [(None, 5, 0), (5, None, 0), (5, 0, None)])
-def test_what_is_not_known_is_not_split(baseline, actual, spared):
-    """Without the price of the call that was spared, nobody knows what routing saved."""
-    assert saved_nusd(baseline, actual, spared_nusd=spared) is None
+@pytest.mark.parametrize(
+    ("baseline", "actual", "spared", "marks"), [(None, 5, 0, 0), (5, None, 0, 0), (5, 0, None, 0), (5, 4, 0, None)]
+)
+def test_what_is_not_known_is_not_split(baseline, actual, spared, marks):
+    """Without the price of the call that was spared, or of plain input, nobody knows what routing saved."""
+    assert saved_nusd(baseline, actual, spared_nusd=spared, marks_nusd=marks) is None
 
 
 @given(amounts, amounts, st.integers(1, 10**6))

@@ -84,6 +84,7 @@ TAMPERINGS = {
     "cost in the rollup": "UPDATE rollup SET cost_model_nusd = cost_model_nusd - 1",
     "requests in the rollup": "UPDATE rollup SET requests = requests + 1 WHERE requests = 1",
     "credits in the rollup": "UPDATE rollup SET credits_milli = credits_milli + 1",
+    "savings by marks in the rollup": "UPDATE rollup SET saving_prompt_nusd = saving_prompt_nusd + 1",
     "savings in the rollup": "UPDATE rollup SET saving_routing_nusd = saving_routing_nusd + 1",
     "losses in the rollup": "UPDATE rollup SET saving_negative_nusd = 0",
     "baselines in the rollup": "UPDATE rollup SET baseline_nusd = baseline_nusd + 1",

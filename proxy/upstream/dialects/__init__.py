@@ -11,7 +11,7 @@ from typing import Final
 
 from proxy.settings import Deployment
 from proxy.upstream.dialects import anthropic, gemini, litellm, openai
-from proxy.upstream.dialects.dialect import Answered, Dialect, Native, Stream
+from proxy.upstream.dialects.dialect import Answered, Choose, Dialect, Native, Stream
 from proxy.upstream.dialects.translated import TranslatedStream
 from proxy.wire import lenient
 from proxy.wire.ask import Ask
@@ -19,8 +19,21 @@ from proxy.wire.errors import Malformed, UpstreamBroke
 from proxy.wire.neutral import Started, Used
 from proxy.wire.surfaces import CONVERSATIONS, completions, responses
 
-__all__ = ["DIALECTS", "Answered", "Dialect", "Stream", "read_answer", "request_body", "request_path", "speaks",
-           "stream", "uncarried"]  # fmt: skip
+__all__ = [
+    "DIALECTS",
+    "Answered",
+    "Choose",
+    "Dialect",
+    "Stream",
+    "marked",
+    "read_answer",
+    "request_body",
+    "request_path",
+    "speaks",
+    "stream",
+    "uncarried",
+    "wants_marks",
+]  # fmt: skip
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "openai": openai,
@@ -91,6 +104,17 @@ def request_body(deployment: Deployment, ask: Ask) -> bytes:
         if error.param is not None:
             error.param = surface.NAMES.get(error.param, error.param)
         raise
+
+
+def wants_marks(deployment: Deployment) -> bool:
+    """Tell whether a deployment's provider keeps in its prompt cache what it is told to keep."""
+    return DIALECTS[deployment.provider.dialect].MARKED is not None
+
+
+def marked(deployment: Deployment, body: bytes, choose: Choose) -> bytes | None:
+    """Return the body with marks for the provider's prompt cache; None where it stays as it is."""
+    way = DIALECTS[deployment.provider.dialect].MARKED
+    return None if way is None else way(body, deployment.model, choose)
 
 
 def read_answer(deployment: Deployment, ask: Ask, body: bytes, at_s: int) -> Answered:

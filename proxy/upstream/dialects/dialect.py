@@ -12,8 +12,8 @@ together. See docs/adr/0011 and 0027.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from margin.usage import Usage
 from proxy.settings import Deployment
@@ -24,6 +24,14 @@ from proxy.wire.surfaces import Knobs
 
 Answered = tuple[str | None, Usage | None, bytes]
 """A plain answer: the provider's id of the call, what it used (None when it did not say), the caller's bytes."""
+
+Part = tuple[bytes, int]
+"""Of a prompt, after which a mark for the provider's cache may stand: its bytes, and about how many tokens."""
+Lifetimes = Sequence[Literal["5m", "1h"] | None]
+Choose = Callable[[Sequence[Part], int], Lifetimes]
+"""Says after which parts of a prompt a mark is to stand; told them, and the shortest prefix that is kept, in tokens."""
+Marked = Callable[[bytes, str, Choose], bytes | None]
+"""Puts marks into the body of a call to a model; None where it stays as it is."""
 
 
 class Stream(Protocol):
@@ -100,6 +108,8 @@ class Dialect(Protocol):
 
     NATIVE: Mapping[str, Native]
     """The surfaces that it serves so, by name."""
+    MARKED: Marked | None
+    """Puts marks for the provider's cache into the body of a call; None where it wants none."""
 
     def request_headers(self, api_key: str | None) -> list[tuple[bytes, bytes]]:
         """Return the headers of every call. Nothing of the caller's headers goes upstream."""

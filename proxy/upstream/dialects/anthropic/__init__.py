@@ -2,7 +2,7 @@
 
     models    what a model's name says of what it takes        request   `Prompt` → the body
     blocks    answers and events → pieces                       refusals  error bodies → our errors
-    counts    usage in its several reports → buckets
+    counts    usage in its several reports → buckets           marks     where its cache is told of a prompt
 
 Its streams are read by `proxy.upstream.dialects.translated`, with the reader in `blocks`. Source: Anthropic's API
 reference ("Messages", "Streaming messages", "Errors", "Prompt caching") and its migration guides; the fields were
@@ -17,13 +17,15 @@ from typing import Final
 from proxy.upstream.dialects.anthropic import native
 from proxy.upstream.dialects.anthropic.blocks import Reader as reader  # noqa: N813 - the seam's name
 from proxy.upstream.dialects.anthropic.blocks import read_message as read
+from proxy.upstream.dialects.anthropic.marks import marked
 from proxy.upstream.dialects.anthropic.refusals import read_error
 from proxy.upstream.dialects.anthropic.request import unworded, written
-from proxy.upstream.dialects.dialect import Native
+from proxy.upstream.dialects.dialect import Marked, Native
 
-__all__ = ["NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
+__all__ = ["MARKED", "NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
 
 NATIVE: Final[Mapping[str, Native]] = {"messages": native}
+MARKED: Final[Marked | None] = marked
 VERSION = b"2023-06-01"
 """Of the API; the only one in use, and required."""
 

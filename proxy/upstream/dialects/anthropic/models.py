@@ -19,6 +19,12 @@ _WITH_EFFORT: Final = (4, 6)
 """From here on there are `effort` and adaptive thinking."""
 _ALWAYS_THINKS: Final = {"opus": (5, 5), "fable": (5, 0), "mythos": (5, 0)}
 """From here on thinking cannot be turned off, and so no tool can be made a must."""
+_CACHED_FROM: Final = {
+    ("opus", (4, 5)): 4096, ("haiku", (4, 5)): 4096, ("sonnet", (4, 6)): 2048,
+    ("opus", (0, 0)): 1024, ("sonnet", (0, 0)): 1024, ("haiku", (0, 0)): 2048,
+}  # fmt: skip
+"""The shortest prompt that is cached, by family, from which version on ("Prompt caching")."""
+_CACHED_FROM_MOST: Final = 4096
 
 
 @lru_cache(maxsize=1024)
@@ -44,3 +50,15 @@ def always_thinks(model: str) -> bool:
     """Tell whether it thinks whatever it is told."""
     found = _version(model)
     return found is not None and found[0] in _ALWAYS_THINKS and found[1] >= _ALWAYS_THINKS[found[0]]
+
+
+@lru_cache(maxsize=1024)
+def cached_from_tokens(model: str) -> int:
+    """Return the shortest prompt that the provider caches. Of a model it says nothing of: the longest of these."""
+    found = _version(model)
+    if found is None:
+        return _CACHED_FROM_MOST
+    # Claude 3's names have the family behind the version.
+    family = found[0] or next((each for each in ("opus", "sonnet", "haiku") if each in model), "")
+    stated = [(since, tokens) for (name, since), tokens in _CACHED_FROM.items() if name == family and since <= found[1]]
+    return max(stated, default=((0, 0), _CACHED_FROM_MOST))[1]

@@ -15,16 +15,17 @@ from typing import Final
 from urllib.parse import quote
 
 from proxy.settings import Deployment
-from proxy.upstream.dialects.dialect import Native
+from proxy.upstream.dialects.dialect import Marked, Native
 from proxy.upstream.dialects.gemini import embeddings
 from proxy.upstream.dialects.gemini.answers import Reader as reader  # noqa: N813 - the seam's name
 from proxy.upstream.dialects.gemini.answers import read_response as read
 from proxy.upstream.dialects.gemini.refusals import read_error
 from proxy.upstream.dialects.gemini.request import unworded, written
 
-__all__ = ["NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
+__all__ = ["MARKED", "NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
 
 NATIVE: Final[Mapping[str, Native]] = {"embeddings": embeddings}
+MARKED: Final[Marked | None] = None
 """No caller speaks it to us; embeddings are translated where they are."""
 
 

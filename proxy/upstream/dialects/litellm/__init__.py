@@ -13,15 +13,16 @@ import orjson
 
 from proxy.settings import Deployment
 from proxy.upstream.dialects import openai
-from proxy.upstream.dialects.dialect import Native
+from proxy.upstream.dialects.dialect import Marked, Native
 from proxy.upstream.dialects.litellm import chat, embeddings
 from proxy.upstream.dialects.openai import read, read_error, reader, request_headers, request_path, unworded
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Prompt
 
-__all__ = ["NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
+__all__ = ["MARKED", "NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
 
 NATIVE: Final[Mapping[str, Native]] = {"chat": chat, "embeddings": embeddings}
+MARKED: Final[Marked | None] = None
 
 
 def written(prompt: Prompt, deployment: Deployment) -> bytes:

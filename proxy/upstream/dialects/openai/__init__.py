@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from proxy.upstream.dialects.dialect import Native
+from proxy.upstream.dialects.dialect import Marked, Native
 from proxy.upstream.dialects.openai import chat, completions, embeddings, responses
 from proxy.upstream.dialects.openai.answers import Reader as reader  # noqa: N813 - the seam's name
 from proxy.upstream.dialects.openai.answers import read_completion as read
@@ -21,7 +21,7 @@ from proxy.upstream.dialects.openai.chat import request_path
 from proxy.upstream.dialects.openai.errors import read_error
 from proxy.upstream.dialects.openai.request import unworded, written
 
-__all__ = ["NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
+__all__ = ["MARKED", "NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
 
 NATIVE: Final[Mapping[str, Native]] = {
     "chat": chat,
@@ -29,6 +29,7 @@ NATIVE: Final[Mapping[str, Native]] = {
     "embeddings": embeddings,
     "responses": responses,
 }
+MARKED: Final[Marked | None] = None
 
 
 def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:
