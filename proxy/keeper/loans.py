@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from proxy.limits.shares import Name
-from proxy.limits.windows import DAY, MINUTE
+from proxy.limits.windows import SPANS_NS
 
-_FORGOTTEN_NS = {"minute": MINUTE.forgotten_ns, "day": DAY.forgotten_ns}
 _COUNTED = {"requests", "tokens"}
 
 
@@ -99,7 +98,7 @@ class Loans:
         for name, limit in self._limits.items():
             count = limit.lent.pop(worker, 0)
             if name.measure in _COUNTED:
-                self.keep_back(name, count, t + _FORGOTTEN_NS[name.per])
+                self.keep_back(name, count, t + SPANS_NS[name.per])
 
     def tidy(self, t: int) -> None:
         """Forget the limits that nobody holds a part of and nothing counts against."""

@@ -9,7 +9,7 @@ from margin.ledger import spending
 from proxy.keeper.office import Office
 from proxy.limits import periods
 from proxy.limits.shares import Name
-from proxy.limits.windows import MINUTE
+from proxy.limits.windows import MINUTE_NS
 
 DAY_HOURS = 24
 HOUR_NS = spending.HOUR_NS
@@ -44,8 +44,8 @@ class Ledgered:
         now = self._now()
         field = 0 if name.measure == "requests" else 1
         if name.per == "minute":
-            found = self._since(name, (now - MINUTE.forgotten_ns) // HOUR_NS)
-            return [(sums[field], MINUTE.forgotten_ns) for sums in found.values() if sums[field]]
+            found = self._since(name, (now - MINUTE_NS) // HOUR_NS)
+            return [(sums[field], MINUTE_NS) for sums in found.values() if sums[field]]
         found = self._since(name, now // HOUR_NS - DAY_HOURS)
         return [(sums[field], (hour + 1 + DAY_HOURS) * HOUR_NS - now) for hour, sums in found.items() if sums[field]]
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts, Name, Purse, Share, share
+from proxy.limits.windows import Room
 
 ROUNDS_MAX = 16
 """A fill brings what all who wait at its start need, if there is that much; more rounds than a few mean a stampede."""
@@ -122,6 +123,7 @@ class Guard:
     def __init__(self, lender: Lender, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self._lender, self.clock = lender, clock
         self._shares: dict[Name, Share] = {}
+        self._room = Room()
         self._noted: dict[Name, _Noted] = {}
         self._fills: dict[Name, asyncio.Future[No | None]] = {}
         self._waiting: dict[Name, int] = {}
@@ -137,7 +139,7 @@ class Guard:
         """Return the share of a limit, an empty one at first use. A limit that changed is as high as said here."""
         found = self._shares.get(name)
         if found is None:
-            found = self._shares[name] = share(name, limit)
+            found = self._shares[name] = share(name, limit, self._room)
         if found.limit != limit:
             found.limit = limit
             self._noted.pop(name, None)

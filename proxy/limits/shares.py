@@ -6,11 +6,10 @@ taken is over and what it really came to, `surrender` gives up what is not in us
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from proxy.limits.windows import DAY, MINUTE, Span, Window
+from proxy.limits.windows import SPANS_NS, Room, Window
 
 Measure = Literal["requests", "tokens", "open", "cost", "charge"]
 """What a limit counts: requests, tokens, requests open at once, nano-dollars that we pay, nano-dollars charged."""
@@ -94,16 +93,16 @@ class Rate:
 
     __slots__ = ("_window", "limit", "name", "place", "size")
 
-    def __init__(self, name: Name, limit: int) -> None:
+    def __init__(self, name: Name, limit: int, room: Room) -> None:
         self.name, self.place, self.limit, self.size = name, _PLACES[name.measure], limit, 0
-        self._window = Window(_SPANS[name.per])
+        self._window = Window(SPANS_NS[name.per], room)
 
     def free(self, t: int) -> int:
         """Return what the share holds beyond what is in the window."""
         return min(self.size, self.limit) - self._window.slide(t)
 
     def take(self, count: int, t: int) -> int:
-        """Count it; return its bucket."""
+        """Count it; return its second."""
         return self._window.add(count, t)
 
     def back(self, count: int, taken: int) -> None:
@@ -186,11 +185,11 @@ class Purse:
     def __init__(self, name: Name, limit: int) -> None:
         self.name, self.place, self.limit = name, _PLACES[name.measure], limit
         self.size = self.held = self._spent = 0
+        """`_spent` was journalled since the keeper last heard of this share: it still counts as lent there."""
         self.left: int | None = None
         """What of the budget is not spent, by the keeper's word less what was spent here since."""
         self.resets_ns: int | None = None
         """When that word no longer counts: the period ends. By the monotonic clock."""
-        """Journalled since the keeper last heard of this share: it still counts as lent there."""
 
     def free(self, t: int) -> int:
         """Return what may be held."""
@@ -233,11 +232,8 @@ class Purse:
         return self.held == 0
 
 
-_SPANS: dict[str, Span] = {"minute": MINUTE, "day": DAY}
-_KINDS: dict[Measure, Callable[[Name, int], Share]] = {"requests": Rate, "tokens": Rate, "open": Slots,
-                                                         "cost": Purse, "charge": Purse}  # fmt: skip
-
-
-def share(name: Name, limit: int) -> Share:
-    """Return an empty share of a limit."""
-    return _KINDS[name.measure](name, limit)
+def share(name: Name, limit: int, room: Room) -> Share:
+    """Return an empty share of a limit. `room`: where the buckets of its window are counted, if it has one."""
+    if name.measure in {"requests", "tokens"}:
+        return Rate(name, limit, room)
+    return Slots(name, limit) if name.measure == "open" else Purse(name, limit)

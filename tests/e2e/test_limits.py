@@ -53,7 +53,7 @@ def test_sixty_of_a_hundred_requests(shop: Server):
     assert (statuses.count(200), statuses.count(429)) == (60, 40)
     refused = next(each for each in answers if each.status == 429)
     assert refused.json()["error"]["code"] == "rate_limit_exceeded"
-    assert 50 <= int(refused.headers["retry-after"]) <= 61
+    assert 50 <= int(refused.headers["retry-after"]) <= 60
     assert refused.headers["x-ratelimit-limit-requests"] == "60"
     assert refused.headers["x-ratelimit-remaining-requests"] == "0"
 
@@ -70,7 +70,7 @@ def test_a_caller_sees_what_is_left(shop: Server):
     assert max(left) < 10  # of several workers each knows its own part
     assert first.headers["x-ratelimit-limit-tokens"] == "100000"
     assert int(first.headers["x-ratelimit-remaining-tokens"]) < 100_000
-    assert first.headers["x-ratelimit-reset-requests"] in {"1m0s", "1m1s", "60s"}
+    assert first.headers["x-ratelimit-reset-requests"] == "1m0s"
     assert not any(name.startswith("x-ratelimit") for name in free.headers)
 
 

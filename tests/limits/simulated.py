@@ -13,10 +13,9 @@ from proxy.keeper.loans import Loans
 from proxy.limits.guard import Away, Guard, No, Question, Reached
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts, Name, Share
-from proxy.limits.windows import DAY, MINUTE
+from proxy.limits.windows import SPANS_NS
 
 NS = 1_000_000_000
-SPANS = {"minute": MINUTE, "day": DAY}
 
 
 class _Selector(selectors.SelectSelector):
@@ -75,7 +74,7 @@ class Books:
     def used(self, name: Name) -> list[tuple[int, int]]:
         """Return what was used before this keeper began, and since."""
         assert self.house is not None
-        t, lasts_ns = self.house.clock.ns(), SPANS[name.per].forgotten_ns
+        t, lasts_ns = self.house.clock.ns(), SPANS_NS[name.per]
         since = [(count, at + lasts_ns - t) for at, count in self.house.admitted.get(name, [])]
         return self.before + [each for each in since if each[1] > 0]
 

@@ -151,14 +151,14 @@ def test_a_stampede_costs_the_keeper_nothing():
             await asyncio.gather(*(house.ask({RPM: 60}) for _ in range(100)))
             await asyncio.sleep(0.01)
         assert sum(1 for each in house.refused if each.retry_ns is not None) == len(house.refused)
-        assert all(57 * NS < each.retry_ns <= 61 * NS for each in house.refused)
+        assert all(57 * NS < each.retry_ns <= 60 * NS for each in house.refused)
         return questions
 
     assert simulate(story) < 100
 
 
 def test_a_dead_workers_share_comes_back_when_its_window_has_run_out():
-    """Ten let through by a worker that dies count for 61 seconds more; its open requests do not."""
+    """Ten let through by a worker that dies count for a minute more; its open requests do not."""
 
     async def story(clock: Clock) -> None:
         house = House(clock, workers=2)
@@ -167,7 +167,7 @@ def test_a_dead_workers_share_comes_back_when_its_window_has_run_out():
         await house.kill(0)
         assert await house.ask({OPEN: 10}, worker=1)
         assert await house.ask({RPM: 10}, worker=1) is None
-        await asyncio.sleep(60)
+        await asyncio.sleep(58.9)
         assert await house.ask({RPM: 10}, worker=1) is None
         await asyncio.sleep(1.1)
         assert await house.ask({RPM: 10}, worker=1) is not None
@@ -211,7 +211,7 @@ def test_a_day_with_its_limits_and_resets_to_the_second():
     through = simulate(story)
 
     assert through[:3_600] == list(range(3_600))
-    assert through[3_600] == 86_401
+    assert through[3_600:] == list(range(86_400, 86_400 + 3_600))
 
 
 def test_a_restart_forgets_no_day():

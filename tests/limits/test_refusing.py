@@ -5,10 +5,19 @@ import pytest
 from proxy import refusing
 from proxy.limits.bundles import Bundle, Who
 from proxy.limits.guard import No, Reached
-from proxy.limits.shares import Name, Share, share
+from proxy.limits.shares import Name, Share
+from proxy.limits.shares import share as share_of
+from proxy.limits.windows import Room
 from proxy.settings import Limits
 
 NS = 10**9
+
+
+def share(name: Name, limit: int) -> Share:
+    """Return an empty share in a worker of its own."""
+    return share_of(name, limit, Room())
+
+
 DAILY = share(Name("key", "k", "cost", "day cost hard"), 1_000)
 
 

@@ -1,18 +1,22 @@
 """Sliding windows: exact at their edges, bounded in memory, and corrected where an estimate was wrong."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.limits.shares import Amounts, Name, share
-from proxy.limits.windows import DAY, MINUTE, NS, Window
+from proxy.limits.shares import Amounts, Name, Share
+from proxy.limits.shares import share as share_of
+from proxy.limits.windows import DAY_NS, MINUTE_NS, NS, THIN_BUCKETS, Room, Window
 
 RPM = Name("key", "k", "requests", "minute")
 
 
+def share(name: Name, limit: int) -> Share:
+    """Return an empty share in a worker of its own."""
+    return share_of(name, limit, Room())
+
+
 def test_sixty_at_once_and_then_none_until_the_minute_is_over():
-    """A fresh limit of 60 lets 60 through in one second; the 61st waits until that second has left the window."""
+    """A fresh limit of 60 lets 60 through at once; the 61st waits until they are a minute old, to the nanosecond."""
     mine = share(RPM, 60)
     mine.size = 60
     t = 1_000 * NS + 250_000_000
@@ -20,12 +24,12 @@ def test_sixty_at_once_and_then_none_until_the_minute_is_over():
         mine.take(1, t)
 
     assert mine.free(t) == 0
-    assert mine.free(1_060 * NS + 999_999_999) == 0
-    assert mine.free(1_061 * NS) == 60
+    assert mine.free(t + 60 * NS - 1) == 0
+    assert mine.free(t + 60 * NS) == 60
 
 
 def test_it_says_to_the_nanosecond_when_there_is_room_again():
-    """Ten in second 1000, ten in second 1030: one more fits at 1061, eleven more at 1091."""
+    """Ten in second 1000, ten in second 1030: one more fits at 1060, eleven more at 1090."""
     mine = share(RPM, 20)
     mine.size = 20
     for _ in range(10):
@@ -33,35 +37,84 @@ def test_it_says_to_the_nanosecond_when_there_is_room_again():
     for _ in range(10):
         mine.take(1, 1_030 * NS + 7)
 
-    assert mine.frees_ns(1, 1_040 * NS) == 21 * NS
-    assert mine.frees_ns(11, 1_040 * NS) == 51 * NS
+    assert mine.frees_ns(1, 1_040 * NS) == 20 * NS + 7
+    assert mine.frees_ns(11, 1_040 * NS) == 50 * NS + 7
 
 
-def test_a_day_counts_by_the_second():
-    """What came in the first second of a day is forgotten a second after the next day began, not before."""
-    window = Window(DAY)
+def test_what_comes_within_a_second_leaves_with_the_last_of_it():
+    """At 7.1 and 7.9 s: both are forgotten when the later one is a minute old, which is within a second of each."""
+    mine = share(RPM, 20)
+    mine.size = 20
+    mine.take(4, 7 * NS + 100_000_000)
+    mine.take(5, 7 * NS + 900_000_000)
+
+    assert mine.free(67 * NS + 899_999_999) == 20 - 9
+    assert mine.free(67 * NS + 900_000_000) == 20
+
+
+def test_a_day_is_right_to_the_second():
+    """What came at one moment is forgotten 86,400 s after it, and not a nanosecond before."""
+    window = Window(DAY_NS, Room())
     window.add(5, 0)
-    window.add(7, 1 * NS)
+    window.add(2, 30 * NS)
 
-    assert window.slide(86_401 * NS - 1) == 5 + 7
-    assert window.slide(86_401 * NS) == 7
-    assert window.slide(86_402 * NS) == 0
+    assert window.frees_ns(1, 0) == window.frees_ns(5, 0) == 86_400 * NS
+    assert window.frees_ns(6, 0) == window.frees_ns(99, 0) == 86_430 * NS
+    assert window.slide(86_400 * NS - 1) == 7
+    assert window.slide(86_400 * NS) == 2
+    assert window.slide(86_430 * NS) == 0
 
 
-def test_a_day_with_too_many_seconds_counts_by_the_minute():
-    """Of a limit that is used every second of a day a bounded number of buckets is kept; nothing comes back early."""
-    window = Window(DAY)
-    for second in range(86_400):
+def test_a_day_used_in_each_second_of_it():
+    """Two days of a take in each second: what the window holds is never off by one, in as many buckets as seconds."""
+    room = Room()
+    window = Window(DAY_NS, room)
+    for second in range(2 * 86_400):
+        window.slide(second * NS)
         window.add(1, second * NS)
-        assert len(window._buckets) <= DAY.kept_max
+        assert window.total == min(second + 1, 86_400)
+    assert room.buckets == 86_400
+    assert window.frees_ns(86_399, second * NS) == 86_399 * NS
 
-    assert window.slide(86_400 * NS) == 86_400
-    assert window.slide((86_400 + 60) * NS - 1) == 86_400  # its first minute leaves with its last second
-    assert window.slide((86_400 + 60) * NS) == 86_400 - 60
-    window.take_out(1, 61)
-    assert window.total == 86_400 - 60 - 1
-    window.take_out(1, 59)  # has left: nothing to take out
-    assert window.total == 86_400 - 60 - 1
+    window.slide((second + 86_400) * NS)
+    assert (window.total, room.buckets) == (0, 0)
+
+
+def test_beyond_their_room_days_are_counted_by_the_minute():
+    """A worker with room for 10,000: both days go thin, and forget up to a minute late, never early."""
+    room = Room(10_000)
+    windows = [Window(DAY_NS, room), Window(DAY_NS, room)]
+    for second in range(90_000):
+        for window in windows:
+            window.slide(second * NS)
+            window.add(1, second * NS)
+            assert min(second + 1, 86_400) <= window.total <= min(second + 1, 86_460)
+        assert room.buckets <= 10_000 + 2 * THIN_BUCKETS
+
+
+def test_minutes_need_no_room():
+    """They have sixty buckets at most, and are right to the second in any case."""
+    window = Window(MINUTE_NS, Room(0))
+    for second in range(200):
+        window.slide(second * NS)
+        window.add(1, second * NS)
+
+    assert window.total == 60
+
+
+def test_what_was_thinned_is_corrected_all_the_same():
+    """Uncounting finds the minute that a second became a part of; of what has left it takes nothing."""
+    room = Room(THIN_BUCKETS)
+    window = Window(DAY_NS, room)
+    taken = [window.add(3, second * NS) for second in range(THIN_BUCKETS + 60)]
+    for second in taken:
+        window.take_out(2, second)
+
+    assert window.total == len(taken)
+    window.slide(86_400 * NS + 600 * NS)
+    left = window.total
+    window.take_out(1, taken[0])
+    assert window.total == left == len(taken) - 600
 
 
 def test_an_estimate_is_corrected_by_the_usage():
@@ -74,8 +127,8 @@ def test_an_estimate_is_corrected_by_the_usage():
     mine.end(400, large, 700, 5 * NS)
 
     assert mine.free(5 * NS) == 1_000 - 100 - 700
-    assert mine.free(61 * NS) == 1_000 - 300
-    assert mine.free(66 * NS) == 1_000
+    assert mine.free(60 * NS) == 1_000 - 300
+    assert mine.free(65 * NS) == 1_000
 
 
 def test_what_is_in_the_window_is_not_given_up():
@@ -87,7 +140,7 @@ def test_what_is_in_the_window_is_not_given_up():
 
     assert mine.surrender(NS) == 35
     assert mine.surrender(NS) == 0
-    assert mine.surrender(61 * NS) == 25
+    assert mine.surrender(60 * NS) == 25
 
 
 def test_a_purse_tells_what_it_spent_as_it_gives_back():
@@ -108,14 +161,11 @@ steps = st.lists(
 )
 
 
-@given(steps, st.booleans())
-def test_a_window_is_never_below_what_truly_came_within_it(moves, is_merged):
-    """Against a list of all that came: a window counts all of the last minute, nothing older than 61 s.
-
-    Of one whose seconds are merged, nothing older than two minutes.
-    """
-    span = replace(MINUTE, kept_max=2) if is_merged else MINUTE
-    window, came, t = Window(span), [], 0
+@given(steps)
+def test_a_window_is_never_below_what_truly_came_within_it(moves):
+    """Against a list of all that came: a window counts all of the last minute, nothing older than 61 s."""
+    room = Room()
+    window, came, t = Window(MINUTE_NS, room), [], 0
     for wait, move, count, actual in moves:
         t += wait
         window.slide(t)
@@ -127,10 +177,10 @@ def test_a_window_is_never_below_what_truly_came_within_it(moves, is_merged):
             window.take_out(less, entry[2])
             entry[1] -= less
         within = sum(n for at, n, _ in came if at > t - 60 * NS)
-        at_most = sum(n for at, n, _ in came if at > t - (120 if is_merged else 61) * NS)
+        at_most = sum(n for at, n, _ in came if at > t - 61 * NS)
 
         assert within <= window.slide(t) <= at_most
-        assert len(window._buckets) <= (4 if is_merged else MINUTE.buckets + 1)
+        assert room.buckets <= 61
 
 
 @given(st.integers(1, 50), st.lists(st.tuples(st.integers(0, 3 * NS), st.integers(1, 5)), max_size=80))
