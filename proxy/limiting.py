@@ -178,6 +178,8 @@ async def admit(world: World, case: Case) -> Right:
         if lower is not None:
             passage.join(lower)
         right = Right(world, case, passage, amounts)
+        if bundle.told_purses:
+            world.limits.guard.inquiry.want(bundle.told_purses)
     except Reached as reached:
         raise refusing.refusal(reached, case.principal.scopes, world.limits.guard.clock()) from None
     except Away:

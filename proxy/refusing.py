@@ -99,27 +99,21 @@ def headers(bundle: Bundle, t: int) -> Headers:
 def budget_headers(bundle: Bundle, scopes: Collection[str], t: int) -> Headers:
     """Return what is left of the budget of this key or customer that binds first, and in how long it begins anew.
 
-    In dollars of what the customer pays, or to who may see costs; else as a part of the budget. For a worker that is
-    alone: of several none knows it. Nothing while nobody has said what the period that is now has seen.
+    In dollars of what the customer pays, or to who may see costs; else as a part of the budget. Nothing while nobody
+    has said what the period that is now has seen.
     """
-    known = [
-        each for each in bundle.purses
-        if each.name.kind in TOLD and each.left is not None and each.resets_ns is not None and t < each.resets_ns
-    ]  # fmt: skip
+    known = [(left, index) for index, each in enumerate(bundle.told_purses) if (left := each.left(t)) is not None]
     if not known:
         return []
-    least = min(
-        known, key=lambda each: each.left or 0
-    )  # what binds: a tenth of a large one may be more than a small one
-    assert least.left is not None
-    assert least.resets_ns is not None
-    left = max(least.left, 0)  # below zero after a bill beyond its ceiling: nothing is left
+    least_left, index = min(known)  # what binds: a tenth of a large one may be more than a small one
+    least = bundle.told_purses[index]
+    left = max(least_left, 0)  # below zero after a bill beyond its ceiling: nothing is left
     shows = least.name.measure == "charge" or "see-cost" in scopes
     remaining = (
         (b"x-penstock-budget-remaining-usd", usd(left)) if shows
         else (b"x-penstock-budget-remaining", b"%.4f" % (left / least.limit))
     )  # fmt: skip
-    return [remaining, (b"x-penstock-budget-reset", duration(least.resets_ns - t))]
+    return [remaining, (b"x-penstock-budget-reset", duration(least.resets_t - t))]
 
 
 def limit_headers(shares: Collection[Share], t: int, wait_ns: int = 0) -> Headers:

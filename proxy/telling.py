@@ -35,7 +35,7 @@ def headers_of(world: World, case: Case, call: Call, *, cache: bytes | None = No
         found.append((b"x-penstock-credits-charged", headers.decimal(charged)))
     if case.bundle.told_requests or case.bundle.told_tokens:
         found += refusing.headers(case.bundle, world.limits.guard.clock())
-    if case.bundle.tells_budgets and case.settings.server.workers == 1:
+    if case.bundle.told_purses:
         found += refusing.budget_headers(case.bundle, case.principal.scopes, world.limits.guard.clock())
     left = world.wallets.left_milli(case.ticket.customer)
     # With one worker its lease is the whole balance; of several none knows it, and none says a wrong figure.

@@ -144,12 +144,22 @@ class Counter:
         assert worker.journal is not None
         self._loans.lend(worker.journal, name, count)
         line.lent_ns = self._clock()
-        return {"share": asked["name"], "count": count, **self._told(name, asked["limit"] - spent)}
+        return {"share": asked["name"], "count": count, **self._told(name, spent)}
 
-    def _told(self, name: Name, left: int) -> Message:
-        """Say of a budget what is not spent, and in how long it begins anew."""
+    def _told(self, name: Name, spent: int) -> Message:
+        """Say of a budget what is spent, and in how long it begins anew."""
         resets = self._spending.resets_ns(name) if name.measure in {"cost", "charge"} else None
-        return {} if resets is None else {"left": left, "resets": resets}
+        return {} if resets is None else {"spent": spent, "resets": resets}
+
+    def spent(self, texts: Collection[str]) -> Message:
+        """Say so of some budgets.
+
+        Raises:
+            LedgerBusy: the ledger cannot be written now.
+        """
+        names = map(Name.read, texts)
+        told = {name.text: self._told(name, self._spending.spent_nusd(name)) for name in names}
+        return {"spent_of": {text: each for text, each in told.items() if each}}
 
     def _free(self, name: Name) -> tuple[int, int]:
         """Return what can be lent of a limit, and what is spent of it."""

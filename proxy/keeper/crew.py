@@ -243,6 +243,8 @@ class Crew:
             answer = await self._desk.lend(worker, message)
         elif message["ask"] == "share":
             answer = await self._counter.lend(worker, message)
+        elif message["ask"] == "spent":
+            answer = self._counter.spent(message["names"])
         elif message["ask"] == "claim":
             answer = self.claims.claim(worker.journal, message)
         elif message["ask"] == "answered":

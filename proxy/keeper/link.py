@@ -95,8 +95,11 @@ class KeeperLink:
         elif isinstance(answer, dict) and "share" in answer:
             name = Name.read(answer["share"])
             self.give_back([(name, self.guard.add(name, answer["count"]))])
-            if "left" in answer:
-                self.guard.tell(name, answer["left"], answer["resets"])
+            if "spent" in answer:
+                self.guard.tell(name, answer["spent"], answer["resets"])
+        elif isinstance(answer, dict) and "spent_of" in answer:
+            for text, said in answer["spent_of"].items():
+                self.guard.tell(Name.read(text), said["spent"], said["resets"])
         waiting = self._answers.pop(message["id"], None)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
@@ -186,6 +189,11 @@ class KeeperLink:
         if "no" in answer:
             return No(answer["available"], answer["final"], answer["frees"])
         return None
+
+    def ask_spent(self, names: list[Name]) -> None:
+        """Ask what is spent of some budgets. The answer is noted when it comes; without the keeper, none does."""
+        if not self.is_gone:
+            self._frames.send({"ask": "spent", "id": 0, "names": [each.text for each in names]})
 
     async def open_customer(self, name: str) -> None:
         """See to it that a customer exists; the change is applied here before this returns.

@@ -42,7 +42,7 @@ class Bundle:
     """The shares that requests of one key, customer, feature and member take from."""
 
     __slots__ = ("charges", "costs", "counts_cost", "downgrades", "is_strict", "limits", "output_tokens", "plan",
-                 "purses", "shares", "tells_budgets", "terms", "tokens", "told_requests", "told_tokens")  # fmt: skip
+                 "shares", "terms", "tokens", "told_purses", "told_requests", "told_tokens")  # fmt: skip
 
     def __init__(self, shares: list[Share], downgrades: list[Share], who: Who, limits: Limits) -> None:
         self.shares, self.downgrades = tuple(shares), tuple(downgrades)
@@ -51,14 +51,15 @@ class Bundle:
         self.told_tokens = tuple(each for each in told if each.name.measure == "tokens")
         self.tokens = tuple(each for each in shares if each.name.measure == "tokens")
         self.costs = tuple(each for each in shares if each.name.measure == "cost")
-        self.purses = tuple(each for each in (*shares, *downgrades) if isinstance(each, Purse))
         self.charges = any(each.name.measure == "charge" for each in (*shares, *downgrades))
         self.counts_cost = any(each.name.measure == "cost" for each in (*shares, *downgrades))
         own = () if who.terms is None else who.terms.budgets
         self.is_strict = bool(own) or any(each.name.kind != "key" for each in self.costs)
         """Whether a budget that somebody stated binds, and not only the one that every key has."""
-        self.tells_budgets = bool(own) or any(each.name.kind in {"customer", "member"} for each in self.purses)
-        """Whether a budget was stated of this key, customer or member: of others a caller hears nothing."""
+        purses = [each for each in (*shares, *downgrades) if isinstance(each, Purse) and each.name.kind in TOLD]
+        is_stated = bool(own) or any(each.name.kind != "key" for each in purses)
+        self.told_purses = tuple(purses) if is_stated else ()
+        """Budgets that answers tell of, where one was stated of this key, customer or member."""
         self.terms, self.plan, self.limits = who.terms, who.plan, limits
         self.output_tokens = OUTPUT_FIRST_TOKENS
         """What answers were long so far, where a request does not say how long its own may be."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from proxy.limits.inquiry import Inquiry
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts, Name, Purse, Share, share
 from proxy.limits.windows import Room
@@ -79,6 +80,10 @@ class Lender(Protocol):
         """
         ...
 
+    def ask_spent(self, names: list[Name]) -> None:
+        """Have told what is spent of some budgets (`Guard.tell`), some time or never."""
+        ...
+
 
 class Reached(Exception):
     """A limit has no room. `retry_ns`: in how long it may have; None when nobody can say."""
@@ -116,6 +121,9 @@ class Alone:
             return None
         return No(limit - lent, is_final=False, frees_ns=question.frees_ns)
 
+    def ask_spent(self, names: list[Name]) -> None:
+        """Nobody knows."""
+
 
 class Guard:
     """The shares of one worker."""
@@ -124,6 +132,7 @@ class Guard:
         self._lender, self.clock = lender, clock
         self._shares: dict[Name, Share] = {}
         self._room = Room()
+        self.inquiry = Inquiry(lender.ask_spent, clock)
         self._noted: dict[Name, _Noted] = {}
         self._fills: dict[Name, asyncio.Future[No | None]] = {}
         self._waiting: dict[Name, int] = {}
@@ -220,6 +229,8 @@ class Guard:
     async def _ask(self, each: Share, need: int) -> No | None:
         t, name = self.clock(), each.name
         frees, back = each.frees_ns(need, t), each.surrender(t)
+        if isinstance(each, Purse):
+            each.asked(t)  # with what is lent, the keeper says what is spent
         # What is in use beyond the share, after answers longer than estimated, must be lent too.
         owed = -each.free(t)
         # All who wait are asked for, so that one fill serves them and not one of them.
@@ -267,11 +278,11 @@ class Guard:
         found.size += count
         return 0
 
-    def tell(self, name: Name, left: int, resets_ns: int) -> None:
-        """Note what the keeper says of a budget: what is not spent of it, and in how long it begins anew."""
+    def tell(self, name: Name, spent: int, resets_ns: int) -> None:
+        """Note what the keeper says of a budget: what is spent of it, and in how long it begins anew."""
         found = self._shares.get(name)
         if isinstance(found, Purse):
-            found.left, found.resets_ns = left, self.clock() + resets_ns
+            found.told(spent, self.clock() + resets_ns)
 
     def surrender(self, name: Name, need: int) -> tuple[int, int | None]:
         """Give up what a share does not use; return it, and in how long `need` may leave the window."""

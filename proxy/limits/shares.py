@@ -11,6 +11,10 @@ from typing import Literal, NamedTuple, Protocol
 
 from proxy.limits.windows import SPANS_NS, Room, Window
 
+WORD_NS_MAX = 60 * 1_000_000_000
+"""How long the keeper's word on a budget is passed on: an answer may take long to begin."""
+FOREVER_NS = 1 << 62
+
 Measure = Literal["requests", "tokens", "open", "cost", "charge"]
 """What a limit counts: requests, tokens, requests open at once, nano-dollars that we pay, nano-dollars charged."""
 
@@ -180,16 +184,20 @@ class Slots:
 class Purse:
     """A share of a budget in nano-dollars. What was spent leaves the share, as the ledger counts it from then on."""
 
-    __slots__ = ("_spent", "held", "left", "limit", "name", "place", "resets_ns", "size")
+    __slots__ = ("_since", "_spent", "_spent_all", "asked_t", "held", "limit", "name", "place", "resets_t", "size")
 
     def __init__(self, name: Name, limit: int) -> None:
         self.name, self.place, self.limit = name, _PLACES[name.measure], limit
         self.size = self.held = self._spent = 0
         """`_spent` was journalled since the keeper last heard of this share: it still counts as lent there."""
-        self.left: int | None = None
-        """What of the budget is not spent, by the keeper's word less what was spent here since."""
-        self.resets_ns: int | None = None
-        """When that word no longer counts: the period ends. By the monotonic clock."""
+        self.asked_t = -FOREVER_NS
+        """When the keeper was last asked what is spent of the budget."""
+        self._since = 0
+        """Spent here since it was asked."""
+        self._spent_all: int | None = None
+        """What all have spent, by the keeper's word and what was spent here since."""
+        self.resets_t = 0
+        """When that word no longer counts: the period ends."""
 
     def free(self, t: int) -> int:
         """Return what may be held."""
@@ -213,8 +221,26 @@ class Purse:
         if actual is not None:
             self.size -= actual
             self._spent += actual
-            if self.left is not None:
-                self.left -= actual
+            self._since += actual
+            if self._spent_all is not None:
+                self._spent_all += actual
+
+    def asked(self, t: int) -> None:
+        """The keeper is asked what is spent of the budget."""
+        self.asked_t, self._since = t, 0
+
+    def told(self, spent: int, resets_t: int) -> None:
+        """It said so. Spent here meanwhile may be among it, and is counted in any case: rather too little is left."""
+        self._spent_all, self.resets_t = spent + self._since, resets_t
+
+    def left(self, t: int) -> int | None:
+        """Return what is not spent of the budget; None when nobody has said so lately, or of the period that is now.
+
+        Below zero after a bill beyond its ceiling.
+        """
+        if self._spent_all is None or t >= self.resets_t or t - self.asked_t > WORD_NS_MAX:
+            return None
+        return self.limit - self._spent_all
 
     def surrender(self, t: int) -> int:
         """Give up what is not held, and tell what was spent: neither is lent any more."""

@@ -176,7 +176,7 @@ def test_a_lease_of_one_period_goes_on_in_the_next(found, worker):
     third = asyncio.run(counter.lend(holder, dict(asked)))
 
     assert (first["count"], second["count"]) == (400, 600)
-    assert (first["left"], first["resets"]) == (400, 60 * 10**9)
+    assert (first["spent"], first["resets"]) == (600, 60 * 10**9)
     assert third == {"no": DAILY.text, "available": 1_000, "final": False, "frees": None}
 
 

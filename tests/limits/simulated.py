@@ -115,8 +115,25 @@ class Worker:
             raise Away
         if "no" in answer:
             return await self._deliver(lambda: No(answer["available"], answer["final"], answer["frees"]))
-        await self._deliver(lambda: None if self.is_dead else self.guard.add(question.name, answer["count"]))
+        await self._deliver(lambda: None if self.is_dead else self._take(question.name, answer))
         return None
+
+    def _take(self, name: Name, answer: dict[str, Any]) -> None:
+        self.guard.add(name, answer["count"])
+        if "spent" in answer:
+            self.guard.tell(name, answer["spent"], answer["resets"])
+
+    def ask_spent(self, names: list[Name]) -> None:
+        """Ask the keeper, without waiting."""
+        self._house.asked_spent += 1
+        self._asking = asyncio.ensure_future(self._hear_spent(names))
+
+    async def _hear_spent(self, names: list[Name]) -> None:
+        await self._pass()
+        said = self._house.counter.spent([each.text for each in names])["spent_of"]
+        await self._pass()
+        for text, each in said.items():
+            self.guard.tell(Name.read(text), each["spent"], each["resets"])
 
     async def recall_share(self, name: Name, need: int) -> int | None:
         """Be asked by the keeper."""
@@ -151,6 +168,7 @@ class House:
         self.books.house = self
         self.refused: list[Reached] = []
         self.away = 0
+        self.asked_spent = 0
 
     async def ask(
         self, limits: dict[Name, int], amounts: Amounts | None = None, worker: int | None = None

@@ -5,7 +5,7 @@ import pytest
 from proxy import refusing
 from proxy.limits.bundles import Bundle, Who
 from proxy.limits.guard import No, Reached
-from proxy.limits.shares import Name, Share
+from proxy.limits.shares import Name, Purse, Share
 from proxy.limits.shares import share as share_of
 from proxy.limits.windows import Room
 from proxy.settings import Limits
@@ -51,7 +51,9 @@ def test_waits_are_written_as_openai_does(wait_ns, text):
 def purse(kind: str, limit: int, left: int, per: str = "day cost hard") -> Share:
     """Return a budget of which the keeper said what is left."""
     found = share(Name(kind, "", "cost", per), limit)
-    found.left, found.resets_ns = left, 60 * NS  # type: ignore[attr-defined]
+    assert isinstance(found, Purse)
+    found.asked(0)
+    found.told(limit - left, 60 * NS)
     return found
 
 
@@ -60,10 +62,10 @@ def test_what_all_others_spend_is_nobodys_to_read():
     others = [purse(kind, 10_000, 1) for kind in ("all", "feature", "model")]
     who = Who("k", None, 1, "acme", "open", None)
 
-    assert not Bundle(others, others, who, Limits()).tells_budgets
+    assert not Bundle(others, others, who, Limits()).told_purses
     assert refusing.budget_headers(Bundle(others, others, who, Limits()), {"see-cost"}, 0) == []
     own = Bundle([*others, purse("customer", 10_000, 5_000)], [], who, Limits())
-    assert own.tells_budgets
+    assert len(own.told_purses) == 1
     assert refusing.budget_headers(own, {"serve"}, 0) == [
         (b"x-penstock-budget-remaining", b"0.5000"), (b"x-penstock-budget-reset", b"1m0s"),
     ]  # fmt: skip
