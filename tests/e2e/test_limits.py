@@ -1,6 +1,8 @@
 """Limits and budgets of a real server: as many as were promised, on any number of workers, and honest refusals."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,32 @@ def test_a_budget_survives_a_restart(launch: Launch, tmp_path_factory: pytest.Te
 
     assert server.chat("Say hello", key, max_tokens=20).status_code == 402
     assert server.ask("ledger.verify")["ok"]
+
+
+def test_what_crashes_forget(launch: Launch, tmp_path: Path):
+    """Five a minute, eight a day, one budget: workers that die forget nothing; all at once forget the minute alone.
+
+    So beyond a minute's limit goes at most as much again; beyond a day's, and beyond a budget, nothing.
+    """
+    server = launch(write_config(tmp_path / "config", server={"workers": 2}))
+    key, poor = limited(server, "busy", rpm=5, rpd=8), limited(server, "poor", budget=WORTH)
+
+    first = [each.status for each in rush(server, key, 10)]
+    paid = [spending(server, poor, "gpt-6-luna", {}) for _ in range(2)]
+    gone = set(server.workers)
+    for pid in gone:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(set(server.workers) - gone) == 2 and server.is_ready(), "two others serve")
+    after_workers = [each.status for each in rush(server, key, 10)]
+    server.end(signal.SIGKILL, group=True)
+    server.start()
+    after_all = [each.status for each in rush(server, key, 10)]
+
+    assert first.count(200) == 5
+    assert after_workers.count(200) == 0
+    assert after_all.count(200) == 8 - 5
+    assert set(first + after_workers + after_all) == {200, 429}
+    assert [*paid, spending(server, poor, "gpt-6-luna", {})] == [200, 402, 402]
 
 
 def test_what_is_left_of_a_budget(shop: Server):
