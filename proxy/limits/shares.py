@@ -184,7 +184,8 @@ class Slots:
 class Purse:
     """A share of a budget in nano-dollars. What was spent leaves the share, as the ledger counts it from then on."""
 
-    __slots__ = ("_since", "_spent", "_spent_all", "asked_t", "held", "limit", "name", "place", "resets_t", "size")
+    __slots__ = ("_since", "_spent", "_spent_all", "_word_t", "asked_t", "held", "limit", "name", "place", "resets_t",
+                 "size")  # fmt: skip
 
     def __init__(self, name: Name, limit: int) -> None:
         self.name, self.place, self.limit = name, _PLACES[name.measure], limit
@@ -196,6 +197,8 @@ class Purse:
         """Spent here since it was asked."""
         self._spent_all: int | None = None
         """What all have spent, by the keeper's word and what was spent here since."""
+        self._word_t = 0
+        """When it was asked for that word."""
         self.resets_t = 0
         """When that word no longer counts: the period ends."""
 
@@ -231,14 +234,14 @@ class Purse:
 
     def told(self, spent: int, resets_t: int) -> None:
         """It said so. Spent here meanwhile may be among it, and is counted in any case: rather too little is left."""
-        self._spent_all, self.resets_t = spent + self._since, resets_t
+        self._spent_all, self._word_t, self.resets_t = spent + self._since, self.asked_t, resets_t
 
     def left(self, t: int) -> int | None:
         """Return what is not spent of the budget; None when nobody has said so lately, or of the period that is now.
 
         Below zero after a bill beyond its ceiling.
         """
-        if self._spent_all is None or t >= self.resets_t or t - self.asked_t > WORD_NS_MAX:
+        if self._spent_all is None or t >= self.resets_t or t - self._word_t > WORD_NS_MAX:
             return None
         return self.limit - self._spent_all
 

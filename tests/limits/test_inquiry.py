@@ -106,7 +106,8 @@ def test_a_word_of_another_period_or_a_minute_ago_is_no_word():
     purse.told(4_000, 90 * NS)
 
     assert purse.left(60 * NS) == 6_000
+    purse.asked(60 * NS)  # in vain
     assert purse.left(60 * NS + 1) is None
-    purse.asked(89 * NS)
+    purse.told(4_000, 90 * NS)
     assert purse.left(90 * NS - 1) == 6_000
     assert purse.left(90 * NS) is None
