@@ -17,13 +17,12 @@ from proxy.identity import Principal
 from proxy.settlement import Call, Case
 from proxy.upstream.dialects.openai.responses import read_usage
 from proxy.wire import lenient, responses, sse
+from proxy.wire.ask import BYTES_PER_TOKEN
 from proxy.wire.errors import Malformed, Unavailable
 from proxy.wire.responses import Before, ResponsesRequest
 from proxy.world import World
 
 SURFACE: Final = "responses"
-BYTES_PER_TOKEN = 4
-"""As routing counts them: so a conversation that lies elsewhere weighs what its tokens would weigh here."""
 
 
 async def read(world: World, principal: Principal, body: bytes) -> ResponsesRequest:
@@ -46,7 +45,7 @@ async def read(world: World, principal: Principal, body: bytes) -> ResponsesRequ
             f"Previous response with id '{ask.previous}' not found.",
             param="previous_response_id", code="previous_response_not_found",
         )  # fmt: skip
-    if "provider" in found:
+    if "provider" in found:  # it weighs what its tokens would weigh here
         return ask.going_on(Before([], found["tokens"] * BYTES_PER_TOKEN, found["provider"]))
     return ask.going_on(Before(orjson.loads(found["items"]), len(found["items"])))
 

@@ -13,9 +13,8 @@ from typing import Final
 from margin.costbook import NoPrice, UnpricedBucket
 from margin.usage import Usage
 from proxy.outputs import Outputs
-from proxy.routing.capability import input_estimate
 from proxy.settings import Deployment
-from proxy.wire.ask import Ask
+from proxy.wire.ask import Ask, input_estimate
 
 MEDIAN: Final = 0.5
 OUTPUT_ASSUMED_TOKENS: Final = 256

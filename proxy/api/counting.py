@@ -9,8 +9,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from proxy.api.answers import authenticated, json_answer
-from proxy.routing.capability import input_estimate
 from proxy.wire import messages
+from proxy.wire.ask import input_estimate
 from proxy.world import World
 
 

@@ -44,6 +44,8 @@ def routes(world: World) -> APIRouter:
             raise Unavailable("The response cannot be deleted right now.") from None
         return json_answer({"id": name, "object": "response", "deleted": True})
 
+    @router.post("/v1/responses/compact")
+    @router.post("/v1/responses/input_tokens")
     @router.api_route("/v1/responses/{name}/{rest:path}", methods=["GET", "POST", "DELETE"])
     async def _not_served(request: Request) -> Response:
         raise NotServed(f"{request.scope['path'][:80]} is not served yet.")

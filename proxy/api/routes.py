@@ -79,7 +79,10 @@ def _error(world: World, request: Request, error: ProxyError) -> Response:
 
 
 def _from_framework(error: HTTPException) -> ProxyError:
-    message = "There is no such endpoint." if error.status_code == 404 else "This endpoint does not take that method."
-    ours = errors.Rejected(message)
+    if error.status_code == 405:
+        return MethodNotAllowed(
+            "This endpoint does not take that method.", allowed=(error.headers or {}).get("Allow", "")
+        )
+    ours = errors.Rejected("There is no such endpoint.")
     ours.status, ours.reason = error.status_code, "no_route"
     return ours

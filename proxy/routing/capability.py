@@ -6,17 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy.settings import Deployment
-from proxy.wire.ask import Ask
+from proxy.wire.ask import Ask, input_estimate
 from proxy.wire.errors import Malformed
 
 OUTPUT_RESERVE_TOKENS = 1_024
 """Kept free in a context window for the answer when the caller states no `max_tokens`."""
 OUTPUT_BEYOND_TOKENS = 10_000_000
 """No model's window: whoever asks for more is not told of windows, but of what it would cost, or by the provider."""
-BYTES_PER_TOKEN = 4
-"""English prose under cl100k is 4.2 bytes a token; code and other scripts are less. For capability, never money."""
-TOKENS_PER_MEDIA_PART = 800
-"""An image of a megapixel is 765 tokens at OpenAI's high detail; a minute of audio about 600."""
 
 _CHAT: Final = frozenset({"chat"})
 NEEDED: Final[Mapping[str, frozenset[str]]] = {
@@ -81,8 +77,3 @@ def _reserve(ask: Ask) -> int:
     if ask.output_max is None or ask.output_max > OUTPUT_BEYOND_TOKENS:
         return OUTPUT_RESERVE_TOKENS
     return ask.output_max
-
-
-def input_estimate(ask: Ask) -> int:
-    """Return about how many tokens the input is. An estimate: bills come from the provider's own count."""
-    return (ask.body_bytes - ask.media_bytes) // BYTES_PER_TOKEN + ask.media_parts * TOKENS_PER_MEDIA_PART + 1

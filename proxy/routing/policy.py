@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from margin.sellbook import Plan
 from proxy.routing import rules, spread
-from proxy.routing.capability import Uncarried, carries_all, input_estimate, lacking, require
+from proxy.routing.capability import Uncarried, carries_all, lacking, require
 from proxy.routing.guard import Acts, flexed
 from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_within
 from proxy.routing.rules import Asker, Facts
@@ -31,7 +31,7 @@ from proxy.routing.steps import (
     used,
 )
 from proxy.settings import TIERS, Checks, Deployment, Settings, Tier
-from proxy.wire.ask import Ask
+from proxy.wire.ask import Ask, input_estimate
 from proxy.wire.errors import Forbidden, Malformed, UnknownModel, Unprofitable
 
 

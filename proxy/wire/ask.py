@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+BYTES_PER_TOKEN: Final = 4
+"""English prose under cl100k is 4.2 bytes a token; code and other scripts are less. For capability, never money."""
+TOKENS_PER_MEDIA_PART: Final = 800
+"""An image of a megapixel is 765 tokens at OpenAI's high detail; a minute of audio about 600."""
 
 
 class Ask(Protocol):
@@ -97,3 +102,8 @@ class Ask(Protocol):
     def body_for(self, model: str) -> bytes:
         """Serialise what was judged, for a provider that speaks the same API and calls the model so."""
         ...
+
+
+def input_estimate(ask: Ask) -> int:
+    """Return about how many tokens the input is. An estimate: bills come from the provider's own count."""
+    return (ask.body_bytes - ask.media_bytes) // BYTES_PER_TOKEN + ask.media_parts * TOKENS_PER_MEDIA_PART + 1

@@ -157,11 +157,15 @@ class UnknownName(Rejected):
 
 
 class MethodNotAllowed(Rejected):
-    """The endpoint exists and takes another method."""
+    """The endpoint exists and takes another method: `allowed` says which, separated by commas."""
 
     status = 405
     code = "method_not_allowed"
     reason = "no_route"
+
+    def __init__(self, message: str, *, allowed: str = "POST") -> None:
+        super().__init__(message)
+        self.headers = ((b"allow", allowed.encode()),)  # RFC 9110, 15.5.6: a 405 must say so
 
 
 class KeyInUse(Rejected):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
+from proxy.wire.ask import BYTES_PER_TOKEN
 from proxy.wire.errors import Malformed
 
 Input = str | list[int]
 """One text, or one text as the ids of its tokens."""
-
-BYTES_PER_TOKEN: Final = 4
-"""What a token id weighs, as routing counts the tokens of a text by its bytes; so no tokenizer makes more of them."""
 
 
 def inputs_of(value: Any, name: str, *, many_max: int) -> list[Input]:
@@ -48,7 +46,7 @@ def check_filled(found: list[Input], name: str) -> None:
 
 
 def weight_bytes(found: list[Input]) -> int:
-    """Return what inputs weigh, in the bytes that routing counts tokens by."""
+    """Return what inputs weigh, in the bytes that tokens are counted by; an id is a token."""
     return sum(len(each.encode()) if isinstance(each, str) else len(each) * BYTES_PER_TOKEN for each in found)
 
 

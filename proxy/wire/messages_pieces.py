@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from margin.usage import Usage
 from proxy.wire import lenient
+from proxy.wire.ask import BYTES_PER_TOKEN
 from proxy.wire.errors import ProxyError, anthropic_body
 from proxy.wire.neutral import Argued, Called, Ended, Piece, Said, Started, Thought, Used
 
@@ -37,15 +38,18 @@ def usage_of(usage: Usage) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_NOTHING: Final = {"input_tokens": 0, "output_tokens": 0}
 _BEGUN: Final[Mapping[str, Any]] = {
     "type": "message", "role": "assistant", "content": [], "stop_reason": None, "stop_sequence": None,
-    "usage": _NOTHING,
 }  # fmt: skip
 
 
-def message(pieces: Iterable[Piece]) -> bytes:
-    """Return a whole answer."""
+def message(pieces: Iterable[Piece], input_estimate: int) -> bytes:
+    """Return a whole answer.
+
+    Args:
+        pieces: What it consists of.
+        input_estimate: About how many tokens went in: told where nobody knows, as the API has no word for that.
+    """
     told: dict[str, Any] = {"id": "", "type": "message", "role": "assistant", "model": "", "content": []}
     content, reason, usage = told["content"], "said", None
     arguments: dict[int, list[str]] = {}
@@ -70,7 +74,9 @@ def message(pieces: Iterable[Piece]) -> bytes:
     for index, texts in arguments.items():
         content[at[index]]["input"] = _object("".join(texts))
     told |= {"stop_reason": _REASONS[reason], "stop_sequence": None}
-    told["usage"] = _NOTHING if usage is None else usage_of(usage)
+    if usage is None:
+        usage = Usage(input=input_estimate, output=len(lenient.dumps(content)) // BYTES_PER_TOKEN)
+    told["usage"] = usage_of(usage)
     return lenient.dumps(told)
 
 
@@ -90,11 +96,21 @@ def _object(text: str) -> Any:
 
 
 class Events:
-    """Writes pieces as the events of one streamed message. What ends the whole is the exchange's to say."""
+    """Writes pieces as the events of one streamed message. What ends the whole is the exchange's to say.
 
-    __slots__ = ("_index", "_open", "_reason")
+    Other providers tell the usage at the end, and clients of this API look for the input at its start, too: there
+    stands an estimate, which `message_delta` repeats as it was.
 
-    def __init__(self) -> None:
+    Args:
+        input_estimate: About how many tokens went in.
+    """
+
+    __slots__ = ("_index", "_input_estimate", "_open", "_reason", "_said")
+
+    def __init__(self, input_estimate: int) -> None:
+        self._input_estimate = input_estimate
+        self._said = 0
+        """Pieces of text: providers send about one token in each."""
         self._index = -1
         self._open: str | None = None
         """The kind of the block that goes on."""
@@ -104,7 +120,8 @@ class Events:
         """Return a piece as bytes; empty where nothing is said yet."""
         match piece:
             case Started(identity, model):
-                return _event("message_start", message={**_BEGUN, "id": identity, "model": model})
+                begun = {**_BEGUN, "id": identity, "model": model, "usage": self._estimated()}
+                return _event("message_start", message=begun)
             case Said(text):
                 return self._block("text", {"type": "text", "text": ""}) + self._delta("text_delta", text=text)
             case Thought(text):
@@ -124,12 +141,15 @@ class Events:
 
     def end(self) -> bytes:
         """Return the end of a whole stream, and before it why it ended, where no usage came to say it."""
-        return (b"" if self._reason is None else self._ended({"output_tokens": 0})) + END
+        return (b"" if self._reason is None else self._ended(self._estimated())) + END
 
     @staticmethod
     def fault(error: ProxyError) -> bytes:
         """Return the event that says that the stream breaks off here."""
         return b"event: error\ndata: %b\n\n" % lenient.dumps(anthropic_body(error))
+
+    def _estimated(self) -> dict[str, int]:
+        return {"input_tokens": self._input_estimate, "output_tokens": self._said}
 
     def _ended(self, usage: Mapping[str, Any]) -> bytes:
         reason, self._reason = self._reason, None
@@ -144,6 +164,7 @@ class Events:
         return _event("content_block_start", index=self._index, content_block=opened)
 
     def _delta(self, kind: str, **more: str) -> bytes:
+        self._said += 1
         return _event("content_block_delta", index=self._index, delta={"type": kind, **more})
 
     def _shut(self) -> bytes:

@@ -13,8 +13,8 @@ from fractions import Fraction
 
 import orjson
 
-from proxy.routing.capability import input_estimate
 from proxy.wire import chat
+from proxy.wire.ask import input_estimate
 from simulator.tokens import segments
 from tests.e2e import wire
 from tests.e2e.server import Server

@@ -320,16 +320,24 @@ def test_what_is_not_served_says_so_once(server: Server, name: str):
         ("POST", "/v1/models", 405),
         ("DELETE", "/healthz", 405),
         ("GET", "/v1/chat/completions", 405),
+        ("PUT", "/v1/responses", 405),
+        ("GET", "/v1/completions", 405),
+        ("PATCH", "/v1/embeddings", 405),
+        ("PUT", "/v1/responses/resp_1", 405),
+        ("POST", "/v1/responses/compact", 501),
+        ("POST", "/v1/responses/input_tokens", 501),
+        ("POST", "/v1/responses/resp_1/cancel", 501),
     ],
 )
 def test_wrong_turns_have_openais_shape(server: Server, method: str, path: str, status: int):
-    """An unknown path is a 404 and a wrong method a 405, both in OpenAI's shape."""
+    """An unknown path is a 404, a wrong method a 405 that says which is right, what is not built a 501."""
     found = httpx.request(
         method, f"{server.origin}{path}", headers={"authorization": f"Bearer {server.key}"}, verify=False
     )
 
     assert found.status_code == status
     assert set(found.json()["error"]) == {"message", "type", "param", "code"}
+    assert bool(found.headers.get("allow")) is (status == 405)
 
 
 def test_health_needs_no_key(server: Server):

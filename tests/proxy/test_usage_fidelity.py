@@ -4,6 +4,7 @@ Each test names the complaint; the amounts are written as a person would check t
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from margin.card import Card
 from margin.costbook import PriceHistory
 from margin.usage import Usage
 from proxy import metering
+from proxy.exchange import Inbound, serve
 from proxy.settings import Deployment, Provider
 from proxy.upstream.client import Upstream
 from proxy.upstream.dialects.anthropic import counts
@@ -167,6 +169,42 @@ def test_the_service_tier_is_priced_by_the_answer(tmp_path: Path, stream: bool) 
 
     assert plain["cost"] == 1000 * IN + 50 * OUT
     assert dearer["cost"] == 2 * plain["cost"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_search_of_the_provider_s_is_not_taken_for_free(tmp_path: Path, stream: bool) -> None:
+    """Its fee is not in the usage: the tokens are booked, marked as the least that it may cost."""
+
+    async def main() -> Scene:
+        async with scene(tmp_path) as here:
+            here.world.upstream = Upstream(Loopback(provider(chat_usage(1000, 50, inside={}, outside={}))))
+            await (here.stream if stream else here.ask)("hi", web_search_options={})
+        return here
+
+    (line,) = asyncio.run(main()).end()["a"]
+
+    assert (line["kind"], line["cost"]) == ("estimated", 1000 * IN + 50 * OUT)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_responses_are_metered_where_their_usage_is(tmp_path: Path, stream: bool) -> None:
+    """Under `response.usage`, and by other names than a chat's: a budget that never moves was the complaint."""
+
+    async def main() -> Scene:
+        async with scene(tmp_path) as here:
+            asked = {"model": "gpt-6-luna", "input": "hi", "stream": stream, "store": False}
+            inbound = Inbound({}, orjson.dumps(asked), "responses")
+            reply = await serve(here.world, here.principal, inbound, time.perf_counter())
+            if reply.relay is not None:
+                await reply.relay.run(here.caller)
+        return here
+
+    found = asyncio.run(main())
+    (line,), (bill,) = found.end()["a"], found.billed()
+
+    assert line["kind"] == "model"
+    assert (line["u"]["input"], line["u"]["output"]) == (bill["usage"]["input"], bill["usage"]["output"])
+    assert line["cost"] == bill["usage"]["input"] * IN + bill["usage"]["output"] * OUT > 0
 
 
 def test_an_aborted_stream_has_a_cost_line(tmp_path: Path) -> None:

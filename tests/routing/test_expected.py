@@ -10,8 +10,8 @@ from margin.sellbook import Plan
 from margin.usage import Usage
 from proxy.expected import DEPLOYMENTS_MAX, Expected
 from proxy.routing import policy
-from proxy.routing.capability import input_estimate
 from proxy.settings import Deployment, Settings
+from proxy.wire.ask import input_estimate
 from tests.proxy.scene import scene
 from tests.proxy.test_policy import ask, judged, names
 from tests.settings.writing import loaded

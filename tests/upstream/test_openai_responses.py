@@ -101,6 +101,23 @@ def test_the_service_tier_is_the_answers() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "source"),
+    [("web_search_call", "estimated"), ("code_interpreter_call", "estimated"), ("function_call", "reported"),
+     ("message", "reported")],
+)  # fmt: skip
+def test_fees_for_tools_of_the_provider_make_the_cost_a_lower_bound(kind: str, source: str) -> None:
+    """They are billed by use, in no price list of tokens: what is booked is marked, until the bill says the rest."""
+    told = response(usage=USAGE, status="completed", output=[{"type": kind, "id": "x"}])
+    stream, _ = fed(BEGUN, event("response.completed", 5, response=told))
+
+    _, usage, _ = read_answer(orjson.dumps(told), ASK)
+
+    assert usage is not None
+    assert usage == stream.usage
+    assert usage.source == source
+
+
+@pytest.mark.parametrize(
     "body", [b"<html>", b"[]", b"{}", orjson.dumps(response(status="failed", error={"code": "x"}))]
 )
 def test_what_is_no_answer_is_refused(body: bytes) -> None:

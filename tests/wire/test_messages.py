@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
+from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types import Message, RawMessageStreamEvent
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,8 +126,8 @@ ANSWER: list[Piece] = [
 
 def test_an_answer_is_one_that_the_sdk_takes() -> None:
     """Whole, and as events that its types take one by one, with usage in Anthropic's buckets."""
-    whole = Message.model_validate_json(messages_pieces.message(ANSWER))
-    writer = messages_pieces.Events()
+    whole = Message.model_validate_json(messages_pieces.message(ANSWER, 7))
+    writer = messages_pieces.Events(7)
     sent = b"".join(map(writer.write, ANSWER)) + writer.end()
 
     events = [EVENTS.validate_json(sse.payload(event) or b"") for event in sse.events(sent)]
@@ -140,14 +141,36 @@ def test_an_answer_is_one_that_the_sdk_takes() -> None:
     assert [event.type for event in events][-2:] == ["message_delta", "message_stop"]
 
 
-def test_without_usage_the_end_still_says_why() -> None:
-    """A provider that reports none ends the message all the same."""
-    writer = messages_pieces.Events()
+def accumulated(pieces: list[Piece], input_estimate: int) -> list[tuple[int | None, int]]:
+    """What the SDK's own accumulation of a stream says of its usage, after its start and at its end."""
+    writer = messages_pieces.Events(input_estimate)
+    sent = b"".join(map(writer.write, pieces)) + writer.end()
+    snapshot, found, buffers = None, [], dict[int, bytes]()
+    for event in sse.events(sent):
+        told = EVENTS.validate_json(sse.payload(event) or b"")
+        snapshot = accumulate_event(event=told, current_snapshot=snapshot, json_bufs=buffers)
+        found.append((snapshot.usage.input_tokens, snapshot.usage.output_tokens))
+    return [found[0], found[-1]]
 
-    sent = b"".join(map(writer.write, [Started("a", "m"), Said("x"), Ended("limit")])) + writer.end()
+
+def test_a_stream_tells_an_estimate_first_and_what_was_used_last() -> None:
+    """Other providers tell it at the end, while clients read the input off the start, where 0 of 0 misleads them."""
+    assert accumulated(ANSWER, 123) == [(123, 0), (5, 4 + 2)]
+
+
+def test_without_usage_the_end_still_says_why_and_about_how_much() -> None:
+    """A provider that reports none ends the message all the same; the API has no word for what nobody knows."""
+    said: list[Piece] = [Started("a", "m"), Said("x"), Said("y"), Ended("limit")]
+    writer = messages_pieces.Events(7)
+
+    sent = b"".join(map(writer.write, said)) + writer.end()
+    whole = Message.model_validate_json(messages_pieces.message(said, 7))
 
     assert b'"stop_reason":"max_tokens"' in sent
     assert sent.endswith(messages_pieces.END)
+    assert accumulated(said, 7)[-1] == (7, 2)
+    assert whole.usage.input_tokens == 7
+    assert whole.usage.output_tokens > 0
 
 
 def test_errors_are_in_anthropic_s_words() -> None:

@@ -29,6 +29,14 @@ def tiered(usage: Usage | None, service_tier: Any) -> Usage | None:
     return usage._replace(service_tier=service_tier[:WORD_MAX])
 
 
+def with_fees(usage: Usage | None) -> Usage | None:
+    """Return usage as what is known of a bill that has fees, too, for tools that the provider ran: an estimate.
+
+    What is booked by it is the least that it may be, and stays marked until the provider's bill says more.
+    """
+    return None if usage is None else usage._replace(source="estimated")
+
+
 def seconds(retry_after: bytes | None) -> int | None:
     """Return a `retry-after` header in seconds; None when there is none, or a date."""
     if retry_after is None or not retry_after.isdigit() or len(retry_after) > _DIGITS_MAX:

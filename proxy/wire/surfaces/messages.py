@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from proxy.wire import messages_pieces, messages_prompt
+from proxy.wire.ask import input_estimate
 from proxy.wire.errors import anthropic_body as error_body
 from proxy.wire.messages import MessagesRequest, read
 from proxy.wire.messages_pieces import Events
@@ -54,9 +55,9 @@ def prompt(ask: MessagesRequest) -> Prompt:
 
 def answer(pieces: Iterable[Piece], ask: MessagesRequest, at_s: int) -> bytes:
     """Return a whole answer."""
-    return messages_pieces.message(pieces)
+    return messages_pieces.message(pieces, input_estimate(ask))
 
 
 def writer(ask: MessagesRequest, at_s: int) -> Events:
     """Return what writes the answer as events."""
-    return Events()
+    return Events(input_estimate(ask))

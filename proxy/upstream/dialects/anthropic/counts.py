@@ -40,7 +40,9 @@ def read_usage(reported: Mapping[str, Any]) -> Usage | None:
         output=output - thinking,
         reasoning=thinking,
     )
-    return foreign.tiered(used, reported.get("service_tier"))
+    found = foreign.tiered(used, reported.get("service_tier"))
+    ran = foreign.inner(reported, "server_tool_use").values()
+    return foreign.with_fees(found) if any(ran) else found  # web searches are billed by their number, beside the tokens
 
 
 def _writes(reported: Mapping[str, Any]) -> tuple[int, int]:

@@ -20,7 +20,8 @@ from proxy.wire.messages import MessagesRequest
 
 _MARKS: Final = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
 _TEXT_MARKS: Final = (b'"text":"', b'"partial_json":"', b'"thinking":"')
-_IDS: Final = ("id", "tool_use_id")
+_THINKING: Final = b'"thinking":"'
+"""How a block of thinking says what was thought, as we serialise it."""
 
 
 def request_path(deployment: Deployment, *, stream: bool) -> str:
@@ -34,12 +35,16 @@ def uncarried(ask: MessagesRequest, deployment: Deployment) -> str | None:
 
 
 def request_body(ask: MessagesRequest, deployment: Deployment) -> bytes:
-    """Serialise what was judged, field for field; without signatures of another provider inside the ids of calls."""
+    """Serialise what was judged, field for field, but for what another provider made in the same conversation.
+
+    That is its signatures inside the ids of calls, and its thinking: Anthropic refuses what it has not signed itself.
+    """
     body = ask.body_for(deployment.model)
-    if signatures.MARK_BYTES not in body:
+    if signatures.MARK_BYTES not in body and _THINKING not in body:
         return body
     messages = [{**each, "content": _unsigned(each["content"])} for each in ask.fields["messages"]]
-    return ask._replace(fields={**ask.fields, "messages": messages}).body_for(deployment.model)
+    said = [each for each in messages if each["content"] or each["role"] != "assistant"]
+    return ask._replace(fields={**ask.fields, "messages": said}).body_for(deployment.model)
 
 
 def _unsigned(content: Any) -> Any:
@@ -49,6 +54,7 @@ def _unsigned(content: Any) -> Any:
         block
         | {name: signatures.bare(block[name]) for name in ("id", "tool_use_id") if isinstance(block.get(name), str)}
         for block in content
+        if block.get("type") != "thinking" or block.get("signature")
     ]
 
 

@@ -84,7 +84,13 @@ def read_answer(body: bytes, ask: Ask) -> Answered:
         usage = read_usage(answer.get("usage"))
     except UsageError:
         usage = None
-    return foreign.text(answer.get("id")), foreign.tiered(usage, answer.get("service_tier")), body
+    usage = foreign.tiered(usage, answer.get("service_tier"))
+    return foreign.text(answer.get("id")), foreign.with_fees(usage) if searches(ask) else usage, body
+
+
+def searches(ask: Ask) -> bool:
+    """Tell whether the provider searches the web for an answer, which it bills beside the tokens."""
+    return ask.fields.get("web_search_options") is not None
 
 
 _MARKS = (b'"usage"', b"[DONE]", b'"error"')
@@ -101,6 +107,7 @@ class ChatStream:
     __slots__ = (
         "_asked",
         "_framer",
+        "_searches",
         "_tier",
         "call_id",
         "deltas",
@@ -113,8 +120,8 @@ class ChatStream:
     TEXT_MARKS: ClassVar[tuple[bytes, ...]] = (b'"content":"', b'"arguments":"', b'"reasoning_content":"')
     """What the text of a delta follows, as providers write it: without spaces."""
 
-    def __init__(self, *, usage_asked: bool) -> None:
-        self._asked = usage_asked
+    def __init__(self, *, usage_asked: bool, searches: bool = False) -> None:
+        self._asked, self._searches = usage_asked, searches
         self._framer = sse.Framer()
         self._tier: Any = None
         """The service tier by the stream's first chunks; its last one may say so again."""
@@ -195,7 +202,8 @@ class ChatStream:
         if reported is None:
             return True
         try:
-            self.usage = foreign.tiered(read_usage(reported), found.get("service_tier") or self._tier)
+            usage = foreign.tiered(read_usage(reported), found.get("service_tier") or self._tier)
+            self.usage = foreign.with_fees(usage) if self._searches else usage
         except UsageError as error:
             self.usage_error = error
         return self._asked or bool(found.get("choices"))
@@ -203,7 +211,7 @@ class ChatStream:
 
 def stream(ask: ChatRequest) -> ChatStream:
     """Return what watches the stream of an answer to this request."""
-    return ChatStream(usage_asked=ask.include_usage)
+    return ChatStream(usage_asked=ask.include_usage, searches=searches(ask))
 
 
 def _first_mark(block: bytes) -> int:

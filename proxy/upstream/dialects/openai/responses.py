@@ -113,9 +113,18 @@ def read_answer(body: bytes, ask: ResponsesRequest) -> Answered:
 def _usage_of(response: Mapping[str, Any]) -> Usage | None:
     """Return what was used, at the service tier that the response names."""
     try:
-        return foreign.tiered(read_usage(response.get("usage")), response.get("service_tier"))
+        usage = foreign.tiered(read_usage(response.get("usage")), response.get("service_tier"))
     except UsageError:
         return None
+    items = response.get("output")
+    ran = (item.get("type") for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
+    return foreign.with_fees(usage) if any(str(kind).endswith("_call") and kind not in _FREE for kind in ran) else usage
+
+
+_FREE: Final = frozenset(
+    {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "apply_patch_call", "mcp_call"}
+)
+"""Calls that the caller answers, or that cost tokens alone; OpenAI bills others by use (its page "Pricing")."""
 
 
 class ResponseStream:
