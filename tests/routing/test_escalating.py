@@ -11,7 +11,7 @@ import pytest
 
 from proxy.exchange import Inbound, Reply, serve
 from proxy.wire.errors import Malformed
-from tests.proxy.scene import Record, Scene, charged_milli, check_books, scene
+from tests.proxy.scene import Record, Scene, cancelled_at, charged_milli, check_books, scene
 from tests.routing.test_fallback import told
 
 SIMPLE = 1_000
@@ -283,3 +283,34 @@ def test_what_was_thrown_away_counts_against_the_saving(tmp_path: Path) -> None:
     thrown_away, given = end["a"]
     assert end["base"] == given["cost"]
     assert end["base"] - costs(end) == -thrown_away["cost"] < 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_whoever_leaves_while_an_answer_is_checked_or_asked_for_again_is_booked_once(
+    tmp_path: Path, stream: bool
+) -> None:
+    """Cancelled at the first, the second, … await: a cost line for each call that is on file, and no charge lost."""
+    turn = 0
+    was_cancelled = True
+    while was_cancelled:
+        turn += 1
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        was_cancelled = asyncio.run(cancelled_while_checked(folder, turn, stream=stream))
+
+    assert 4 <= turn < 60
+
+
+async def cancelled_while_checked(folder: Path, turn: int, *, stream: bool) -> bool:
+    """Ask for what is escalated twice; tell whether the moment came."""
+    async with scene(folder, sections=HELD) as here:
+        work = cancelled_at(here.ask("hi [[sim: tokens=0]]", stream=stream), turn)
+        (outcome,) = await asyncio.gather(asyncio.ensure_future(work), return_exceptions=True)
+        if isinstance(outcome, Reply) and outcome.relay is not None:
+            await outcome.relay.run(here.caller)
+    check_books(here.records())
+    assert here.spent_milli == charged_milli(here.records())
+    calls = [call["n"] for each in here.records() if (call := each if each["k"] == "called" else each.get("call"))]
+    ends = [sorted(line["n"] for line in each["a"]) for each in here.records() if each["k"] in {"settled", "void"}]
+    assert ends == ([calls] if calls else [])
+    return isinstance(outcome, asyncio.CancelledError)
