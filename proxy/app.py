@@ -22,7 +22,7 @@ import proxy
 from margin import records
 from margin.journal import Journal, JournalBroken, has_room
 from margin.ledger.journals import folder_id, journal_dir
-from proxy import heap
+from proxy import heap, staying
 from proxy import settings as configuration
 from proxy.api import routes
 from proxy.api.framework import FrameworkTurn
@@ -46,6 +46,8 @@ DRAIN_AT_END_S = 1.0
 """What streams whose caller left get when the process ends; they were drained up to here already."""
 CUT_BEFORE_S = 1
 """Streams still running this long before the grace ends are cut, so that their error event gets out."""
+SHARE_S = 0.02
+"""How long changed conversations are collected before the other workers are told: less than most callers think."""
 SWEEP_S = 2.0
 """How often streams are looked through for keys that have ended: 4,096 of them in under a millisecond."""
 PROBE_S = 1.0
@@ -93,7 +95,13 @@ class WorkerProcess:
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
         self.world = World(settings, identity, link.wallets, journal, upstream, link, limits=Bundles(link.guard),
                            guarded=link.guarded)  # fmt: skip
+        link.on_pins = lambda told: self.world.pins.learn(told, staying.most(self.world))
+        if settings.server.workers > 1:
+            self.world.pins.on_change = self._share_soon
         self.server = build(self.world, self.why_unready, settings.server.shutdown_s)
+
+    def _share_soon(self) -> None:
+        asyncio.get_running_loop().call_later(SHARE_S, lambda: self.link.tell_pins(self.world.pins.changes()))
 
     def reload(self) -> str:
         """Read the configuration again; return the version that serves now. Exchanges in flight keep theirs."""

@@ -72,6 +72,8 @@ async def keep(world: World, case: Case, call: Call, answer: bytes) -> None:
     else:
         said = lenient.dumps([*ask.items, *response["output"]]).decode()[1:-1]
         kept |= {"items": said, "response": lenient.dumps(response).decode(), "previous": ask.previous}
+    if case.seat is not None:
+        case.seat.goes_on_from(response["id"])
     with suppress(KeeperAway):
         await world.keeper.keep(kept)
 

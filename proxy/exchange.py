@@ -18,7 +18,7 @@ from typing import NamedTuple
 from margin import records
 from margin.journal import JournalBroken
 from margin.sellbook import Plan
-from proxy import calling, conversing, escalating, idempotency, identity, limiting, repeating, telling
+from proxy import calling, conversing, escalating, idempotency, identity, limiting, repeating, staying, telling
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.caching.answers import Found
 from proxy.idempotency import Claim, Tape
@@ -78,7 +78,9 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     asker = rules.asker(world.settings.routing, principal.name, inbound.headers)
     acts = world.guarded.get(principal.customer)
     known = await conversing.read(world, principal, inbound.body) if inbound.surface == conversing.SURFACE else None
-    ask, judging, route, place = understand(world, principal, plan, inbound, hint, asker, acts, known)
+    understood = understand(world, principal, plan, inbound, hint, asker, acts, known)
+    ask, judging, route, place = understood
+    route, seat = staying.sit(world, principal, plan, inbound.headers, understood, hint, asker)
     feature = limiting.feature(inbound.headers, world.settings.limits)
     member = limiting.member(world, principal, plan, inbound.headers, ask.fields)
     bundle = limiting.bundle_of(world, principal, plan, feature, member)
@@ -89,7 +91,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
         bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
         member=member, asker=asker, expects=escalating.expected(route, inbound.headers) if route.checks else None,
-        expected=None if world.prices is None else world.expected, acts=acts,
+        expected=staying.learner(world, seat), seat=seat, acts=acts,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from margin.records import Outcome
 from margin.sellbook import Plan
@@ -24,6 +24,9 @@ from proxy.routing.rules import Asker
 from proxy.settings import Deployment, Settings, Tier
 from proxy.settings.patterns import Pattern
 from proxy.wire.ask import Ask
+
+if TYPE_CHECKING:
+    from proxy.staying import Seat
 
 NS = 1_000_000_000
 
@@ -66,6 +69,8 @@ class Case(NamedTuple):
     """What its caller wants to find in the answer, where the route heeds that."""
     acts: Acts | None = None
     """What the margin guard does to its customer's requests."""
+    seat: Seat | None = None
+    """Its place in a conversation that keeps its model."""
     within_s: float = math.inf
     """How long it may take, from `started`, all its calls together."""
 
@@ -134,6 +139,8 @@ def settle(
         case.quote.learn(usage)
         if case.expected is not None:
             case.expected.learn(call.deployment, case.judging.task, usage, t // NS)
+        if case.seat is not None:
+            case.seat.answered(case, call.deployment, usage)
     costs = [each["cost"] for each in case.ticket.attempts]
     return None if None in costs else sum(costs)
 
@@ -181,6 +188,7 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
         "head_us": round(call.upstream_s * 1e6),
         "overhead_us": round(call.overhead_s * 1e6),
         **metered,
+        **({} if case.seat is None else case.seat.told()),
     }
     if call.escalated:
         found["escalated"] = call.escalated

@@ -25,6 +25,8 @@ from proxy.limits.crowd import Crowd
 from proxy.outputs import Outputs
 from proxy.routing.guard import Acts
 from proxy.routing.health import Vitals
+from proxy.routing.horizons import Horizons
+from proxy.routing.pins import Pins
 from proxy.routing.policy import Prices
 from proxy.settings import Settings
 from proxy.upstream.client import Upstream
@@ -123,6 +125,8 @@ class World:
     crowd: Crowd = field(default_factory=Crowd)
     guarded: dict[int, Acts] = field(default_factory=dict)
     """What the margin guard does to the requests of a customer; the keeper says so."""
+    pins: Pins = field(default_factory=Pins)
+    horizons: Horizons = field(default_factory=Horizons)
     vitals: Vitals = field(init=False)
     incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
     relays: set[Stoppable] = field(default_factory=set)

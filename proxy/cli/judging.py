@@ -21,7 +21,7 @@ from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_option
 from proxy.expected import Expected
 from proxy.outputs import Outputs
 from proxy.quote import Quote, quote
-from proxy.routing import policy, rules
+from proxy.routing import naming, policy, rules
 from proxy.routing.policy import Route
 from proxy.routing.rules import Facts
 from proxy.settings import Routing, Settings
@@ -111,8 +111,25 @@ def _explained(
         if prices is None
         else {each.name: prices(each, ask, judgement.task) for each in route.deployments},
         "rules": [] if asker is None else list(_rules(settings, Facts(asker, plan.name, ask.fields, judgement))),
+        "session": _session(settings, customer, headers, ask, route),
         **caches,
     }
+
+
+_KNOWN_BY = {
+    "header": "the header x-penstock-session",
+    "body": "what its body says of it",
+    "response": "the response that it goes on with",
+    "prefix": "its messages up to the first answer",
+}
+
+
+def _session(settings: Settings, customer: str, headers: Mapping[bytes, bytes], ask: Ask, route: Route) -> str | None:
+    """Say by what the conversation is known that the request is a turn of; None of one turn, or a named model."""
+    if settings.routing.sessions is None or route.rule.startswith("named"):
+        return None
+    found = naming.named(customer, headers, ask)
+    return None if found is None else found.by
 
 
 _UNCACHED = {
@@ -171,6 +188,9 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
         costs = ", ".join(f"{name} {format_usd(nusd)}" for name, nusd in found["expected_nusd"].items())
         yield f"Expected to cost, before anything is learnt from answers: {costs}."
     yield f"Goes to {found['model']} at {found['provider']}, tier {found['served_tier']} (rule: {found['rule']})."
+    if found["session"] is not None:
+        known = _KNOWN_BY[found["session"]]
+        yield f"A turn of a conversation, known by {known}: a server that has answered it may keep it where it is."
     if found["fallbacks"]:
         calls = min(found["attempts_max"], len(found["fallbacks"]) + 1)
         within = f"{calls} calls at most, within {found['deadline_s']:g} s"

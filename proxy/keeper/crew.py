@@ -191,8 +191,16 @@ class Crew:
         async for message in worker.frames.receive():
             if "ask" in message:
                 self._start(self._answer(worker, message), f"answer {message['ask']}")
+            elif "pins" in message:
+                self._tell_others(worker, message)
             else:
                 self._note(worker, message)
+
+    def _tell_others(self, worker: Worker, message: Message) -> None:
+        """Hand on what one worker says to the others, unread and unanswered."""
+        for other in self._workers:
+            if other is not worker and other.is_up:
+                other.frames.send(message)
 
     def _note(self, worker: Worker, message: Message) -> None:
         if "pong" in message:

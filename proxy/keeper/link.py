@@ -33,6 +33,8 @@ class KeeperLink:
         """Tells whether a disk error closed the journal."""
         self.resting: Callable[[], list[str]] = list
         """Names the deployments that are left alone, as their calls fail."""
+        self.on_pins: Callable[[list[list[Any]]], None] = lambda _: None
+        """Takes in which conversations another worker answered."""
         self._frames, self._identity = frames, identity
         self.wallets = Wallets(self)
         self.guard = Guard(self)
@@ -79,6 +81,8 @@ class KeeperLink:
             self._surrender_share(message)
         elif "changes" in message:
             self._learn(message)
+        elif "pins" in message:
+            self.on_pins(message["pins"])
         elif "told" in message:
             self.told.set()
         elif "reload" in message:
@@ -297,6 +301,10 @@ class KeeperLink:
             raise KeeperAway from None
         finally:
             self._answers.pop(number, None)
+
+    def tell_pins(self, pins: list[list[Any]]) -> None:
+        """Tell the other workers, by way of the keeper, where conversations are; nobody waits for a word."""
+        self._frames.send({"pins": pins})
 
     def report(self, refusals: dict[str, int]) -> None:
         """Tell the keeper of refusals since the last report."""

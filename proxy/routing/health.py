@@ -206,6 +206,10 @@ class Vitals:
         if self.of(deployment).broke(began_s, time.perf_counter()):
             say(deployment, "answers break off")
 
+    def rests(self, deployment: Deployment) -> bool:
+        """Tell whether nobody calls a deployment now."""
+        return self.of(deployment).rests_until_s > time.perf_counter()
+
     def resting(self, now_s: float) -> list[str]:
         """Return the names of those that nobody calls now."""
         return [name for name, circuit in self._circuits.items() if circuit.rests_until_s > now_s]

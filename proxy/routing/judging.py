@@ -33,13 +33,22 @@ class Judging:
     def judge(self) -> Judgement:
         """Return the judgement."""
         if self._found is None:
-            ask = self._ask
-            if ask.surface == "embeddings":
+            if self._ask.surface == "embeddings":
                 self._found = UNJUDGED
             else:
-                self._read = read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema)
-                self._found = self._classifier.judge(self._read)
+                self._found = self._classifier.judge(self._reading())
         return self._found
+
+    def _reading(self) -> Read:
+        if self._read is None:
+            ask = self._ask
+            self._read = read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema)
+        return self._read
+
+    @property
+    def is_tool_turn(self) -> bool:
+        """Whether it brings what tools gave: the ask before them is still being worked on."""
+        return self._reading().tool_turn
 
     @property
     def tier(self) -> Tier:

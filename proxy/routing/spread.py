@@ -7,7 +7,7 @@ the order of the draws. A deployment that comes or goes moves its own conversati
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -15,16 +15,45 @@ from proxy.settings import Deployment
 
 HEAD_CHARS = 2_048
 """Of each message that counts: enough to tell conversations apart, and bounded work."""
+PARTS_MAX = 8
+"""Of a message in parts so many are looked at: images weigh megabytes, and what is said stands among the first."""
 
 
-def beginning(customer: str, messages: Sequence[dict[str, Any]]) -> bytes:
+def beginning(customer: str, messages: Sequence[Mapping[str, Any]]) -> bytes:
     """Return a digest of what stays the same as a conversation goes on: all up to the first words of its user."""
+    return _begun(customer, messages)[0]
+
+
+def beginning_answered(customer: str, messages: Sequence[Mapping[str, Any]]) -> tuple[bytes, bytes]:
+    """Return that digest, and one that holds what came after it, too: the first answer, which tells talks apart."""
+    first, digest, at = _begun(customer, messages)
+    for message in messages[at : at + 1]:
+        _add(digest, message)
+    return first, digest.digest()
+
+
+def _begun(customer: str, messages: Sequence[Mapping[str, Any]]) -> tuple[bytes, Any, int]:
     digest = blake2b(customer.encode(), digest_size=16)
-    for message in messages:
-        digest.update(f"|{message['role']}|{message.get('content')!s:.{HEAD_CHARS}}".encode("utf-8", "replace"))
-        if message["role"] == "user":
+    at = 0
+    for at, message in enumerate(messages, start=1):  # noqa: B007 -- where it ended
+        _add(digest, message)
+        if message.get("role") == "user":
             break
-    return digest.digest()
+    return digest.digest(), digest, at
+
+
+def _add(digest: Any, message: Mapping[str, Any]) -> None:
+    content = message.get("content")
+    if isinstance(content, str):
+        said = content[:HEAD_CHARS]
+    elif isinstance(content, list):
+        texts = [each.get("text") for each in content[:PARTS_MAX] if isinstance(each, dict)]
+        said = "|".join(text[:HEAD_CHARS] for text in texts if isinstance(text, str))
+    else:
+        said = ""
+    if not said:  # tools are called, or an item has no role: what tells them apart is their id
+        said = f"{message.get('call_id') or message.get('id') or message.get('tool_calls') or ''!s:.{HEAD_CHARS}}"
+    digest.update(f"|{message.get('role')}|{said}".encode("utf-8", "replace"))
 
 
 def ordered(found: Sequence[Deployment], key: bytes) -> list[Deployment]:

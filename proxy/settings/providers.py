@@ -54,6 +54,7 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
         timeouts=_timeouts(shape.timeouts),
         simulated=simulated,
         responses=_responses((*steps, "responses"), shape, findings),
+        prompt_cache_s=shape.prompt_cache,
         service_tier=None if shape.service_tier == "default" else shape.service_tier,
     )
 

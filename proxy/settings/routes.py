@@ -10,7 +10,7 @@ from proxy.settings.findings import Findings
 from proxy.settings.floors import Floor, Floors, Guard, Step
 from proxy.settings.plans import Sold
 from proxy.settings.problems import Steps
-from proxy.settings.routing import Health, Hedge, Retries, Routing
+from proxy.settings.routing import Health, Hedge, Retries, Routing, Sessions
 from proxy.settings.routing_shape import HealthShape, RetriesShape, RoutingShape
 from proxy.settings.rules import checks_of, headers_of, rules_of
 from proxy.settings.values import Deployment
@@ -24,7 +24,7 @@ def routing_of(shape: RoutingShape, found: Mapping[str, Deployment], sold: Sold 
     rules = rules_of(shape.rules, found, None if sold is None else sold.book, findings)
     return Routing(
         baseline=shape.baseline,
-        sessions_idle_s=shape.sessions.idle,
+        sessions=Sessions(shape.sessions.idle, shape.sessions.max) if shape.sessions.enabled else None,
         floors=_floors_of(shape, {} if sold is None else sold.floors, findings),
         mode=shape.mode,
         target_quality=None if shape.target is None else shape.target.quality,

@@ -95,6 +95,19 @@ class Hedge:
 
 
 @dataclass(frozen=True, slots=True)
+class Sessions:
+    """How conversations keep their model.
+
+    Args:
+        idle_s: Without a request for so long, a conversation is forgotten: what providers keep of it is, too.
+        most: Conversations that each worker remembers; one takes about a kilobyte.
+    """
+
+    idle_s: float = 1800.0
+    most: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule of the policy: where all of its conditions hold, what it says applies. A condition of `None` holds.
 
@@ -134,7 +147,7 @@ class Routing:
     Args:
         baseline: What savings are measured against: `requested` (what the client asked for; for
             `auto` the first of complex), `frontier` (the first of complex) or a deployment's name.
-        sessions_idle_s: How long a conversation keeps its model without a request.
+        sessions: How conversations keep their model; `None`: each request is routed alone.
         floors: The margins that customers must keep, and what is done below them.
         mode: `enforce` routes, `observe` only records what it would have done.
         target_quality: The share of frontier quality to keep, 0..1, `None` where none is stated.
@@ -151,7 +164,7 @@ class Routing:
     """
 
     baseline: str = "requested"
-    sessions_idle_s: float = 1800.0
+    sessions: Sessions | None = Sessions()
     floors: Floors = NO_FLOORS
     mode: Literal["enforce", "observe"] = "enforce"
     target_quality: Decimal | None = None

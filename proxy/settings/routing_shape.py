@@ -8,17 +8,19 @@ from pydantic import BeforeValidator, Field
 from margin.sellbook import Tier
 from proxy.settings.fields import Duration, Flag, Name, Section, Share, Text, Usd, Whole
 from proxy.settings.floors import STEPS, Guard
-from proxy.settings.routing import Hedge, Routing
+from proxy.settings.routing import Hedge, Routing, Sessions
 
-_ROUTING = Routing()
+_ROUTING, _SESSIONS = Routing(), Sessions()
 _HEDGE = Hedge()
 _GUARD = Guard()
 
 
 class SessionsShape(Section):
-    """How long a conversation keeps its model."""
+    """How a conversation keeps its model."""
 
-    idle: Duration = Field(_ROUTING.sessions_idle_s, description="Without a request for so long, it may change.")
+    enabled: Flag = Field(default=True, description="Whether it does; else each request is routed alone.")
+    idle: Duration = Field(_SESSIONS.idle_s, gt=0, description="Without a request for so long, it is forgotten.")
+    max: Whole = Field(_SESSIONS.most, ge=1, le=10_000_000, description="Conversations that each worker remembers.")
 
 
 class TargetShape(Section):
@@ -195,9 +197,7 @@ class RoutingShape(Section):
         _ROUTING.baseline,
         description="What savings are measured against: requested, frontier, or a model.",
     )
-    sessions: SessionsShape = Field(
-        default_factory=SessionsShape, description="How long a conversation keeps its model."
-    )
+    sessions: SessionsShape = Field(default_factory=SessionsShape, description="How a conversation keeps its model.")
     margin_floor: Share | None = Field(
         None, description="The gross margin, 0..1, of customers whose plan states none; null for none."
     )

@@ -108,6 +108,11 @@ class ProviderShape(Section):
     service_tier: Literal["default", "flex", "priority", "fast", "ultrafast"] = Field(
         "default", description="What its project is set to serve requests in that name no `service_tier`, or `auto`."
     )
+    prompt_cache: Duration = Field(
+        300,
+        description="How long its prompt cache keeps a conversation after its last turn, by its own word: five minutes "
+        "at Anthropic, five to ten at OpenAI; `0s` where it has none.",
+    )
     timeouts: TimeoutsShape = Field(default_factory=TimeoutsShape, description="How long each wait may take.")
 
 

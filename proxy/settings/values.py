@@ -109,6 +109,7 @@ class Provider:
         simulated: Whether the YAML says `base_url: simulator`.
         responses: Whether it serves OpenAI's Responses API, and stores what it is asked to.
         service_tier: What its project is set to serve requests in that name no service tier, or `auto`; None: standard.
+        prompt_cache_s: How long its prompt cache keeps what it was not asked for again; 0: it has none.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Provider:
     simulated: bool = False
     responses: bool = False
     service_tier: str | None = None
+    prompt_cache_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,17 @@ class Routed:
             ("answered",), registry=registry,
         )  # fmt: skip
 
+        self._sessions = Counter(
+            "penstock_session_turns", "Turns of conversations, by decision.", ("decided",), registry=registry
+        )
+
     def settled(self, record: dict[str, Any]) -> None:
         """Observe one settled exchange."""
         decision, served = record["dec"], record["a"][-1:]
         if "hedged" in decision and served:
             self._hedges.labels("other" if served[0]["d"] == decision["hedged"] else "first").inc()
+        if "session" in decision:
+            self._sessions.labels(decision["session"]["decided"]).inc()
         for _, tier, flaw in decision.get("escalated", ()):
             self._escalations.labels(tier, flaw).inc()
 

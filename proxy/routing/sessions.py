@@ -1,0 +1,211 @@
+"""Stay or switch: which deployment takes the next turn of a conversation. Pure: state in, decision out.
+
+A provider that answered has the conversation in its prompt cache for some minutes; another one reads all of it cold.
+So a turn stays where the conversation is unless what a switch is expected to save, over the turns still to come, pays
+for the cold prefix. A turn of tools never moves. A harder ask moves up at once: it is routed so, and here is only
+chosen where. Whoever rests, or may not be asked, is left.
+
+Each turn has three amounts at a deployment: *now* (what is warm there is read at the cache's price), *later* (as turns
+that go on there were found warm so far) and *cold*. A lower tier risks to be left again: as often as this conversation
+needed more so far, a later turn pays its cold prefix back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple, Protocol
+
+from proxy.settings import TIERS, Deployment, Tier
+
+WARM_MAX: Final = 3
+"""Deployments whose caches are remembered: one for each tier."""
+GAIN_MIN: Final = 0.05
+"""Both sums are guesses, and a model that changes is a change in tone: less is not worth it."""
+TURNS_PER_MOVE: Final = 8
+"""A conversation may be moved to save money once, and once more for each so many turns. Moves up need moves down
+between them, so all moves together are bounded, too."""
+
+Word = Literal["new", "stay", "tools", "up", "down", "moved", "left"]
+WORDS: Final[tuple[Word, ...]] = ("new", "stay", "tools", "up", "down", "moved", "left")
+"""What a turn did: began; stayed; stayed for its tools; went up for a harder ask; down, or beside, as that pays;
+left a deployment that rests or may not be asked."""
+
+
+class Warm(NamedTuple):
+    """A provider's cache of a conversation: whose, how many tokens, and until when it is kept without another turn."""
+
+    deployment: str
+    tokens: int
+    until_s: float
+
+
+class Session(NamedTuple):
+    """A conversation so far.
+
+    Args:
+        deployment: Who answered last.
+        turns: Requests answered.
+        needed: How many of them needed each tier, lowest first.
+        moves: How often it was moved to save money.
+        switches: How often its model changed, for whatever reason.
+        seen_s: When it was last answered, by the clock of `Pins`.
+        warm: The caches that hold it, the latest first.
+    """
+
+    deployment: str
+    turns: int = 0
+    needed: tuple[int, int, int] = (0, 0, 0)
+    moves: int = 0
+    switches: int = 0
+    seen_s: float = 0.0
+    warm: tuple[Warm, ...] = ()
+
+    def tokens_at(self, deployment: str, now_s: float) -> int:
+        """Return how much of it a deployment's cache holds."""
+        return next((each.tokens for each in self.warm if each.deployment == deployment and each.until_s > now_s), 0)
+
+    def beyond(self, tier: Tier) -> float:
+        """Return the share of its turns that needed more than a tier."""
+        at = TIERS.index(tier) + 1
+        return sum(self.needed[at:]) / self.turns if self.turns else 0.0
+
+    @property
+    def may_move(self) -> bool:
+        """Whether it may be moved once more to save money."""
+        return self.moves <= self.turns // TURNS_PER_MOVE
+
+
+class Turn(NamedTuple):
+    """What is known of the next turn.
+
+    Args:
+        candidates: Who may take it, in the policy's order.
+        tiers: The tier of each.
+        is_harder: Whether who answered last is of a lower tier than it needs.
+        is_tools: Whether it brings what tools gave, and no new ask.
+        to_come: Turns expected after it.
+        now_s: The moment.
+    """
+
+    candidates: Sequence[Deployment]
+    tiers: Sequence[Tier]
+    is_harder: bool
+    is_tools: bool
+    to_come: float
+    now_s: float
+
+
+class Weighing(Protocol):
+    """What the next turn is expected to cost, and who may be called."""
+
+    def nusd(self, deployment: Deployment, warm_tokens: int | None) -> int | None:
+        """Return what it costs with so much of it warm; None: as turns that go on there were found. None: unknown."""
+        ...
+
+    def rests(self, deployment: Deployment) -> bool:
+        """Tell whether nobody calls a deployment now."""
+        ...
+
+
+class Decision(NamedTuple):
+    """Who takes a turn, why in a word, and what was weighed: nano-dollars up to the end, where they are known."""
+
+    first: Deployment
+    word: Word
+    pin: str | None = None
+    pin_nusd: int | None = None
+    first_nusd: int | None = None
+
+
+def decide(session: Session | None, turn: Turn, weighing: Weighing) -> Decision:
+    """Return who takes the next turn of a conversation. Somebody who rests only where everybody does."""
+    candidates = turn.candidates
+    first = next((each for each in candidates if not weighing.rests(each)), candidates[0])
+    if session is None:
+        return Decision(first, "new")
+    pin = next((each for each in candidates if each.name == session.deployment), None)
+    if pin is None or (pin is not first and weighing.rests(pin)):
+        best, _ = _cheapest(_options(session, turn, first, weighing), session, turn, weighing, None)
+        return Decision(best, "up" if turn.is_harder and pin is None else "left", session.deployment)
+    if turn.is_tools or pin is first:
+        return Decision(pin, "tools" if turn.is_tools else "stay", pin.name)
+    best, best_nusd = _cheapest(_options(session, turn, first, weighing), session, turn, weighing, pin)
+    pin_nusd = _total(pin, session, turn, weighing, pin)
+    if best_nusd is None or pin_nusd is None or not session.may_move:
+        return Decision(pin, "stay", pin.name, pin_nusd, best_nusd)
+    if best_nusd >= pin_nusd * (1 - GAIN_MIN):
+        return Decision(pin, "stay", pin.name, pin_nusd, best_nusd)
+    word: Word = "down" if _tier(best, turn) != _tier(pin, turn) else "moved"
+    return Decision(best, word, pin.name, pin_nusd, best_nusd)
+
+
+def _options(session: Session, turn: Turn, first: Deployment, weighing: Weighing) -> list[Deployment]:
+    """Return whom a switch may go to: the policy's first, and who else has the conversation in a cache."""
+    warm = {each.deployment for each in session.warm if each.until_s > turn.now_s} - {session.deployment}
+    return [first, *(each for each in turn.candidates
+                     if each is not first and each.name in warm and not weighing.rests(each))]  # fmt: skip
+
+
+def _cheapest(
+    options: Sequence[Deployment], session: Session, turn: Turn, weighing: Weighing, pin: Deployment | None
+) -> tuple[Deployment, int | None]:
+    """Return the option that costs least up to the end; the first where nobody knows."""
+    best, least = options[0], _total(options[0], session, turn, weighing, pin)
+    for each in options[1:]:
+        found = _total(each, session, turn, weighing, pin)
+        if found is not None and (least is None or found < least):
+            best, least = each, found
+    return best, least
+
+
+def _total(
+    deployment: Deployment, session: Session, turn: Turn, weighing: Weighing, pin: Deployment | None
+) -> int | None:
+    """Return what a conversation costs at a deployment from here to its end, in nano-dollars."""
+    now = weighing.nusd(deployment, session.tokens_at(deployment.name, turn.now_s))
+    later = weighing.nusd(deployment, None)
+    if now is None or later is None:
+        return None
+    back = 0.0
+    tier = _tier(deployment, turn)
+    if pin is not None and TIERS.index(tier) < TIERS.index(_tier(pin, turn)):
+        back = session.beyond(tier)
+    if back:
+        cold = weighing.nusd(pin, 0) if pin is not None else None
+        if cold is None:
+            return None
+        later = round(later * (1 - back) + cold * back)
+    return now + round(later * turn.to_come)
+
+
+def _tier(deployment: Deployment, turn: Turn) -> Tier:
+    return turn.tiers[turn.candidates.index(deployment)]
+
+
+def answered(
+    session: Session | None, deployment: str, tier: Tier, decided: Word, *, turns: int, now_s: float, warm: Warm | None
+) -> Session:
+    """Return a conversation after a turn.
+
+    Args:
+        session: The conversation before it.
+        deployment: Who answered.
+        tier: The tier that the turn needed.
+        decided: What was decided for it.
+        turns: Turns that it has had, this one included.
+        now_s: The moment.
+        warm: What its provider's cache holds of it now; None: nothing.
+    """
+    before = Session(deployment) if session is None else session
+    at = TIERS.index(tier)
+    simple, medium, hard = before.needed
+    kept = [each for each in before.warm if each.deployment != deployment and each.until_s > now_s]
+    return Session(
+        deployment,
+        turns,
+        (simple + (at == 0), medium + (at == 1), hard + (at == 2)),
+        before.moves + (decided in {"down", "moved"}),
+        before.switches + (before.deployment != deployment),
+        now_s,
+        tuple(([] if warm is None else [warm]) + kept)[:WARM_MAX],
+    )
