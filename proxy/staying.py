@@ -226,6 +226,11 @@ class _AsBefore:
         return self._judging.task
 
     @property
+    def probabilities(self) -> tuple[float, float, float]:
+        """How likely it needs each tier, from simple to complex."""
+        return self._judging.probabilities
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why, in words."""
         return self._judging.reasons
