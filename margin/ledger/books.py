@@ -16,7 +16,7 @@ from typing import Any
 
 from margin import journal, records
 from margin.journal import Journal, JournalBroken, Position, has_room, sync_folder
-from margin.ledger import ahead, fold
+from margin.ledger import ahead, exchanges, fold
 from margin.ledger.archive import archiving, shelf
 from margin.ledger.journals import check_origin, folder_id, journal_dir, keeper_journals
 from margin.ledger.postings import Effects
@@ -157,10 +157,11 @@ class Books:
         sync_file(path)
         end = batch.after.offset
         self._append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end))
-        self.store.look_up([record["x"] for record in batch.records if record["k"] in {"held", "repeated"}])
+        self.store.look_up([key for record in batch.records if (key := exchanges.trace(record)) is not None])
+        name = path.name
         for record in batch.records:
-            fold.apply(self.state, record, self.effects, journal=path.name)
-        self.state.put_journal(path.name, batch.after)
+            fold.apply(self.state, record, self.effects, journal=name)
+        self.state.put_journal(name, batch.after)
         return batch.records
 
     def commit(self) -> None:

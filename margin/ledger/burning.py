@@ -1,9 +1,11 @@
-"""What a charge was burnt from, part by part, as it is stored beside it: what a reversal gives back."""
+"""What a charge was burnt from, part by part, as it is stored beside it: what it posts, and a reversal gives back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+
+from margin.ledger.postings import CREDIT, USD, Leg, pair
 
 Burnt = tuple[Any, ...]
 """(grant, credits, cash they carried); or, of credits that no grant covered, (None, credits, dollars charged for them,
@@ -26,3 +28,19 @@ def revenue_nusd(burnt: Iterable[Any]) -> tuple[int, int]:
 def owed_milli(burnt: Iterable[Any]) -> int:
     """Return how much of a charge was owed."""
     return sum(milli for _, milli, *rest in burnt if OWED in rest)
+
+
+def legs(customer: int, burnt: Iterable[Burnt]) -> tuple[Leg, ...]:
+    """Return what a charge posts: credits are spent, of the balance or overdrawn, and their worth is revenue."""
+    covered = carried = uncovered = usage = 0
+    for grant, milli, nusd, *_ in burnt:
+        if grant is None:
+            uncovered, usage = uncovered + milli, usage + nusd
+        else:
+            covered, carried = covered + milli, carried + nusd
+    return (
+        *pair(customer, CREDIT, covered, to="credits.spent", from_="credits.balance"),
+        *pair(customer, CREDIT, uncovered, to="credits.spent", from_="credits.overdraft"),
+        *pair(customer, USD, carried, to="deferred.credits", from_="rev.credits"),
+        *pair(customer, USD, usage, to="receivable", from_="rev.usage"),
+    )

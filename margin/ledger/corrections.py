@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from margin.ledger.exchanges import COST_ACCOUNTS
-from margin.ledger.postings import NOBODY, USD, Effects, Leg, RollupKey, Txn, pair
+from margin.ledger.exchanges import COST_ACCOUNTS, is_closed
+from margin.ledger.postings import NOBODY, USD, Effects, Leg, RollupKey, pair
 from margin.ledger.state import State
 from margin.ledger.terms import day
 
@@ -27,9 +27,8 @@ def corrected(state: State, record: Record, effects: Effects) -> None:
         return
     before, after, t = record["before"], record["after"], record["t"]
     legs = (*_cost(record["c"], before, sign=-1), *_cost(record["c"], after, sign=1))
-    # Also one that moves nothing, such as from unknown to 0: its key must be taken.
-    effects.txns.append(Txn.balanced(key, "correction", t, legs))
-    effects.names.add(key)
+    # Also one that moves nothing, such as from unknown to 0.
+    effects.book(key, "correction", t, legs)
     effects.corrections.append(
         (record["x"], record["n"], record["r"], t, before["kind"], before["cost"], after["kind"], after["id"],
          None if after["u"] is None else orjson.dumps(after["u"]).decode(), after["card"], after["cost"],
@@ -52,7 +51,7 @@ def reconciled(_: State, record: Record, effects: Effects) -> None:
 def _senseless(state: State, record: Record, key: str, effects: Effects) -> str | None:
     if key in effects.names or state.history.has_txn(key):
         return "corrected twice"
-    if record["x"] not in effects.names and not state.history.has_exchange(record["x"]):
+    if not is_closed(state, record["x"], effects):
         return "corrected, and was never booked"
     return None
 

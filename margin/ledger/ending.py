@@ -42,7 +42,7 @@ def _drop(state: State, grant: Grant, key: str, t: int, effects: Effects) -> Non
     after, dropped, carried = grant.expire()
     state.put_grant(after)
     effects.post(key, "expire", t,
-                 *pair(grant.customer, CREDIT, dropped, to="credits.expired", from_="credits.available"),
+                 *pair(grant.customer, CREDIT, dropped, to="credits.expired", from_="credits.balance"),
                  *pair(grant.customer, USD, carried, to="deferred.credits", from_="rev.breakage"))  # fmt: skip
     if carried:
         row = RollupKey(day(t), grant.customer, state.customers[grant.customer].plan)

@@ -1,9 +1,10 @@
 """The fold of one exchange's records: hold, calls and marks, then one settlement or void; or an answer from memory.
 
-Postings of a settlement: credits go from *held* to *spent* (what was held too much goes back to the same grants, last
-taken first, and expires at once where the grant has ended meanwhile); each burnt grant's cash basis becomes revenue;
-credits no grant covers are charged at the plan's overage or prepaid price; every attempt is a cost line of its own
-under the one charge.
+A hold is state: it takes credits from the customer's grants and posts nothing (docs/adr/0036). The close is one
+transaction, whose key is the exchange's trace for ever. Postings of a settlement: what is charged of the hold goes from
+*balance* to *spent* (what was held too much goes back to the same grants and expires at once where the grant has ended
+meanwhile); each burnt grant's cash basis becomes revenue; credits no grant covers are charged at the plan's overage or
+prepaid price; every attempt is a cost line of its own under the one charge.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from margin.ledger import ending, spending
+from margin.ledger import burning, ending, spending
 from margin.ledger.burning import Burnt, revenue_nusd
 from margin.ledger.grants import allocate
 from margin.ledger.overdrafts import cover, exceed
-from margin.ledger.postings import CREDIT, NOBODY, USD, Effects, Leg, RollupKey, pair
+from margin.ledger.postings import NOBODY, USD, Effects, Leg, RollupKey, pair
 from margin.ledger.state import Hold, State
 from margin.ledger.terms import Terms, day
 from margin.money import round_half_even
@@ -38,20 +39,29 @@ WASTED = {"escalation": "cost_escalated_nusd", "hedge": "cost_hedged_nusd"}
 """Where calls are counted whose answer nobody got, by what they were made for."""
 
 
+def is_closed(state: State, x: str, effects: Effects) -> bool:
+    """Tell whether an exchange was settled or voided."""
+    return _close_key(x) in effects.names or state.history.has_txn(_close_key(x))
+
+
+def trace(record: Record) -> str | None:
+    """Return the key of the transaction that tells whether the exchange which a record begins was there before."""
+    return _close_key(record["x"]) if record["k"] in {"held", "repeated"} else None
+
+
+def _close_key(x: str) -> str:
+    return f"close:{x}"
+
+
 def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
-    x, number, milli, t = record["x"], record["c"], record["cr"], record["t"]
     why = _senseless_hold(state, record, effects)
     if why is not None:
-        effects.refused.append((x, why))
+        effects.refused.append((record["x"], why))
         return
     hold = _hold_of(state, record, journal)
     state.put_hold(hold)
     if hold.claimed:
-        effects.claims.append((number, *record["i"], x, t))
-    uncovered = hold.uncovered_milli
-    effects.post(f"hold:{x}", "hold", t,
-                 *pair(number, CREDIT, milli - uncovered, to="credits.held", from_="credits.available"),
-                 *pair(number, CREDIT, uncovered, to="credits.held", from_="credits.overdraft"))  # fmt: skip
+        effects.claims.append((hold.customer, *record["i"], hold.x, hold.t))
 
 
 def _hold_of(state: State, record: Record, journal: str) -> Hold:
@@ -76,7 +86,7 @@ def _excess(record: Record, terms: Terms) -> str:
 
 def _senseless_hold(state: State, record: Record, effects: Effects) -> str | None:
     x = record["x"]
-    if x in state.holds or not effects.names.isdisjoint({x, f"hold:{x}"}) or state.history.has_exchange(x):
+    if x in state.holds or is_closed(state, x, effects):
         return "held twice"
     if record["c"] not in state.customers:
         return f"held for customer {record['c']}, who does not exist"
@@ -100,18 +110,15 @@ def _mark(state: State, record: Record, effects: Effects, _: str) -> None:
 
 
 def _void(state: State, record: Record, effects: Effects, _: str) -> None:
-    hold = state.pop_hold(record["x"])
+    hold, t = state.pop_hold(record["x"]), record["t"]
     if hold is None:
         effects.refused.append((record["x"], "voided without a hold"))
         return
     _end_claim(hold, effects, is_answered=False)
-    legs = _return(state, hold, hold.held_milli, record["t"], effects)
-    for line in record["a"]:
-        legs += _cost(hold, line, record["t"], "", effects)
+    _close(state, hold, 0, t, effects)
+    effects.book(_close_key(hold.x), "void", t, _costs(hold, record, "", effects))
     spending.note(effects.spent, hold, record["a"], 0)
-    effects.post(f"close:{hold.x}", "void", record["t"], *legs)
-    ending.end_returned(state, hold.grants, hold.x, record["t"], effects)
-    cover(state, hold.customer, f"close:{hold.x}", record["t"], effects)
+    _follow(state, hold, t, effects)
 
 
 def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
@@ -126,22 +133,14 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     state.pop_hold(hold.x)
     _end_claim(hold, effects, is_answered=record["o"] not in UNANSWERED)
     within = min(charge, hold.held_milli)
-    legs = _return(state, hold, hold.held_milli - within, t, effects)
-    legs += pair(hold.customer, CREDIT, within, to="credits.spent", from_="credits.held")
-    burnt = _burn(state, hold, within)
-    revenue_credits, revenue_usage = revenue_nusd(burnt)
-    legs += pair(hold.customer, USD, revenue_credits, to="deferred.credits", from_="rev.credits")
-    legs += pair(hold.customer, USD, revenue_usage, to="receivable", from_="rev.usage")
-    for line in record["a"]:
-        legs += _cost(hold, line, t, record["o"], effects)
-    spending.note(effects.spent, hold, record["a"], charge)
-    effects.post(f"close:{hold.x}", "charge", t, *legs)
+    burnt = _close(state, hold, within, t, effects)
+    legs = (*burning.legs(hold.customer, burnt), *_costs(hold, record, record["o"], effects))
+    effects.book(_close_key(hold.x), "charge", t, legs)
     if charge > within:
         burnt += exceed(state, hold, charge - within, t, effects)
-        revenue_credits, revenue_usage = revenue_nusd(burnt)
-    ending.end_returned(state, hold.grants, hold.x, t, effects)
-    cover(state, hold.customer, f"close:{hold.x}", t, effects)
-    _book(hold, record, revenue_credits, revenue_usage, burnt, effects)
+    _follow(state, hold, t, effects)
+    spending.note(effects.spent, hold, record["a"], charge)
+    _book(hold, record, burnt, effects)
 
 
 def _repeated(state: State, record: Record, effects: Effects, journal: str) -> None:
@@ -154,16 +153,10 @@ def _repeated(state: State, record: Record, effects: Effects, journal: str) -> N
     if hold.claimed:
         effects.claims.append((hold.customer, *record["i"], hold.x, t))
         _end_claim(hold, effects, is_answered=True)
-    burnt = _burn(state, hold, charge)
-    revenue_credits, revenue_usage = revenue_nusd(burnt)
-    uncovered = hold.uncovered_milli
-    effects.post(f"close:{hold.x}", "charge", t,
-                 *pair(hold.customer, CREDIT, charge - uncovered, to="credits.spent", from_="credits.available"),
-                 *pair(hold.customer, CREDIT, uncovered, to="credits.spent", from_="credits.overdraft"),
-                 *pair(hold.customer, USD, revenue_credits, to="deferred.credits", from_="rev.credits"),
-                 *pair(hold.customer, USD, revenue_usage, to="receivable", from_="rev.usage"))  # fmt: skip
+    burnt = _close(state, hold, charge, t, effects)
+    effects.book(_close_key(hold.x), "charge", t, burning.legs(hold.customer, burnt))
     spending.note(effects.spent, hold, [_served(record)], charge)
-    _book(hold, record, revenue_credits, revenue_usage, burnt, effects)
+    _book(hold, record, burnt, effects)
 
 
 def _end_claim(hold: Hold, effects: Effects, *, is_answered: bool) -> None:
@@ -172,33 +165,20 @@ def _end_claim(hold: Hold, effects: Effects, *, is_answered: bool) -> None:
         (effects.claims_answered if is_answered else effects.claims_free).append((hold.x,))
 
 
-def _return(state: State, hold: Hold, milli: int, t: int, effects: Effects) -> tuple[Leg, ...]:
-    """Give `milli` held credits back: uncovered ones first, then to the grants, last taken first."""
-    if milli == 0:
-        return ()
-    uncovered = min(milli, hold.uncovered_milli)
-    legs = pair(hold.customer, CREDIT, uncovered, to="credits.overdraft", from_="credits.held")
-    legs += pair(hold.customer, CREDIT, milli - uncovered, to="credits.available", from_="credits.held")
-    back = milli - uncovered
-    if back:
+def _close(state: State, hold: Hold, charge_milli: int, t: int, effects: Effects) -> list[Burnt]:
+    """Spend a charge of what is held, in burn order, and give the rest back to its grants; return what was burnt.
+
+    What no grant stands behind is spent last.
+    """
+    if charge_milli < hold.covered_milli:
         ending.end_before_return(state, hold.grants, t, effects)
-    for name, taken in reversed(hold.parts):
-        returned = min(back, taken)
-        if returned:
-            state.put_grant(state.grants[name].release(returned))
-        back -= returned
-    return legs
-
-
-def _burn(state: State, hold: Hold, charge_milli: int) -> list[Burnt]:
-    """Spend the charge from the hold's grants in burn order; return what each gave, and what none stood behind."""
     burnt: list[Burnt] = []
     left = charge_milli
     for name, taken in hold.parts:
         spent = min(left, taken)
+        grant, cash = state.grants[name].close(taken, spent)
+        state.put_grant(grant)
         if spent:
-            grant, cash = state.grants[name].burn(spent)
-            state.put_grant(grant)
             burnt.append((name, spent, cash))
         left -= spent
     if left:
@@ -207,12 +187,25 @@ def _burn(state: State, hold: Hold, charge_milli: int) -> list[Burnt]:
     return burnt
 
 
+def _follow(state: State, hold: Hold, t: int, effects: Effects) -> None:
+    """Book what follows from credits that went back: those of ended grants expire, others cover what is owed."""
+    ending.end_returned(state, hold.grants, hold.x, t, effects)
+    cover(state, hold.customer, _close_key(hold.x), t, effects)
+
+
+def _costs(hold: Hold, record: Record, outcome: str, effects: Effects) -> tuple[Leg, ...]:
+    """Return the legs of all attempts."""
+    legs: tuple[Leg, ...] = ()
+    for line in record["a"]:
+        legs += _cost(hold, line, record["t"], outcome, effects)
+    return legs
+
+
 def _cost(hold: Hold, line: Record, t: int, outcome: str, effects: Effects) -> tuple[Leg, ...]:
     """Return one attempt's legs, and note its row. An unknown cost has a row and no legs: never a zero.
 
     In the rollup it stands by the exchange's outcome (none for a void), in the same row as the request it served.
     """
-    effects.names.add(hold.x)
     effects.cost_lines.append(
         (hold.x, line["n"], t, hold.customer, line["p"], line["d"], line["m"], line["kind"], line["id"], line["st"],
          None if line["u"] is None else orjson.dumps(line["u"]).decode(), line.get("svc"), line["card"], line["cost"])
@@ -228,11 +221,10 @@ def _cost(hold: Hold, line: Record, t: int, outcome: str, effects: Effects) -> t
     return pair(hold.customer, USD, cost, to=account, from_=f"ap.{line['p']}", from_customer=NOBODY)
 
 
-def _book(
-    hold: Hold, record: Record, revenue_credits: int, revenue_usage: int, burnt: list[Burnt], effects: Effects
-) -> None:
+def _book(hold: Hold, record: Record, burnt: list[Burnt], effects: Effects) -> None:
     """Note the charge's own row and its sums in the day's rollup."""
     lines, last = record["a"], _served(record)
+    revenue_credits, revenue_usage = revenue_nusd(burnt)
     known = [line["cost"] for line in lines] if lines else [last["cost"]]
     cost = None if None in known else sum(known)
     spared, marks = record.get("spared", 0), record.get("marks", 0)
@@ -240,7 +232,6 @@ def _book(
     saving = None if saved is None else saved.total
     usage = last["u"] or {}
     t = record["t"]
-    effects.names.add(hold.x)
     effects.charges.append(
         (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier,
          record["o"], last["p"], last["d"], last["m"], record["cr"], revenue_credits + revenue_usage, cost,

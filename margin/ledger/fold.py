@@ -165,7 +165,7 @@ def _give(
         Grant.fresh(id_, state.grant_seq, number, milli, paid_nusd, t, expires_t=expires_t, priority=priority)
     )
     effects.post(f"grant:{id_}", "grant", t,
-                 *pair(number, CREDIT, milli, to="credits.available", from_="credits.issued"),
+                 *pair(number, CREDIT, milli, to="credits.balance", from_="credits.issued"),
                  *pair(number, USD, paid_nusd, to="cash", from_="deferred.credits"))  # fmt: skip
     cover(state, number, f"grant:{id_}", t, effects)
 

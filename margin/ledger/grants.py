@@ -70,19 +70,17 @@ class Grant(NamedTuple):
         assert 0 <= milli <= self.left_milli
         return self._replace(left_milli=self.left_milli - milli, held_milli=self.held_milli + milli)
 
-    def release(self, milli: int) -> Grant:
-        """Move credits from held back to left."""
-        assert 0 <= milli <= self.held_milli
-        return self._replace(left_milli=self.left_milli + milli, held_milli=self.held_milli - milli)
-
-    def burn(self, milli: int) -> tuple[Grant, int]:
-        """Spend held credits; return the grant after it and the cash they carried.
+    def close(self, milli: int, spent_milli: int) -> tuple[Grant, int]:
+        """End a hold: part of it is spent, the rest is left again; return the grant and the cash that part carried.
 
         The share is taken of what remains, so the parts of a grant add up to what was paid, to the nano.
         """
-        assert 0 <= milli <= self.held_milli
-        carried = self._share_nusd(milli)
-        after = self._replace(held_milli=self.held_milli - milli, basis_nusd=self.basis_nusd - carried)
+        assert 0 <= spent_milli <= milli <= self.held_milli
+        carried = self._share_nusd(spent_milli)
+        after = self._replace(
+            left_milli=self.left_milli + milli - spent_milli, held_milli=self.held_milli - milli,
+            basis_nusd=self.basis_nusd - carried,
+        )  # fmt: skip
         return after, carried
 
     def expire(self) -> tuple[Grant, int, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from margin.ledger import burning
 from margin.ledger.burning import OWED, Burnt, revenue_nusd
 from margin.ledger.grants import NEVER_T, PRIORITY, Grant, allocate
 from margin.ledger.postings import CREDIT, USD, Effects, Leg, RollupKey, pair
@@ -25,14 +26,9 @@ def exceed(state: State, hold: Hold, milli: int, t: int, effects: Effects) -> li
     beyond = milli - covered
     if beyond:
         burnt.append(_uncovered(state, hold, beyond))
-    carried, usage = revenue_nusd(burnt)
     row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier)
     effects.add(row, excess_milli=milli)
-    effects.post(f"overdraft:{hold.x}", "overdraft", t,
-                 *pair(hold.customer, CREDIT, covered, to="credits.spent", from_="credits.available"),
-                 *pair(hold.customer, CREDIT, beyond, to="credits.spent", from_="credits.overdraft"),
-                 *pair(hold.customer, USD, carried, to="deferred.credits", from_="rev.credits"),
-                 *pair(hold.customer, USD, usage, to="receivable", from_="rev.usage"))  # fmt: skip
+    effects.post(f"overdraft:{hold.x}", "overdraft", t, *burning.legs(hold.customer, burnt))
     return burnt
 
 
@@ -64,7 +60,7 @@ def forgive(state: State, number: int, milli: int, x: str, t: int, effects: Effe
         id_ = f"restored:{x}"
         fresh = Grant.fresh(id_, state.grant_seq, number, back, 0, t, expires_t=NEVER_T, priority=PRIORITY)
         state.put_grant(fresh)
-        legs = pair(number, CREDIT, back, to="credits.available", from_="credits.overdraft")
+        legs = pair(number, CREDIT, back, to="credits.balance", from_="credits.overdraft")
         effects.post(f"grant:{id_}", "grant", t, *legs)
 
 
@@ -78,7 +74,7 @@ def cover(state: State, number: int, cause: str, t: int, effects: Effects) -> No
     if covered == 0:
         return
     state.put_customer(replace(customer, owed_milli=customer.owed_milli - covered))
-    legs: tuple[Leg, ...] = pair(number, CREDIT, covered, to="credits.overdraft", from_="credits.available")
+    legs: tuple[Leg, ...] = pair(number, CREDIT, covered, to="credits.overdraft", from_="credits.balance")
     # An account of its own: this revenue belongs to no single charge.
     legs += pair(number, USD, carried, to="deferred.credits", from_="rev.overdraft")
     effects.post(f"cover:{cause}", "cover", t, *legs)
@@ -90,7 +86,7 @@ def _burn(state: State, number: int, milli: int, t: int) -> list[Burnt]:
     """Spend up to `milli` of a customer's credits in burn order; return what each grant gave."""
     burnt: list[Burnt] = []
     for name, taken in allocate(state.live_grants(number), milli, t):
-        grant, cash = state.grants[name].hold(taken).burn(taken)
+        grant, cash = state.grants[name].hold(taken).close(taken, taken)
         state.put_grant(grant)
         burnt.append((name, taken, cash))
     return burnt

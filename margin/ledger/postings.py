@@ -116,7 +116,7 @@ class Effects:
     spent_until_hour: int = 0
     """What is stored of hours before this one is forgotten before this batch's is added."""
     names: set[str] = field(default_factory=set)
-    """Keys of the transactions, and exchanges with a charge or a cost line, in here."""
+    """Keys of the transactions in here."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     """(exchange, why) of records that had no effect, such as a second settlement. Counted, never silent."""
 
@@ -136,8 +136,12 @@ class Effects:
     def post(self, key: str, kind: str, t: int, *legs: Leg) -> None:
         """Add a transaction unless it moves nothing."""
         if legs:
-            self.txns.append(Txn.balanced(key, kind, t, legs))
-            self.names.add(key)
+            self.book(key, kind, t, legs)
+
+    def book(self, key: str, kind: str, t: int, legs: tuple[Leg, ...]) -> None:
+        """Add a transaction, also one that moves nothing: its key is taken from here on."""
+        self.txns.append(Txn.balanced(key, kind, t, legs))
+        self.names.add(key)
 
     def add(self, key: RollupKey, **sums: int) -> None:
         """Add to one rollup row."""

@@ -130,13 +130,21 @@ def total(rows: list[MarginRow]) -> MarginRow:
 
 def credit_balance(db: sqlite3.Connection, customer: int) -> dict[str, int]:
     """Return a customer's credits in milli-credits: available, held, spent, expired."""
-    names = ("available", "held", "spent", "expired")
-    found = dict(
-        db.execute(
-            "SELECT name, balance FROM accounts WHERE customer = ? AND commodity = 'CREDIT'", (customer,)
-        ).fetchall()
-    )
-    return {name: found.get(f"credits.{name}", 0) for name in names}
+    query = "SELECT name, balance FROM accounts WHERE customer = ? AND commodity = 'CREDIT'"
+    found = dict(db.execute(query, (customer,)).fetchall())
+    covered, uncovered = _held_milli(db, customer)
+    return {
+        "available": found.get("credits.balance", 0) - covered, "held": covered + uncovered,
+        "spent": found.get("credits.spent", 0), "expired": found.get("credits.expired", 0),
+    }  # fmt: skip
+
+
+def _held_milli(db: sqlite3.Connection, customer: int | None) -> tuple[int, int]:
+    """Return what open exchanges hold of grants, and with none behind it, of one customer or of all."""
+    query = "SELECT COALESCE(SUM(covered_milli), 0), COALESCE(SUM(uncovered_milli), 0) FROM holds"
+    only, values = ("", ()) if customer is None else (" WHERE customer = ?", (customer,))
+    covered, uncovered = db.execute(query + only, values).fetchone()
+    return covered, uncovered
 
 
 def usage_by_day(db: sqlite3.Connection, customer: int, days: list[str]) -> list[tuple[Any, ...]]:
@@ -161,7 +169,7 @@ def overdraft_milli(db: sqlite3.Connection, customer: int | None = None) -> int:
     else:
         query = "SELECT -balance FROM accounts WHERE customer = ? AND name = 'credits.overdraft'"
         row = db.execute(query, (customer,)).fetchone()
-    return 0 if row is None else int(row[0])
+    return (0 if row is None else int(row[0])) + _held_milli(db, customer)[1]
 
 
 def totals(db: sqlite3.Connection, labels: tuple[str, ...], sums: tuple[str, ...]) -> list[tuple[Any, ...]]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from margin.ledger import ending, overdrafts
+from margin.ledger import burning, ending, overdrafts
 from margin.ledger.burning import owed_milli, revenue_nusd
-from margin.ledger.postings import CREDIT, USD, Effects, Leg, RollupKey, pair
+from margin.ledger.postings import Effects, RollupKey
 from margin.ledger.state import State
 from margin.ledger.terms import day
 
@@ -31,7 +31,8 @@ def apply(state: State, record: Record, effects: Effects) -> None:
         grant = None if name is None else state.grant(name)
         if grant is not None:
             state.put_grant(grant.restore(milli, nusd))
-    effects.post(f"reverse:{x}", "reverse", t, *_legs(record))
+    legs = burning.legs(record["c"], record["burnt"])
+    effects.post(f"reverse:{x}", "reverse", t, *(leg._replace(amount=-leg.amount) for leg in legs))
     ending.end_returned(state, names, f"reverse:{x}", t, effects)
     overdrafts.forgive(state, record["c"], owed_milli(record["burnt"]), x, t, effects)
     overdrafts.cover(state, record["c"], f"reverse:{x}", t, effects)
@@ -45,18 +46,6 @@ def _senseless(state: State, x: str, effects: Effects) -> str | None:
     if again in effects.names or state.history.has_txn(again):
         return "reversed twice"
     return None
-
-
-def _legs(record: Record) -> tuple[Leg, ...]:
-    who = record["c"]
-    covered = sum(milli for grant, milli, *_ in record["burnt"] if grant is not None)
-    carried, usage = revenue_nusd(record["burnt"])
-    return (
-        *pair(who, CREDIT, covered, to="credits.available", from_="credits.spent"),
-        *pair(who, CREDIT, record["cr"] - covered, to="credits.overdraft", from_="credits.spent"),
-        *pair(who, USD, carried, to="rev.credits", from_="deferred.credits"),
-        *pair(who, USD, usage, to="rev.usage", from_="receivable"),
-    )
 
 
 def _note(record: Record, effects: Effects) -> None:

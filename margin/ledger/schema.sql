@@ -102,7 +102,10 @@ CREATE TABLE IF NOT EXISTS grants (
 CREATE INDEX IF NOT EXISTS grants_by_customer ON grants (customer, seq);
 CREATE TABLE IF NOT EXISTS journals (
     name TEXT PRIMARY KEY, folded_bytes INTEGER NOT NULL, chain TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS holds (x TEXT PRIMARY KEY, hold TEXT NOT NULL) WITHOUT ROWID;
+-- Open exchanges; what they hold of grants, and beyond them, is not available while they are.
+CREATE TABLE IF NOT EXISTS holds (
+    x TEXT PRIMARY KEY, customer INTEGER NOT NULL, covered_milli INTEGER NOT NULL, uncovered_milli INTEGER NOT NULL,
+    hold TEXT NOT NULL) WITHOUT ROWID;
 -- Who changed what; see margin.ledger.trail.
 CREATE TABLE IF NOT EXISTS trail (
     id INTEGER PRIMARY KEY, t INTEGER NOT NULL, kind TEXT NOT NULL, by TEXT NOT NULL, content TEXT NOT NULL);

@@ -85,9 +85,14 @@ class Hold(NamedTuple):
         return [name for name, _ in self.parts]
 
     @property
+    def covered_milli(self) -> int:
+        """Held credits that grants stand behind."""
+        return sum(milli for _, milli in self.parts)
+
+    @property
     def uncovered_milli(self) -> int:
         """Held credits that no grant stands behind."""
-        return self.held_milli - sum(milli for _, milli in self.parts)
+        return self.held_milli - self.covered_milli
 
 
 class History(Protocol):
@@ -95,10 +100,6 @@ class History(Protocol):
 
     def has_txn(self, key: str) -> bool:
         """Tell whether a transaction of this key was booked."""
-        ...
-
-    def has_exchange(self, x: str) -> bool:
-        """Tell whether an exchange has left a trace: a hold, a charge or a cost line."""
         ...
 
     def grant(self, id_: str) -> Grant | None:
@@ -111,10 +112,6 @@ class NoHistory:
 
     def has_txn(self, key: str) -> bool:
         """Tell that nothing was."""
-        return False
-
-    def has_exchange(self, x: str) -> bool:
-        """Tell that none has."""
         return False
 
     def grant(self, id_: str) -> Grant | None:

@@ -1,7 +1,7 @@
 """Checks the books against themselves. Each check is a question whose right answer is no rows.
 
-I1 transactions balance · I3 balances are the sums of their entries · I4 one charge per exchange · I6 held = open
-holds · I7 issued = available + held + spent + expired + overdraft, and available = what the grants have left · I10
+I1 transactions balance · I3 balances are the sums of their entries · I4 one charge per exchange · I6 held = open holds,
+by grant · I7 issued = balance + spent + expired + overdraft, and balance = what the grants have, left and held · I10
 deferred = the cash behind the grants · I16 customers add up to the whole · rollup = entries. The numbering is that of
 the ledger's design notes; the journals' chains are checked by the caller, who knows the files.
 """
@@ -38,9 +38,9 @@ _PAIRS = {
         "SELECT COUNT(*) FROM charges",
     ),
     "charges and their transactions": (
-        "SELECT COUNT(*) FROM charges WHERE credits_milli > 0",
-        """SELECT COUNT(*) FROM charges WHERE credits_milli > 0 AND EXISTS
-            (SELECT 1 FROM txns WHERE key IN ('close:' || charges.x, 'overdraft:' || charges.x))""",
+        "SELECT COUNT(*) FROM charges",
+        """SELECT COUNT(*) FROM charges WHERE EXISTS
+            (SELECT 1 FROM txns WHERE key = 'close:' || charges.x AND kind = 'charge')""",
     ),
     "cost lines and cost booked": (
         "SELECT COALESCE(SUM(cost_nusd), 0) FROM current_cost_lines",
@@ -186,8 +186,10 @@ def misplaced_credits(db: sqlite3.Connection) -> list[str]:
     query = """SELECT customer, SUM(balance) FROM accounts WHERE commodity = 'CREDIT'
         GROUP BY customer HAVING SUM(balance) <> 0"""
     found = [f"I7: credits of customer {who} are off by {off}" for who, off in db.execute(query)]
-    negative = "SELECT customer, balance FROM accounts WHERE name = 'credits.available' AND balance < 0"
-    return found + [f"I5: customer {who} has {balance} available" for who, balance in db.execute(negative)]
+    negative = """SELECT customer, available FROM (SELECT accounts.customer, balance - COALESCE(held, 0) AS available
+        FROM accounts LEFT JOIN (SELECT customer, SUM(covered_milli) AS held FROM holds GROUP BY customer) AS open
+        ON open.customer = accounts.customer WHERE name = 'credits.balance') WHERE available < 0"""
+    return found + [f"I5: customer {who} has {available} available" for who, available in db.execute(negative)]
 
 
 def _owed(db: sqlite3.Connection, state: State) -> list[str]:
@@ -202,20 +204,23 @@ def _owed(db: sqlite3.Connection, state: State) -> list[str]:
 
 
 def _holds(db: sqlite3.Connection, state: State) -> list[str]:
-    held = _summed((hold.customer, hold.held_milli) for hold in state.holds.values())
+    query = "SELECT x, customer, covered_milli, uncovered_milli FROM holds"
+    summed = {x: tuple(row) for x, *row in db.execute(query)}
+    said = {x: (hold.customer, hold.covered_milli, hold.uncovered_milli) for x, hold in state.holds.items()}
     return [
-        f"I6: customer {who} holds {booked}, open holds say {kept}"
-        for who, booked, kept in _differing(db, "credits.held", held)
+        f"I6: the open hold {x} counts as {summed.get(x)}, and says {said.get(x)}"
+        for x in sorted(summed.keys() | said.keys())
+        if summed.get(x) != said.get(x)
     ]
 
 
 def _grants(db: sqlite3.Connection, state: State) -> list[str]:
-    left = _summed((grant.customer, grant.left_milli) for grant in state.grants.values())
+    kept = _summed((grant.customer, grant.left_milli + grant.held_milli) for grant in state.grants.values())
     basis = _summed((grant.customer, -grant.basis_nusd) for grant in state.grants.values())
     parts = _summed(part for hold in state.holds.values() for part in hold.parts)
     found = [
-        f"I7: customer {who} has {booked} available, the grants say {kept}"
-        for who, booked, kept in _differing(db, "credits.available", left)
+        f"I7: customer {who} has a balance of {booked}, the grants say {left}"
+        for who, booked, left in _differing(db, "credits.balance", kept)
     ]
     found += [
         f"I10: {booked} nUSD are deferred for customer {who}, the grants say {kept}"

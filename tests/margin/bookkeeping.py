@@ -138,8 +138,14 @@ class Ledger:
 
     def credits(self, of=1):
         """Return a customer's credits: available, held, spent, expired, and what stands behind no grant."""
-        names = ("available", "held", "spent", "expired", "overdraft")
-        return {name: self.balance(f"credits.{name}", of=of) for name in names}
+        held = [each for each in self.state.holds.values() if each.customer == of]
+        found = {name: self.balance(f"credits.{name}", of=of) for name in ("balance", "spent", "expired", "overdraft")}
+        return {
+            "available": found["balance"] - sum(each.covered_milli for each in held),
+            "held": sum(each.held_milli for each in held),
+            "spent": found["spent"], "expired": found["expired"],
+            "overdraft": found["overdraft"] - sum(each.uncovered_milli for each in held),
+        }  # fmt: skip
 
     def left(self, id_):
         """Return what is left of a grant: (left, held, basis), zeros when it is used up."""

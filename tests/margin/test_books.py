@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from margin.journal import JournalBroken
-from margin.ledger import books
+from margin.ledger import books, questions
 from tests.margin.bookkeeping import (
     CREDIT,
     EXCHANGE,
@@ -20,8 +20,11 @@ from tests.margin.bookkeeping import (
     held,
     kill,
     killed,
+    line,
     open_books,
+    settled,
     sound,
+    void,
 )
 
 # ---- where the process can die ---------------------------------------------------------------------------------------
@@ -87,6 +90,54 @@ def test_a_batch_is_stored_whole_or_not_at_all(opened, folder, tmp_path, table):
     assert after.store.db.execute("SELECT COUNT(*) FROM charges").fetchone() == (1,)
     assert sound(after) == []
     after.close()
+    worker.close()
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("close", [settled("x1", 2000, line(700)), settled("x1", 3000), void("x1"), void("x1", line())])
+def test_a_hold_is_put_aside_from_its_record_to_its_close_whoever_dies_between(opened, folder, tmp_path, close, stored):
+    """The keeper is killed with the hold stored, or only journalled: it is held after, closes once, leaves a trace."""
+    worker = Worker(folder).write(*EXCHANGE[:2])
+    opened.fold_worker(worker.path)
+    if stored:
+        opened.commit()
+        assert balance(opened) == {"available": 997 * CREDIT, "held": 3000, "spent": 0, "expired": 0}
+
+    after = open_books(killed(folder, tmp_path / "after"))
+    found = [(balance(after), sound(after))]
+    for record in (close, close, EXCHANGE[0]):  # its close, its close again, and its beginning again
+        worker.write(record)
+    (after.folder / worker.path.name).write_bytes(worker.path.read_bytes())
+    for _ in range(3):
+        after.fold_worker(after.folder / worker.path.name, records_max=1)
+        after.commit()
+
+    spent = close.get("cr", 0)
+    assert found == [({"available": 997 * CREDIT, "held": 3000, "spent": 0, "expired": 0}, [])]
+    assert balance(after) == {"available": 1000 * CREDIT - spent, "held": 0, "spent": spent, "expired": 0}
+    assert after.store.db.execute("SELECT COUNT(*) FROM holds").fetchone() == (0,)
+    refused = [why for (why,) in after.store.db.execute("SELECT why FROM refused")]
+    assert refused == [f"{'settled' if spent else 'voided'} without a hold", "held twice"]
+    assert [each for each in sound(after) if "no effect" not in each] == []
+    after.close()
+    worker.close()
+
+
+def test_what_open_holds_have_beyond_the_grants_is_overdrawn_while_they_are_open(opened, folder):
+    """Of 1,000 credits 1,200 are held, and 100 of them are charged in the end: nothing is overdrawn any more."""
+    worker = Worker(folder).write(held("x1", 1200 * CREDIT, plan="prepaid"))
+    opened.fold_worker(worker.path)
+    opened.commit()
+    while_open = balance(opened), [questions.overdraft_milli(opened.store.db, who) for who in (1, None, 2)]
+    worker.write(settled("x1", 100 * CREDIT))
+    opened.fold_worker(worker.path)
+    opened.commit()
+
+    held_all = {"available": 0, "held": 1200 * CREDIT, "spent": 0, "expired": 0}
+    assert while_open == (held_all, [200 * CREDIT, 200 * CREDIT, 0])
+    assert balance(opened) == {"available": 900 * CREDIT, "held": 0, "spent": 100 * CREDIT, "expired": 0}
+    assert [questions.overdraft_milli(opened.store.db, who) for who in (1, None)] == [0, 0]
+    assert sound(opened) == []
     worker.close()
 
 

@@ -287,19 +287,25 @@ def test_a_name_is_not_used_twice_over_batches_and_lives(opened, folder, tmp_pat
     worker.close()
 
 
+GONE = (held("x3", 0), void("x3"), held("x4", 5, plan="prepaid"), void("x4"))
+"""Exchanges that ended before anybody was called."""
+
+
 def test_a_free_exchange_that_cost_nothing_known_cannot_be_booked_twice(opened, folder):
     """Also one that moved no credit and no dollar has left a trace."""
-    worker = Worker(folder).write(held("x1", 0), settled("x1", 0), held("x2", 0), void("x2", line(None)))
+    worker = Worker(folder).write(held("x1", 0), settled("x1", 0), held("x2", 0), void("x2", line(None)), *GONE)
     for _ in range(2):
         opened.fold_worker(worker.path)
         opened.commit()
-        worker.write(held("x1", 0), settled("x1", 0), held("x2", 0), void("x2", line(None)))
+        worker.write(held("x1", 0), settled("x1", 0), held("x2", 0), void("x2", line(None)), *GONE)
 
     opened.fold_worker(worker.path)
     opened.commit()
 
     assert opened.store.db.execute("SELECT COUNT(*) FROM charges").fetchone() == (1,)
     assert opened.store.db.execute("SELECT COUNT(*) FROM cost_lines").fetchone() == (1,)
+    assert opened.store.db.execute("SELECT COUNT(*) FROM txns WHERE key LIKE 'close:%'").fetchone() == (4,)
+    assert opened.store.db.execute("SELECT COUNT(*) FROM refused WHERE why = 'held twice'").fetchone() == (2 * 4,)
     worker.close()
 
 

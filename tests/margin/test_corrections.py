@@ -73,6 +73,15 @@ def test_what_was_never_booked_is_not_corrected():
     assert books.refused == ["corrected, and was never booked"]
 
 
+def test_what_is_open_is_not_corrected():
+    """Its cost line is not booked yet."""
+    books = Ledger(*OPENING, *EXCHANGE[:2])
+
+    books.apply(corrected("x1"))
+
+    assert books.refused == ["corrected, and was never booked"]
+
+
 def test_an_unknown_cost_becomes_known():
     """Nothing was booked for it, so nothing is taken out."""
     books = Ledger(*OPENING, *EXCHANGE[:2], settled("x1", 2000, line(None, kind="estimated")))

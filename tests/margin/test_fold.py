@@ -44,6 +44,8 @@ def test_a_hold_moves_credits_aside():
     books = ledger("hard", grant("g1", 10 * CREDIT), held("x1", 3 * CREDIT, plan="hard"))
 
     assert books.credits() == {"available": 7000, "held": 3000, "spent": 0, "expired": 0, "overdraft": 0}
+    assert books.balance("credits.balance") == 7000 + 3000
+    assert [txn.kind for txn in books.effects.txns] == ["grant"]  # nothing is posted before it closes
     assert books.state.holds["x1"].parts == (("g1", 3000),)
 
 
