@@ -33,7 +33,12 @@ CACHE = "cache"
 """Who served an answer from memory, where a provider's name stands."""
 
 COST_ACCOUNTS = {"model": "cogs.model", "estimated": "cogs.estimated", "failed": "cogs.failed"}
-
+COST_SUMS = {kind: f"cost_{kind}_nusd" for kind in COST_ACCOUNTS}
+TOKEN_SUMS = {
+    "input": "input", "cache_read": "cache_read", "cache_write_5m": "cache_write", "cache_write_1h": "cache_write",
+    "output": "output", "reasoning": "output",
+}  # fmt: skip
+"""Which sum of the rollup a bucket of usage counts in; those of audio and images count in none."""
 
 WASTED = {"escalation": "cost_escalated_nusd", "hedge": "cost_hedged_nusd"}
 """Where calls are counted whose answer nobody got, by what they were made for."""
@@ -115,10 +120,11 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
         effects.refused.append((record["x"], "voided without a hold"))
         return
     _end_claim(hold, effects, is_answered=False)
+    key = _close_key(hold.x)
     _close(state, hold, 0, t, effects)
-    effects.book(_close_key(hold.x), "void", t, _costs(hold, record, "", effects))
+    effects.book(key, "void", t, _costs(hold, record, "", effects))
     spending.note(effects.spent, hold, record["a"], 0)
-    _follow(state, hold, t, effects)
+    _follow(state, hold, key, t, effects)
 
 
 def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
@@ -132,13 +138,13 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
         return
     state.pop_hold(hold.x)
     _end_claim(hold, effects, is_answered=record["o"] not in UNANSWERED)
-    within = min(charge, hold.held_milli)
+    key, within = _close_key(hold.x), min(charge, hold.held_milli)
     burnt = _close(state, hold, within, t, effects)
-    legs = (*burning.legs(hold.customer, burnt), *_costs(hold, record, record["o"], effects))
-    effects.book(_close_key(hold.x), "charge", t, legs)
+    legs = burning.legs(hold.customer, burnt) + _costs(hold, record, record["o"], effects)
+    effects.book(key, "charge", t, legs)
     if charge > within:
         burnt += exceed(state, hold, charge - within, t, effects)
-    _follow(state, hold, t, effects)
+    _follow(state, hold, key, t, effects)
     spending.note(effects.spent, hold, record["a"], charge)
     _book(hold, record, burnt, effects)
 
@@ -187,10 +193,10 @@ def _close(state: State, hold: Hold, charge_milli: int, t: int, effects: Effects
     return burnt
 
 
-def _follow(state: State, hold: Hold, t: int, effects: Effects) -> None:
+def _follow(state: State, hold: Hold, key: str, t: int, effects: Effects) -> None:
     """Book what follows from credits that went back: those of ended grants expire, others cover what is owed."""
     ending.end_returned(state, hold.grants, hold.x, t, effects)
-    cover(state, hold.customer, _close_key(hold.x), t, effects)
+    cover(state, hold.customer, key, t, effects)
 
 
 def _costs(hold: Hold, record: Record, outcome: str, effects: Effects) -> tuple[Leg, ...]:
@@ -206,52 +212,53 @@ def _cost(hold: Hold, line: Record, t: int, outcome: str, effects: Effects) -> t
 
     In the rollup it stands by the exchange's outcome (none for a void), in the same row as the request it served.
     """
+    usage, cost, kind, provider = line["u"], line["cost"], line["kind"], line["p"]
     effects.cost_lines.append(
-        (hold.x, line["n"], t, hold.customer, line["p"], line["d"], line["m"], line["kind"], line["id"], line["st"],
-         None if line["u"] is None else orjson.dumps(line["u"]).decode(), line.get("svc"), line["card"], line["cost"])
+        (hold.x, line["n"], t, hold.customer, provider, line["d"], line["m"], kind, line["id"], line["st"],
+         None if usage is None else orjson.dumps(usage).decode(), line.get("svc"), line["card"], cost)
     )  # fmt: skip
-    cost = line["cost"]
     if cost is None:
         return ()
-    row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, line["p"], line["m"], outcome)
-    effects.add(row, **{f"cost_{line['kind']}_nusd": cost})
+    sums = {COST_SUMS[kind]: cost}
     if "for" in line:
-        effects.add(row, **{WASTED[line["for"]]: cost})
-    account = COST_ACCOUNTS[line["kind"]]
-    return pair(hold.customer, USD, cost, to=account, from_=f"ap.{line['p']}", from_customer=NOBODY)
+        sums[WASTED[line["for"]]] = cost
+    effects.add(_row(hold, line, outcome, t), **sums)
+    return pair(hold.customer, USD, cost, to=COST_ACCOUNTS[kind], from_=f"ap.{provider}", from_customer=NOBODY)
+
+
+def _row(hold: Hold, line: Record, outcome: str, t: int) -> RollupKey:
+    return RollupKey(
+        day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, line["p"], line["m"], outcome
+    )
 
 
 def _book(hold: Hold, record: Record, burnt: list[Burnt], effects: Effects) -> None:
     """Note the charge's own row and its sums in the day's rollup."""
-    lines, last = record["a"], _served(record)
+    lines, last, outcome, t = record["a"], _served(record), record["o"], record["t"]
     revenue_credits, revenue_usage = revenue_nusd(burnt)
-    known = [line["cost"] for line in lines] if lines else [last["cost"]]
-    cost = None if None in known else sum(known)
-    spared, marks = record.get("spared", 0), record.get("marks", 0)
-    saved = saved_nusd(record["base"], cost, spared_nusd=spared, marks_nusd=marks)
+    costs = [line["cost"] for line in lines] if lines else [last["cost"]]
+    cost = None if None in costs else sum(costs)
+    baseline, charge, spared, marks = record["base"], record["cr"], record.get("spared", 0), record.get("marks", 0)
+    saved = saved_nusd(baseline, cost, spared_nusd=spared, marks_nusd=marks)
     saving = None if saved is None else saved.total
-    usage = last["u"] or {}
-    t = record["t"]
     effects.charges.append(
-        (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier,
-         record["o"], last["p"], last["d"], last["m"], record["cr"], revenue_credits + revenue_usage, cost,
-         record["base"], saving, spared, marks, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
+        (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier, outcome,
+         last["p"], last["d"], last["m"], charge, revenue_credits + revenue_usage, cost, baseline, saving, spared, marks,
+         orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
     )  # fmt: skip
-    row = RollupKey(day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, last["p"], last["m"],
-                    record["o"])  # fmt: skip
-    effects.add(
-        row, requests=1, credits_milli=record["cr"],
-        input=usage.get("input", 0), cache_read=usage.get("cache_read", 0),
-        cache_write=usage.get("cache_write_5m", 0) + usage.get("cache_write_1h", 0),
-        output=usage.get("output", 0) + usage.get("reasoning", 0),
-        revenue_credits_nusd=revenue_credits, revenue_usage_nusd=revenue_usage,
-        **_saved(record["base"], saved),
-    )  # fmt: skip
+    sums = _saved(baseline, saved)
+    sums |= {"requests": 1, "credits_milli": charge, "revenue_credits_nusd": revenue_credits,
+             "revenue_usage_nusd": revenue_usage}  # fmt: skip
+    for bucket, count in (last["u"] or {}).items():
+        name = TOKEN_SUMS.get(bucket)
+        if name is not None:
+            sums[name] = sums.get(name, 0) + count
     would = record["dec"].get("would")
     if would is not None and would["cost_nusd"] is not None and cost is not None:
-        effects.add(row, observed=1, saving_observed_nusd=cost - would["cost_nusd"])
-    if record["o"] == "ok" and lines and last["kind"] == "estimated":
-        effects.add(row, usage_unusable=1)
+        sums |= {"observed": 1, "saving_observed_nusd": cost - would["cost_nusd"]}
+    if outcome == "ok" and lines and last["kind"] == "estimated":
+        sums["usage_unusable"] = 1
+    effects.add(_row(hold, last, outcome, t), **sums)
 
 
 def _served(record: Record) -> Record:

@@ -36,16 +36,17 @@ def apply(state: State, record: Record, effects: Effects, *, journal: str) -> No
 
     Kinds this version does not know are skipped: an older ledger must be able to read a newer journal's extras.
     """
-    step = _STEPS.get(record["k"])
+    kind = record["k"]
+    exchange_step = exchanges.STEPS.get(kind)
+    if exchange_step is not None:  # nearly all there are
+        exchange_step(state, record, effects, journal)
+        return
+    step = _STEPS.get(kind)
     if step is not None:
         refused = len(effects.refused)
         step(state, record, effects)
-        if record["k"] in trail.KINDS and len(effects.refused) == refused:
+        if kind in trail.KINDS and len(effects.refused) == refused:
             effects.trail.append(trail.row(record))
-        return
-    exchange_step = exchanges.STEPS.get(record["k"])
-    if exchange_step is not None:
-        exchange_step(state, record, effects, journal)
 
 
 def _sellbook(state: State, record: Record, effects: Effects) -> None:

@@ -8,6 +8,7 @@ keeps what the customer paid for as long as it can.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from margin.money import round_half_even
@@ -68,7 +69,7 @@ class Grant(NamedTuple):
     def hold(self, milli: int) -> Grant:
         """Move credits from left to held."""
         assert 0 <= milli <= self.left_milli
-        return self._replace(left_milli=self.left_milli - milli, held_milli=self.held_milli + milli)
+        return self._with(self.left_milli - milli, self.held_milli + milli, self.basis_nusd)
 
     def close(self, milli: int, spent_milli: int) -> tuple[Grant, int]:
         """End a hold: part of it is spent, the rest is left again; return the grant and the cash that part carried.
@@ -77,11 +78,8 @@ class Grant(NamedTuple):
         """
         assert 0 <= spent_milli <= milli <= self.held_milli
         carried = self._share_nusd(spent_milli)
-        after = self._replace(
-            left_milli=self.left_milli + milli - spent_milli, held_milli=self.held_milli - milli,
-            basis_nusd=self.basis_nusd - carried,
-        )  # fmt: skip
-        return after, carried
+        left_milli, held_milli = self.left_milli + milli - spent_milli, self.held_milli - milli
+        return self._with(left_milli, held_milli, self.basis_nusd - carried), carried
 
     def expire(self) -> tuple[Grant, int, int]:
         """Drop what is left (not what is held); return the grant, the credits and the cash dropped."""
@@ -98,15 +96,22 @@ class Grant(NamedTuple):
         assert 0 <= milli <= self.burnt_milli
         return self._replace(left_milli=self.left_milli + milli, basis_nusd=self.basis_nusd + nusd)
 
+    def _with(self, left_milli: int, held_milli: int, basis_nusd: int) -> Grant:
+        # Each exchange does this twice, and `_replace` takes four times as long.
+        return Grant._make((*self[:8], left_milli, held_milli, basis_nusd, *self[11:]))
+
     def _share_nusd(self, milli: int) -> int:
         whole = self.left_milli + self.held_milli
         return 0 if whole == 0 else round_half_even(self.basis_nusd * milli, whole)
 
 
+_order = attrgetter("order")
+
+
 def allocate(grants: list[Grant], milli: int, t: int) -> list[tuple[str, int]]:
     """Return (grant, credits) in burn order covering `milli` as far as grants alive at `t` reach."""
     parts, need = [], milli
-    for grant in sorted(grants, key=lambda each: each.order):
+    for grant in sorted(grants, key=_order) if len(grants) > 1 else grants:
         if need == 0:
             break
         if grant.expires_t <= t or grant.left_milli == 0:

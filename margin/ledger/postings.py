@@ -150,4 +150,5 @@ class Effects:
             self.rollup[key] = sums
             return
         for name, amount in sums.items():
-            row[name] = row.get(name, 0) + amount
+            if amount:
+                row[name] = row.get(name, 0) + amount

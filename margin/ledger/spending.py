@@ -53,21 +53,26 @@ class Sums(NamedTuple):
         return Sums(*map(int.__add__, self, other))
 
 
-Spent = dict[Place, tuple[Sums, int]]
-"""Sums and the number of calls, by place."""
+Spent = dict[Place, list[int]]
+"""By place, what `Sums` has and the number of calls: added to in place, as every call is."""
 
 
 def note(spent: Spent, hold: Hold, lines: list[Record], charge_milli: int) -> None:
     """Count an exchange that was settled or voided, each call where its model is."""
     hour, last = hold.t // HOUR_NS, len(lines) - 1
-    charge = charge_milli * hold.uncovered_nusd_per_credit // 1000
     for index, line in enumerate(lines):
         place = Place(hour, hold.customer, hold.key, hold.plan, hold.member, hold.feature, line["d"])
-        sums, calls = spent.get(place, _NONE)
-        tokens = 0 if line["u"] is None else sum(line["u"].values())
+        sums = spent.get(place)
+        if sums is None:
+            sums = spent[place] = [0] * (len(Sums._fields) + 1)
         cost = 0 if line["cost"] is None else line["cost"]  # nothing is booked of what nobody knows
-        more = Sums(index == last, tokens, cost, charge if index == last else 0, most_nusd(line) - cost)
-        spent[place] = (sums.plus(more), calls + 1)
+        sums[1] += 0 if line["u"] is None else sum(line["u"].values())
+        sums[2] += cost
+        sums[4] += most_nusd(line) - cost
+        sums[5] += 1
+        if index == last:
+            sums[0] += 1
+            sums[3] += charge_milli * hold.uncovered_nusd_per_credit // 1000
 
 
 def most_nusd(line: Record) -> int:
@@ -79,9 +84,6 @@ def most_nusd(line: Record) -> int:
     return max(int(cost), int(line.get("max", 0)))
 
 
-_NONE = (Sums(), 0)
-
-
 def forget(spent: Spent, until_hour: int) -> None:
     """Drop what a batch has from before an hour, as what is stored is dropped: however records fall into batches."""
     for place in [place for place in spent if place.hour < until_hour]:
@@ -91,7 +93,8 @@ def forget(spent: Spent, until_hour: int) -> None:
 def by_subject(spent: Spent) -> dict[tuple[str, str, int], Sums]:
     """Return the sums of each subject and hour."""
     found: dict[tuple[str, str, int], Sums] = {}
-    for place, (sums, calls) in spent.items():
+    for place, (*counts, calls) in spent.items():
+        sums = Sums(*counts)
         for kind, id_ in _subjects(place):
             row = (kind, id_, place.hour)
             counted = sums._replace(requests=calls) if kind == "model" else sums

@@ -175,19 +175,21 @@ class State:
 
     def put_grant(self, grant: Grant) -> None:
         """Store a grant's new state; one that is used up is no longer listed here."""
-        self.changed.add(("grant", grant.id))
-        listed = self.grants_of.setdefault(grant.customer, [])
+        id_ = grant.id
+        self.changed.add(("grant", id_))
+        is_listed = id_ in self.grants
         if grant.is_used_up:
-            self.used_up[grant.id] = grant
-            if self.grants.pop(grant.id, None) is not None:
-                listed.remove(grant.id)
+            self.used_up[id_] = grant
+            if is_listed:
+                del self.grants[id_]
+                self.grants_of[grant.customer].remove(id_)
             return
-        self.used_up.pop(grant.id, None)
-        if grant.id not in self.grants:
-            listed.append(grant.id)
+        if not is_listed:
+            self.used_up.pop(id_, None)
+            self.grants_of.setdefault(grant.customer, []).append(id_)
             if grant.expires_t < NEVER_T and not grant.is_ended:
-                heappush(self.ending, (grant.expires_t, grant.id))
-        self.grants[grant.id] = grant
+                heappush(self.ending, (grant.expires_t, id_))
+        self.grants[id_] = grant
 
     def grant(self, id_: str) -> Grant | None:
         """Return a grant, also one that is used up; None when there never was one of that name."""
