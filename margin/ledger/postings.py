@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,17 +15,11 @@ NOBODY = 0
 """The customer number of accounts that belong to the house."""
 
 
-# Legs, rollup keys and holds are named tuples: each exchange makes a handful, and a frozen dataclass takes thrice as
-# long to make and to hash.
+# Rollup keys and holds are named tuples: each exchange makes a few, and a frozen dataclass takes thrice as long to make
+# and to hash. Of legs it makes six, and a plain tuple takes a tenth of a named one.
 
-
-class Leg(NamedTuple):
-    """One entry: an amount on an account of a customer. Debit is positive."""
-
-    customer: int
-    account: str
-    commodity: str
-    amount: int
+Leg = tuple[int, str, str, int]
+"""One entry: (customer, account, commodity, amount). Debit is positive."""
 
 
 class Txn(NamedTuple):
@@ -61,7 +56,7 @@ def pair(
     if amount == 0:
         return ()
     giver = customer if from_customer is None else from_customer
-    return (Leg(customer, to, commodity, amount), Leg(giver, from_, commodity, -amount))
+    return ((customer, to, commodity, amount), (giver, from_, commodity, -amount))
 
 
 class RollupKey(NamedTuple):
@@ -110,7 +105,7 @@ class Effects:
     reversals: list[tuple[Any, ...]] = field(default_factory=list)
     cards: list[tuple[Any, ...]] = field(default_factory=list)
     costbooks: list[tuple[Any, ...]] = field(default_factory=list)
-    rollup: dict[RollupKey, dict[str, int]] = field(default_factory=dict)
+    rollup: dict[RollupKey, defaultdict[str, int]] = field(default_factory=dict)
     spent: dict[Any, Any] = field(default_factory=dict)
     """What budgets go by; see `margin.ledger.spending.Spent`."""
     spent_until_hour: int = 0
@@ -147,8 +142,7 @@ class Effects:
         """Add to one rollup row."""
         row = self.rollup.get(key)
         if row is None:
-            self.rollup[key] = sums
-            return
+            row = self.rollup[key] = defaultdict(int)
         for name, amount in sums.items():
             if amount:
-                row[name] = row.get(name, 0) + amount
+                row[name] += amount

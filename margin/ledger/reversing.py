@@ -32,7 +32,9 @@ def apply(state: State, record: Record, effects: Effects) -> None:
         if grant is not None:
             state.put_grant(grant.restore(milli, nusd))
     legs = burning.legs(record["c"], record["burnt"])
-    effects.post(f"reverse:{x}", "reverse", t, *(leg._replace(amount=-leg.amount) for leg in legs))
+    effects.post(
+        f"reverse:{x}", "reverse", t, *((who, name, commodity, -amount) for who, name, commodity, amount in legs)
+    )
     ending.end_returned(state, names, f"reverse:{x}", t, effects)
     overdrafts.forgive(state, record["c"], owed_milli(record["burnt"]), x, t, effects)
     overdrafts.cover(state, record["c"], f"reverse:{x}", t, effects)

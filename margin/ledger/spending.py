@@ -68,7 +68,8 @@ def note(spent: Spent, hold: Hold, lines: list[Record], charge_milli: int) -> No
         cost = 0 if line["cost"] is None else line["cost"]  # nothing is booked of what nobody knows
         sums[1] += 0 if line["u"] is None else sum(line["u"].values())
         sums[2] += cost
-        sums[4] += most_nusd(line) - cost
+        if "max" in line:
+            sums[4] += most_nusd(line) - cost
         sums[5] += 1
         if index == last:
             sums[0] += 1

@@ -29,6 +29,9 @@ FORMAT = 20
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
 
+ENTRIES_AT_ONCE = 32
+"""Entries stored by one statement: half the time of one by one, and hardly more than by more."""
+
 ACCOUNTS_REMEMBERED = 100_000
 """Numbers of accounts kept in memory, some 20 MB: those of ten thousand customers. Others are looked up again."""
 
@@ -199,28 +202,34 @@ class Store:
             raise
 
     def _write_entries(self, effects: Effects) -> None:
-        txns, entries, names = [], [], dict[int, tuple[str, str]]()
-        balances, totals = defaultdict[int, int](int), defaultdict[tuple[str, str], int](int)
+        txns, entries, known = [], list[int](), self._accounts
+        balances, totals = defaultdict[tuple[int, str, str], int](int), defaultdict[tuple[str, str], int](int)
         for id_, (key, kind, t, legs) in enumerate(effects.txns, start=self._last_txn + 1):
             txns.append((id_, key, kind, t))
             for customer, name, commodity, amount in legs:
-                account = self._account((customer, name, commodity))
-                names[account] = (name, commodity)
-                entries.append((id_, account, amount))
-                balances[account] += amount
-        for account, amount in balances.items():
-            totals[names[account]] += amount
+                place = (customer, name, commodity)
+                entries += (id_, known.get(place) or self._account(place), amount)
+                balances[place] += amount
+        for (_, name, commodity), amount in balances.items():
+            totals[name, commodity] += amount
         self._last_txn += len(txns)
         self.db.executemany("INSERT INTO main.txns VALUES (?, ?, ?, ?)", txns)
-        self.db.executemany("INSERT INTO main.entries (txn, account, amount) VALUES (?, ?, ?)", entries)
+        self._insert_entries(entries)
         self.db.executemany(
             "UPDATE accounts SET balance = balance + ? WHERE id = ?",
-            [(amount, account) for account, amount in balances.items() if amount],
+            [(amount, self._account(place)) for place, amount in balances.items() if amount],
         )
         self.db.executemany(
             "INSERT INTO balances VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET balance = balance + excluded.balance",
             [(*total, amount) for total, amount in totals.items()],
         )
+
+    def _insert_entries(self, values: list[int]) -> None:
+        whole = len(values) - len(values) % (3 * ENTRIES_AT_ONCE)
+        for rows, begin, end in ((ENTRIES_AT_ONCE, 0, whole), (1, whole, len(values))):
+            marks, width = ", ".join(["(?, ?, ?)"] * rows), 3 * rows
+            chunks = [values[at : at + width] for at in range(begin, end, width)]
+            self.db.executemany(f"INSERT INTO main.entries (txn, account, amount) VALUES {marks}", chunks)  # noqa: S608
 
     def _account(self, key: tuple[int, str, str]) -> int:
         found = self._accounts.get(key)

@@ -325,18 +325,16 @@ class Office:
             self.foreign[path.name] = str(error)
             log.error("a journal is left alone: %s", error)  # noqa: TRY400 - the sentence says it all
             return 0
+        name, enforcing, on_record = path.name, self._enforcing, self.on_record
         for record in folded:
-            self.lending.observe(path.name, record, enforced=self._is_enforced(record))
-            self.on_record(record)
+            self.lending.observe(name, record, enforced=record.get("pv") in enforcing)  # of what begins an exchange
+            on_record(record)
         if folded:
             self.books.commit()
         # Who owes has nothing to spend: leases on it come back, and the next request asks here.
         self._changes += [{"granted": number} for number in sorted(self.books.state.owing)]
         self.books.state.owing.clear()
         return len(folded)
-
-    def _is_enforced(self, record: dict[str, Any]) -> bool:
-        return record["k"] in {"held", "repeated"} and record["pv"] in self._enforcing
 
     def tick(self) -> None:
         """Let time pass in the books: fees accrue, grants end.

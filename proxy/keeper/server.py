@@ -39,7 +39,8 @@ from proxy.keeper.runaway import Runaway
 from proxy.keeper.studies import STUDIES
 from proxy.keeper.studying import Studying
 from proxy.settings import Settings, SettingsError
-from proxy.telemetry.metrics import NUSD, Books, Metrics, Reconciled
+from proxy.telemetry.metrics import Books, Metrics, Reconciled
+from proxy.telemetry.routed import NUSD
 
 log = logging.getLogger("penstock")
 
@@ -103,7 +104,7 @@ class KeeperServer:
                 self._guarding,
             )
         )
-        office.on_record = self.metrics.settled
+        office.on_record = self.metrics.observed.settled
         office.foreign = {}  # from here on one that is laid into the folder ends no service
         self._crew.on_refused = self.metrics.refused
         self._listener = MetricsListener(self._render)

@@ -1,8 +1,8 @@
 """The metrics, all of them, with closed label sets. No metric carries both plan and model.
 
 Money, credits, tokens and request counts are read from the ledger's rollup at each scrape, so a counter here *is* the
-ledger, also after a restart. Latencies are observed as exchanges are folded, and refusals as workers report them: those
-start at zero with the process.
+ledger, also after a restart. Latencies are observed as exchanges are folded (`proxy.telemetry.observed`), and refusals
+as workers report them: those start at zero with the process.
 """
 
 from __future__ import annotations
@@ -11,25 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from proxy.telemetry.routed import Guarded, Routed, guarded
+from proxy.telemetry.observed import Observed
+from proxy.telemetry.routed import NUSD, Guarded, guarded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-# From half a millisecond (a cache hit) to ten minutes (a long reasoning stream).
-DURATION_BUCKETS = (0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-# What we add ourselves: tens of microseconds, unless something is wrong.
-OVERHEAD_BUCKETS = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5)
-# The brief's bands of dollars per request are the edges.
-COST_BUCKETS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1)
-
-NUSD = 1e9
-OVERLOADED = 529  # Anthropic's word for 503
-NOT_THE_CALLER_S = frozenset({401, 402, 403, 404, 408})
-"""Refusals that are about our account or address, not about the request."""
 COST_KINDS = ("model", "estimated", "failed")
 REVENUE_KINDS = {"credits": "credits", "usage": "usage", "subscription": "fee", "breakage": "breakage"}
 TOKEN_BUCKETS = ("input", "cache_read", "cache_write", "output")
@@ -113,27 +103,7 @@ class Metrics:
         # Series that only say when a series began double the exposition and nobody asks for them.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self._duration = Histogram(
-            "penstock_request_duration_seconds", "Whole exchanges, by charge tier.", ("tier",),
-            buckets=DURATION_BUCKETS, registry=self.registry,
-        )  # fmt: skip
-        self._overhead = Histogram(
-            "penstock_overhead_seconds", "What a caller waited for the proxy and not for the provider.",
-            buckets=OVERHEAD_BUCKETS, registry=self.registry,
-        )  # fmt: skip
-        self._head = Histogram(
-            "penstock_ttft_seconds", "From the call to the first byte of the provider's answer.",
-            buckets=DURATION_BUCKETS, registry=self.registry,
-        )  # fmt: skip
-        self._cost = Histogram(
-            "penstock_cost_per_request_usd", "Cost of one exchange, by charge tier.", ("tier",),
-            buckets=COST_BUCKETS, registry=self.registry,
-        )  # fmt: skip
-        self._attempts = Counter(
-            "penstock_attempts", "Calls to providers, each try of an exchange on its own.",
-            ("provider", "deployment", "result"), registry=self.registry,
-        )  # fmt: skip
-        self._tiers: dict[str, tuple[Histogram, Histogram]] = {}
+        self.observed = Observed(self.registry)
         self._refused = Counter(
             "penstock_refused", "Requests refused before they reached the books.", ("reason",), registry=self.registry
         )
@@ -146,32 +116,7 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self._reload_ok.set(1)
-        self._routed = Routed(self.registry)
         self.registry.register(_LedgerCollector(books))
-
-    def settled(self, record: dict[str, Any]) -> None:
-        """Observe one folded record; only settlements of live exchanges have timings."""
-        if record["k"] in {"settled", "void"}:
-            for line in record["a"]:
-                self._attempts.labels(line["p"], line["d"], result_of(line)).inc()
-        decision = record.get("dec")
-        if decision is None or "total_us" not in decision:
-            return
-        self._routed.settled(record)
-        duration, cost = self._of_tier(decision["charge_tier"])
-        duration.observe(decision["total_us"] / 1e6)
-        self._overhead.observe(decision["overhead_us"] / 1e6)
-        self._head.observe(decision["head_us"] / 1e6)
-        costs = [each["cost"] for each in record["a"]]
-        if costs and None not in costs:
-            cost.observe(sum(costs) / NUSD)
-
-    def _of_tier(self, tier: str) -> tuple[Histogram, Histogram]:
-        """Return one tier's duration and cost: looked up once, as that takes as long as observing."""
-        found = self._tiers.get(tier)
-        if found is None:
-            found = self._tiers[tier] = (self._duration.labels(tier), self._cost.labels(tier))
-        return found
 
     def refused(self, counts: dict[str, int]) -> None:
         """Add refusals a worker reports."""
@@ -186,18 +131,6 @@ class Metrics:
     def render(self) -> bytes:
         """Return the exposition text."""
         return generate_latest(self.registry)
-
-
-def result_of(line: Mapping[str, Any]) -> str:
-    """Return a closed word for what came of one call: answered, refused, busy, error, lost or unsent."""
-    status: int | None = line["st"]
-    if status is None:
-        return "unsent" if line["u"] is None else "lost"
-    if status < 300:
-        return "answered"
-    if status in {429, OVERLOADED}:
-        return "busy"
-    return "refused" if 400 <= status < 500 and status not in NOT_THE_CALLER_S else "error"
 
 
 class _LedgerCollector(Collector):

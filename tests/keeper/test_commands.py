@@ -180,7 +180,7 @@ def test_ledger_verify(found, worker):
 
     answer = result(found, "ledger.verify")
 
-    assert answer == {"ok": True, "transactions": 2, "imbalance_nusd": 0, "open_holds": 1, "violations": [],
+    assert answer == {"ok": True, "transactions": 1, "imbalance_nusd": 0, "open_holds": 1, "violations": [],
                       "rounding": {"lines": 0, "residue_nusd": 0}}  # fmt: skip
 
 

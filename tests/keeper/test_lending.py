@@ -133,7 +133,7 @@ class LendingMachine(RuleBasedStateMachine):
         for worker in self.workers:
             for line in journal.read(worker.paper.path, state.journals.get(worker.name, journal.Position())):
                 fold.apply(state, line.record, Effects(), journal=worker.name)
-                lending.observe(worker.name, line.record, enforced=self.office._is_enforced(line.record))
+                lending.observe(worker.name, line.record, enforced=line.record.get("pv") in self.office._enforcing)
         return state, lending
 
     def teardown(self):

@@ -133,7 +133,10 @@ class Ledger:
     def balance(self, account, *, of=1):
         """Sum the legs of an account."""
         return sum(
-            leg.amount for txn in self.effects.txns for leg in txn.legs if (leg.account, leg.customer) == (account, of)
+            amount
+            for txn in self.effects.txns
+            for customer, name, _, amount in txn.legs
+            if (name, customer) == (account, of)
         )
 
     def credits(self, of=1):
