@@ -158,9 +158,9 @@ class Books:
         end = batch.after.offset
         self._append(records.fold(t=time.time_ns(), journal=path.name, start=start.offset, end=end))
         self.store.look_up([key for record in batch.records if (key := exchanges.trace(record)) is not None])
-        name = path.name
+        name, state, effects = path.name, self.state, self.effects
         for record in batch.records:
-            fold.apply(self.state, record, self.effects, journal=name)
+            fold.apply(state, record, effects, journal=name)
         self.state.put_journal(name, batch.after)
         return batch.records
 

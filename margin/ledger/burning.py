@@ -38,9 +38,11 @@ def legs(customer: int, burnt: Iterable[Burnt]) -> tuple[Leg, ...]:
             uncovered, usage = uncovered + milli, usage + nusd
         else:
             covered, carried = covered + milli, carried + nusd
-    return (
-        *pair(customer, CREDIT, covered, to="credits.spent", from_="credits.balance"),
-        *pair(customer, CREDIT, uncovered, to="credits.spent", from_="credits.overdraft"),
-        *pair(customer, USD, carried, to="deferred.credits", from_="rev.credits"),
-        *pair(customer, USD, usage, to="receivable", from_="rev.usage"),
-    )
+    found = pair(customer, CREDIT, covered, to="credits.spent", from_="credits.balance")
+    if uncovered:
+        found += pair(customer, CREDIT, uncovered, to="credits.spent", from_="credits.overdraft")
+    if carried:
+        found += pair(customer, USD, carried, to="deferred.credits", from_="rev.credits")
+    if usage:
+        found += pair(customer, USD, usage, to="receivable", from_="rev.usage")
+    return found

@@ -46,7 +46,8 @@ WASTED = {"escalation": "cost_escalated_nusd", "hedge": "cost_hedged_nusd"}
 
 def is_closed(state: State, x: str, effects: Effects) -> bool:
     """Tell whether an exchange was settled or voided."""
-    return _close_key(x) in effects.names or state.history.has_txn(_close_key(x))
+    key = _close_key(x)
+    return key in effects.names or state.history.has_txn(key)
 
 
 def trace(record: Record) -> str | None:
@@ -78,8 +79,7 @@ def _hold_of(state: State, record: Record, journal: str) -> Hold:
     return Hold(
         record["x"], journal, record["c"], record["key"], record["plan"], record["pv"], record["tier"],
         record["served"], record["t"], record["dl"], record["cr"], tuple(parts), terms.uncovered_nusd_per_credit,
-        record.get("call"), excess=_excess(record, terms), claimed="i" in record, feature=record.get("f", ""),
-        member=record.get("mb", ""),
+        record.get("call"), None, "i" in record, _excess(record, terms), record.get("f", ""), record.get("mb", ""),
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
     _end_claim(hold, effects, is_answered=False)
     key = _close_key(hold.x)
     _close(state, hold, 0, t, effects)
-    effects.book(key, "void", t, _costs(hold, record, "", effects))
+    effects.book(key, "void", t, _costs(hold, record, _row(hold, _served(record), "", t), effects))
     spending.note(effects.spent, hold, record["a"], 0)
     _follow(state, hold, key, t, effects)
 
@@ -140,13 +140,15 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     _end_claim(hold, effects, is_answered=record["o"] not in UNANSWERED)
     key, within = _close_key(hold.x), min(charge, hold.held_milli)
     burnt = _close(state, hold, within, t, effects)
-    legs = burning.legs(hold.customer, burnt) + _costs(hold, record, record["o"], effects)
-    effects.book(key, "charge", t, legs)
+    served = _served(record)
+    row = _row(hold, served, record["o"], t)
+    effects.book(key, "charge", t, burning.legs(hold.customer, burnt) + _costs(hold, record, row, effects))
     if charge > within:
         burnt += exceed(state, hold, charge - within, t, effects)
-    _follow(state, hold, key, t, effects)
+    elif within < hold.held_milli:
+        _follow(state, hold, key, t, effects)
     spending.note(effects.spent, hold, record["a"], charge)
-    _book(hold, record, burnt, effects)
+    _book(hold, record, served, burnt, row, effects)
 
 
 def _repeated(state: State, record: Record, effects: Effects, journal: str) -> None:
@@ -161,8 +163,9 @@ def _repeated(state: State, record: Record, effects: Effects, journal: str) -> N
         _end_claim(hold, effects, is_answered=True)
     burnt = _close(state, hold, charge, t, effects)
     effects.book(_close_key(hold.x), "charge", t, burning.legs(hold.customer, burnt))
-    spending.note(effects.spent, hold, [_served(record)], charge)
-    _book(hold, record, burnt, effects)
+    served = _served(record)
+    spending.note(effects.spent, hold, [served], charge)
+    _book(hold, record, served, burnt, _row(hold, served, record["o"], t), effects)
 
 
 def _end_claim(hold: Hold, effects: Effects, *, is_answered: bool) -> None:
@@ -176,7 +179,7 @@ def _close(state: State, hold: Hold, charge_milli: int, t: int, effects: Effects
 
     What no grant stands behind is spent last.
     """
-    if charge_milli < hold.covered_milli:
+    if charge_milli < hold.held_milli and charge_milli < hold.covered_milli:
         ending.end_before_return(state, hold.grants, t, effects)
     burnt: list[Burnt] = []
     left = charge_milli
@@ -199,19 +202,21 @@ def _follow(state: State, hold: Hold, key: str, t: int, effects: Effects) -> Non
     cover(state, hold.customer, key, t, effects)
 
 
-def _costs(hold: Hold, record: Record, outcome: str, effects: Effects) -> tuple[Leg, ...]:
-    """Return the legs of all attempts."""
+def _costs(hold: Hold, record: Record, row: RollupKey, effects: Effects) -> tuple[Leg, ...]:
+    """Return the legs of all attempts. In the rollup they stand by the exchange's outcome (none for a void).
+
+    `row` is where the request itself stands: by who served it last.
+    """
     legs: tuple[Leg, ...] = ()
     for line in record["a"]:
-        legs += _cost(hold, line, record["t"], outcome, effects)
+        is_last = line is record["a"][-1]
+        its_row = row if is_last else row._replace(provider=line["p"], model=line["m"])
+        legs += _cost(hold, line, record["t"], its_row, effects)
     return legs
 
 
-def _cost(hold: Hold, line: Record, t: int, outcome: str, effects: Effects) -> tuple[Leg, ...]:
-    """Return one attempt's legs, and note its row. An unknown cost has a row and no legs: never a zero.
-
-    In the rollup it stands by the exchange's outcome (none for a void), in the same row as the request it served.
-    """
+def _cost(hold: Hold, line: Record, t: int, row: RollupKey, effects: Effects) -> tuple[Leg, ...]:
+    """Return one attempt's legs, and note its row. An unknown cost has a row and no legs: never a zero."""
     usage, cost, kind, provider = line["u"], line["cost"], line["kind"], line["p"]
     effects.cost_lines.append(
         (hold.x, line["n"], t, hold.customer, provider, line["d"], line["m"], kind, line["id"], line["st"],
@@ -222,19 +227,18 @@ def _cost(hold: Hold, line: Record, t: int, outcome: str, effects: Effects) -> t
     sums = {COST_SUMS[kind]: cost}
     if "for" in line:
         sums[WASTED[line["for"]]] = cost
-    effects.add(_row(hold, line, outcome, t), **sums)
+    effects.add(row, **sums)
     return pair(hold.customer, USD, cost, to=COST_ACCOUNTS[kind], from_=f"ap.{provider}", from_customer=NOBODY)
 
 
 def _row(hold: Hold, line: Record, outcome: str, t: int) -> RollupKey:
-    return RollupKey(
-        day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, line["p"], line["m"], outcome
-    )
+    place = (day(t), hold.customer, hold.plan, hold.charge_tier, hold.served_tier, line["p"], line["m"], outcome)
+    return tuple.__new__(RollupKey, place)
 
 
-def _book(hold: Hold, record: Record, burnt: list[Burnt], effects: Effects) -> None:
+def _book(hold: Hold, record: Record, last: Record, burnt: list[Burnt], row: RollupKey, effects: Effects) -> None:
     """Note the charge's own row and its sums in the day's rollup."""
-    lines, last, outcome, t = record["a"], _served(record), record["o"], record["t"]
+    lines, outcome, t = record["a"], record["o"], record["t"]
     revenue_credits, revenue_usage = revenue_nusd(burnt)
     costs = [line["cost"] for line in lines] if lines else [last["cost"]]
     cost = None if None in costs else sum(costs)
@@ -258,7 +262,7 @@ def _book(hold: Hold, record: Record, burnt: list[Burnt], effects: Effects) -> N
         sums |= {"observed": 1, "saving_observed_nusd": cost - would["cost_nusd"]}
     if outcome == "ok" and lines and last["kind"] == "estimated":
         sums["usage_unusable"] = 1
-    effects.add(_row(hold, last, outcome, t), **sums)
+    effects.add(row, **sums)
 
 
 def _served(record: Record) -> Record:

@@ -61,7 +61,8 @@ def note(spent: Spent, hold: Hold, lines: list[Record], charge_milli: int) -> No
     """Count an exchange that was settled or voided, each call where its model is."""
     hour, last = hold.t // HOUR_NS, len(lines) - 1
     for index, line in enumerate(lines):
-        place = Place(hour, hold.customer, hold.key, hold.plan, hold.member, hold.feature, line["d"])
+        its_own = (hour, hold.customer, hold.key, hold.plan, hold.member, hold.feature, line["d"])
+        place = tuple.__new__(Place, its_own)
         sums = spent.get(place)
         if sums is None:
             sums = spent[place] = [0] * (len(Sums._fields) + 1)

@@ -178,7 +178,7 @@ class State:
         id_ = grant.id
         self.changed.add(("grant", id_))
         is_listed = id_ in self.grants
-        if grant.is_used_up:
+        if grant.left_milli == 0 and grant.is_used_up:
             self.used_up[id_] = grant
             if is_listed:
                 del self.grants[id_]

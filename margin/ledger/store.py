@@ -274,7 +274,9 @@ class Store:
 
     def _write_state(self, state: State) -> None:
         for kind, name in state.changed:
-            if kind == "plans":
+            if kind == "hold":  # nearly all
+                self._write_hold(state.holds.get(name), name)
+            elif kind == "plans":
                 self._write_plans(state)
             elif kind == "configuration":
                 content = {"version": state.configuration_version, "values": state.configuration}
@@ -286,12 +288,10 @@ class Store:
                 self._write_key(state.keys[name])
             elif kind == "grant":
                 self._write_grant(state.grants[name] if name in state.grants else state.used_up[name])
-            elif kind == "journal":
+            else:
                 position = state.journals[name]
                 row = (name, position.offset, position.chain)
                 self.db.execute("INSERT OR REPLACE INTO journals VALUES (?, ?, ?)", row)
-            else:
-                self._write_hold(state.holds.get(name), name)
 
     def _write_plans(self, state: State) -> None:
         terms = {name: _plain(each) for name, each in state.plans.items()}

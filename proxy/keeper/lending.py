@@ -21,6 +21,10 @@ class _Account:
     outstanding: dict[int, int] = field(default_factory=dict)
     holds: dict[str, tuple[int, int]] = field(default_factory=dict)
 
+    def add(self, customer: int, milli: int) -> None:
+        """Note that so much more of a customer's credits is out."""
+        self.outstanding[customer] = self.outstanding.get(customer, 0) + milli
+
 
 class Lending:
     """Outstanding credits by worker journal and customer, in milli-credits."""
@@ -33,8 +37,7 @@ class Lending:
         """Note a lease given. To a dead worker it is not: an answer that was on its way to it is lost with it."""
         if worker in self._gone:
             return
-        owed = self._accounts.setdefault(worker, _Account()).outstanding
-        owed[customer] = owed.get(customer, 0) + milli
+        self._accounts.setdefault(worker, _Account()).add(customer, milli)
 
     def give_back(self, worker: str, customer: int, milli: int) -> None:
         """Note a lease returned."""
@@ -58,13 +61,13 @@ class Lending:
             return
         kind = record["k"]
         if kind == "held" and enforced:
-            self.lend(worker, record["c"], -record["cr"])
+            account.add(record["c"], -record["cr"])
             account.holds[record["x"]] = (record["c"], record["cr"])
         elif kind == "repeated" and enforced:
-            self.lend(worker, record["c"], -record["cr"])
+            account.add(record["c"], -record["cr"])
         elif kind in {"settled", "void"} and record["x"] in account.holds:
             customer, milli = account.holds.pop(record["x"])
-            self.lend(worker, customer, milli - record.get("cr", 0))
+            account.add(customer, milli - record.get("cr", 0))
 
     def free_milli(self, state: State, customer: int, t: int) -> int:
         """Return what could be lent now. Negative while leased credits have expired and are not back yet."""

@@ -75,7 +75,8 @@ class Observed(Collector):
         decision = record.get("dec")
         if decision is None or "total_us" not in decision:
             return
-        self._routed.settled(record)
+        if "escalated" in decision or "hedged" in decision:
+            self._routed.settled(record)
         tier = self._of_tier.get(decision["charge_tier"])
         if tier is None:
             tier = Distribution(DURATION_BUCKETS), Distribution(COST_BUCKETS)
