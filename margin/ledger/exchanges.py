@@ -247,8 +247,8 @@ def _book(hold: Hold, record: Record, last: Record, burnt: list[Burnt], row: Rol
     saving = None if saved is None else saved.total
     effects.charges.append(
         (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier, outcome,
-         last["p"], last["d"], last["m"], charge, revenue_credits + revenue_usage, cost, baseline, saving, spared, marks,
-         orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
+         last["p"], last["d"], last["m"], charge, revenue_credits + revenue_usage, cost, baseline, saving, spared,
+         marks, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
     )  # fmt: skip
     sums = _saved(baseline, saved)
     sums |= {"requests": 1, "credits_milli": charge, "revenue_credits_nusd": revenue_credits,
