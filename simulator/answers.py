@@ -173,3 +173,16 @@ def _joined_calls(deltas: Iterable[Delta]) -> list[dict[str, Any]]:
         else:
             joined[-1]["function"]["arguments"] += part["function"]["arguments"]
     return joined
+
+
+def pieces_of_call(deltas: list[Delta]) -> list[str]:
+    """Return the pieces of the arguments in the deltas of one call, whose first has none."""
+    return [delta["tool_calls"][0]["function"]["arguments"] for delta in deltas[1:]]
+
+
+def arguments_of(text: str) -> Any:
+    """Return what a call's JSON says: nothing where the limit cut it off."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}

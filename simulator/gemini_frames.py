@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from simulator.answers import Answer, Delta
+from simulator.answers import Answer, Delta, arguments_of, pieces_of_call
 from simulator.call import Order
 from simulator.connection import Headers
 from simulator.frames import Frame
@@ -49,19 +49,10 @@ def _joined(order: Order, deltas: list[Delta]) -> Iterator[dict[str, Any]]:
         yield {"text": "".join(delta["content"] for delta in deltas)}
         return
     function = deltas[0]["tool_calls"][0]["function"]
-    text = "".join(delta["tool_calls"][0]["function"]["arguments"] for delta in deltas[1:])
-    call: dict[str, Any] = {"name": function["name"], "args": _arguments(text)}
+    call: dict[str, Any] = {"name": function["name"], "args": arguments_of("".join(pieces_of_call(deltas)))}
     if order.model.signs:
         call["id"] = deltas[0]["tool_calls"][0]["id"].removeprefix("call_")
     yield {"functionCall": call}
-
-
-def _arguments(text: str) -> Any:
-    """Return what a call's JSON says: nothing where the limit cut it off."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
 
 
 def _signed(order: Order, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:

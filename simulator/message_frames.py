@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from simulator.answers import Answer, Delta
+from simulator.answers import Answer, Delta, arguments_of, pieces_of_call
 from simulator.call import Order
 from simulator.connection import Headers
 from simulator.frames import Frame
@@ -53,20 +53,12 @@ def _blocks(answer: Answer) -> Iterator[dict[str, Any]]:
     if told["content"] is not None:
         yield {"type": "text", "text": told["content"]}
     for call in told.get("tool_calls", ()):
-        yield _tool_use(call) | {"input": _input(call["function"]["arguments"])}
+        yield _tool_use(call) | {"input": arguments_of(call["function"]["arguments"])}
 
 
 def _tool_use(call: dict[str, Any]) -> dict[str, Any]:
     identity = call["id"].replace("call_", "toolu_", 1)
     return {"type": "tool_use", "id": identity, "name": call["function"]["name"], "input": {}}
-
-
-def _input(arguments: str) -> Any:
-    """Return what a call's JSON says: nothing where the limit cut it off."""
-    try:
-        return orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +122,7 @@ def _block(index: int, deltas: list[Delta]) -> Iterator[Frame]:
         said = [{"type": "text_delta", "text": delta["content"]} for delta in deltas]
     else:
         opening, opened = _tool_use(deltas[0]["tool_calls"][0]), 1
-        pieces = [delta["tool_calls"][0]["function"]["arguments"] for delta in deltas[1:]]
-        said = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+        said = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces_of_call(deltas)]
     yield Frame(_event("content_block_start", index=index, content_block=opening), opened)
     for delta in said:
         yield Frame(_event("content_block_delta", index=index, delta=delta), 1)

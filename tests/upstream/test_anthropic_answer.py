@@ -1,6 +1,5 @@
 """What Anthropic answers: messages, streams, usage and errors, as chat completions and for the books."""
 
-import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,8 +13,9 @@ from proxy.settings import Deployment, Provider
 from proxy.upstream import dialects
 from proxy.upstream.dialects import anthropic
 from proxy.upstream.dialects.translated import TranslatedStream
-from proxy.wire import chat, sse
+from proxy.wire import chat
 from proxy.wire.errors import Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
+from tests.upstream.completed import added_up, chunks, fed_in_pieces, told
 
 AT_S = 1_795_000_000
 PROVIDER = Provider("anthropic", "anthropic", "https://api.anthropic.com", None, enabled=True)
@@ -68,38 +68,6 @@ def stream(*, usage_asked: bool = True) -> TranslatedStream:
     options = {"include_usage": usage_asked}
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True, "stream_options": options}
     return dialects.stream(DEPLOYMENT, chat.read(orjson.dumps(body)), AT_S)
-
-
-def chunks(data: bytes) -> list[dict[str, Any]]:
-    """The chunks in what the caller got."""
-    return [orjson.loads(sse.payload(event) or b"") for event in sse.split(data)]
-
-
-def added_up(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a client makes of chunks: a message, a finish reason, the usage."""
-    text, thought, calls, finish, usage = "", "", {}, None, None
-    for chunk in found:
-        usage = chunk.get("usage") or usage
-        for choice in chunk["choices"]:
-            delta, finish = choice["delta"], choice["finish_reason"] or finish
-            text += delta.get("content") or ""
-            thought += delta.get("reasoning_content") or ""
-            for part in delta.get("tool_calls", ()):
-                call = calls.setdefault(part["index"], {"id": part.get("id"), "name": "", "arguments": ""})
-                call["name"] += part["function"].get("name", "")
-                call["arguments"] += part["function"]["arguments"]
-    return {"text": text, "thought": thought, "calls": list(calls.values()), "finish": finish, "usage": usage}
-
-
-def told(completion: dict[str, Any]) -> dict[str, Any]:
-    """The same of a whole completion."""
-    (choice,) = completion["choices"]
-    answer = choice["message"]
-    calls = [{"id": call["id"], **call["function"]} for call in answer.get("tool_calls", ())]
-    return {
-        "text": answer["content"] or "", "thought": answer.get("reasoning_content", ""), "calls": calls,
-        "finish": choice["finish_reason"], "usage": completion.get("usage"),
-    }  # fmt: skip
 
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Łódź"}}
@@ -216,12 +184,8 @@ def test_a_stream_says_what_a_whole_answer_says(content: list[Any], cuts: list[i
     answer = message(content, "tool_use")
     sent = wire(events(answer, piece))
     sent = sent.replace(b"\n\n", b"\r\n\r\n") if crlf else sent
-    reader, got, at = stream(), b"", 0
-    for size in itertools.chain(cuts, itertools.repeat(len(sent))):
-        got += reader.feed(sent[at : at + size])
-        at += size
-        if at >= len(sent):
-            break
+    reader = stream()
+    got = fed_in_pieces(reader, sent, cuts)
 
     _, usage, whole = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(answer), AT_S)
 
@@ -230,19 +194,6 @@ def test_a_stream_says_what_a_whole_answer_says(content: list[Any], cuts: list[i
     assert added_up(chunks(got)) == told(orjson.loads(whole))
     assert (reader.call_id, reader.usage) == ("msg_1", usage)
     assert b"[DONE]" not in got
-
-
-def test_usage_is_told_to_who_asked() -> None:
-    """Last, with no choices; null before; nobody else hears of it."""
-    sent = wire(events(message([{"type": "text", "text": "Hi"}])))
-
-    asked, other = chunks(stream().feed(sent)), chunks(stream(usage_asked=False).feed(sent))
-
-    assert asked[-1]["choices"] == []
-    assert asked[-1]["usage"]["total_tokens"] == 126
-    assert all(chunk["usage"] is None for chunk in asked[:-1])
-    assert all("usage" not in chunk for chunk in other)
-    assert [len(chunk["choices"]) for chunk in other] == [1] * len(other)
 
 
 def test_a_stream_that_is_cut_knows_its_input() -> None:

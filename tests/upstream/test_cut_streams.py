@@ -6,9 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
+from proxy.upstream.dialects import anthropic as claude_family
+from proxy.upstream.dialects import gemini as gemini_family
 from proxy.upstream.dialects.translated import TranslatedStream
+from proxy.wire import completions_pieces, messages_pieces
 from tests.upstream import test_anthropic_answer as anthropic
 from tests.upstream import test_gemini_answer as gemini
+from tests.upstream.completed import chunks
 
 CLAUDE = anthropic.wire(
     anthropic.events(
@@ -37,7 +41,7 @@ STREAMS = pytest.mark.parametrize(
     ("begin", "sent"), [(anthropic.stream, CLAUDE), (gemini.stream, GEMINI)], ids=["anthropic", "gemini"]
 )
 
-Begin = Callable[[], TranslatedStream]
+Begin = Callable[..., TranslatedStream]
 
 
 @STREAMS
@@ -76,7 +80,7 @@ def test_a_byte_that_is_damaged_is_never_passed_on_as_another_end(begin: Begin, 
     for at in range(len(sent)):
         reader = begin()
         got = reader.feed(sent[:at] + sent[at + 1 :])
-        for chunk in anthropic.chunks(got):
+        for chunk in chunks(got):
             assert chunk["object"] == "chat.completion.chunk"
         assert isinstance(reader.finished, bool)
 
@@ -103,3 +107,57 @@ def test_two_hundred_unknown_fields_in_each_event(begin: Begin, sent: bytes) -> 
     padded = sent.replace(b"data: {", b"data: {" + told + b",")
 
     assert begin().feed(padded) == begin().feed(sent)
+
+
+@STREAMS
+def test_usage_is_told_to_who_asked(begin: Begin, sent: bytes) -> None:
+    """Last, with no choices; null before; nobody else hears of it."""
+    asked, other = chunks(begin().feed(sent)), chunks(begin(usage_asked=False).feed(sent))
+
+    assert asked[-1]["choices"] == []
+    assert asked[-1]["usage"]["total_tokens"] > 100
+    assert all(chunk["usage"] is None for chunk in asked[:-1])
+    assert all("usage" not in chunk for chunk in other)
+    assert [len(chunk["choices"]) for chunk in other] == [1] * len(other)
+
+
+READERS = pytest.mark.parametrize(
+    ("reader", "sent"), [(claude_family.reader, CLAUDE), (gemini_family.reader, GEMINI)], ids=["anthropic", "gemini"]
+)
+WRITERS = pytest.mark.parametrize(
+    "writer",
+    [lambda: completions_pieces.Chunks(include_usage=True, at_s=1), lambda: messages_pieces.Events(7)],
+    ids=["completions", "messages"],
+)
+
+
+@READERS
+@WRITERS
+def test_every_surface_gets_whole_events_wherever_it_is_cut(
+    reader: Callable[[], Any], sent: bytes, writer: Callable[[], Any]
+) -> None:
+    """What the caller has begins the whole answer, each event is JSON, and the end is not among them."""
+    whole = TranslatedStream(reader(), writer()).feed(sent)
+
+    for at in range(len(sent) + 1):
+        relay = TranslatedStream(reader(), writer())
+        got = relay.feed(sent[:at])
+        assert whole.startswith(got)
+        assert all(isinstance(each, dict) for each in chunks(got))
+        assert got + relay.feed(sent[at:]) == whole
+    assert b"[DONE]" not in whole
+    assert b"message_stop" not in whole
+
+
+@READERS
+@WRITERS
+def test_half_a_surrogate_pair_reaches_every_surface(
+    reader: Callable[[], Any], sent: bytes, writer: Callable[[], Any]
+) -> None:
+    """Models cut emoji in two; the half goes on as it came."""
+    relay = TranslatedStream(reader(), writer())
+
+    got = relay.feed(sent.replace("😀".encode(), b"\\ud83d"))
+
+    assert b"\\ud83d" in got
+    assert (relay.finished, relay.error) == (True, False)

@@ -1,6 +1,5 @@
 """What Google's Gemini answers: responses, streams, usage and errors, as chat completions and for the books."""
 
-import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +16,7 @@ from proxy.upstream.dialects.signatures import Signature
 from proxy.upstream.dialects.translated import TranslatedStream
 from proxy.wire import chat
 from proxy.wire.errors import Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
-from tests.upstream.test_anthropic_answer import added_up, chunks, told
+from tests.upstream.completed import added_up, chunks, fed_in_pieces, told
 
 AT_S = 1_795_000_000
 PROVIDER = Provider("gemini", "gemini", "https://generativelanguage.googleapis.com/v1beta", None, enabled=True)
@@ -217,12 +216,8 @@ def test_a_stream_says_what_a_whole_answer_says(content: list[Any], cuts: list[i
     """Cut at any byte, with either line end, in pieces of any size: the same words, calls, reason and usage."""
     answer = response(content)
     sent = wire(events(answer, piece), b"\n\n" if lf else b"\r\n\r\n")
-    reader, got, at = stream(), b"", 0
-    for size in itertools.chain(cuts, itertools.repeat(len(sent))):
-        got += reader.feed(sent[at : at + size])
-        at += size
-        if at >= len(sent):
-            break
+    reader = stream()
+    got = fed_in_pieces(reader, sent, cuts)
 
     _, usage, whole = dialects.read_answer(DEPLOYMENT, ASK, orjson.dumps(answer), AT_S)
 
@@ -231,17 +226,6 @@ def test_a_stream_says_what_a_whole_answer_says(content: list[Any], cuts: list[i
     assert added_up(chunks(got)) == told(orjson.loads(whole))
     assert (reader.call_id, reader.usage) == ("r1", usage)
     assert b"[DONE]" not in got
-
-
-def test_usage_is_told_to_who_asked() -> None:
-    """Last, with no choices; null before; nobody else hears of it."""
-    sent = wire(events(response([{"text": "Hi"}])))
-
-    asked, other = chunks(stream().feed(sent)), chunks(stream(usage_asked=False).feed(sent))
-
-    assert (asked[-1]["choices"], asked[-1]["usage"]["total_tokens"]) == ([], 132)
-    assert all(chunk["usage"] is None for chunk in asked[:-1])
-    assert all("usage" not in chunk for chunk in other)
 
 
 def test_usage_that_comes_after_the_end_is_read() -> None:
