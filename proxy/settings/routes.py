@@ -21,6 +21,10 @@ def routing_of(shape: RoutingShape, found: Mapping[str, Deployment], sold: Sold 
     if shape.target is not None:
         _check_target(shape, findings)
     _check_order(shape, found, findings)
+    if shape.escalate is not None and len({each.listed_tier for each in found.values() if each.listed_tier}) < 2:
+        findings.warn(
+            ("routing", "escalate"), "routing.escalate has no effect: no model is of a higher tier than others"
+        )
     rules = rules_of(shape.rules, found, None if sold is None else sold.book, findings)
     return Routing(
         baseline=shape.baseline,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from margin.ledger import trail
+from margin.ledger.store import LedgerBusy
 from proxy.identity import Identity
 from proxy.keeper.commands import perform
 from proxy.keeper.guarding import AT_ONCE, Guarding
@@ -140,6 +141,29 @@ def test_many_customers_are_looked_at_some_at_a_time(found, worker, clock):
 
     guarding.look_if_due()
     assert steps(found) == [(1, ["tighten"])]
+
+
+def test_the_moves_of_a_turn_are_noted_together_or_not_at_all(found, worker, clock, monkeypatch):
+    """One sync for all; while the ledger is locked nobody is told, and then everybody."""
+    guarding = Guarding(found, clock)
+    worker.write(*(each for n in (1, 2) for each in (begun(f"x{n}", 0, of=n, t=clock.t),
+                                                     settled(f"x{n}", 0, line(5 * USD), t=clock.t))))  # fmt: skip
+    found.fold_all()
+    act, acts = found.act, []
+
+    def busy(*done):
+        raise LedgerBusy
+
+    monkeypatch.setattr(found, "act", busy)
+    with pytest.raises(LedgerBusy):
+        guarding.look()
+    assert (steps(found), guarding.told()) == ([], [])
+
+    monkeypatch.setattr(found, "act", lambda *done: (acts.append(len(done)), act(*done)))
+    guarding.look_if_due()
+    assert acts == [2]
+    assert steps(found) == [(1, ["tighten"]), (2, ["tighten"])]
+    assert guarding.below == {"open": 2}
 
 
 def test_the_report_names_customer_floor_and_what_is_missing(found, worker, clock, monkeypatch):

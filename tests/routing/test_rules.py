@@ -124,6 +124,13 @@ def test_at_most_caps_what_serves_and_is_charged_as_a_gate_does(tmp_path: Path) 
     assert found.rule == "judged+rule:cap"
 
 
+def test_checks_without_a_better_model_are_warned_of(tmp_path: Path) -> None:
+    """Nobody could be asked again."""
+    alone = YAML.partition("tiers:")[0] + "tiers: {simple: [small]}\nrouting: {escalate: {}}\n"
+
+    assert [each for each in loaded(tmp_path, alone).warnings if "escalate" in each]
+
+
 def test_at_least_raises_what_serves_and_not_what_is_charged(tmp_path: Path) -> None:
     """The promise is ours; within what the plan reaches."""
     settings = with_rules(tmp_path, "{name: care, at_least: medium}")
