@@ -381,6 +381,7 @@ def test_no_set_of_limits_is_ever_exceeded(seed, wanted, told, workers):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)  # forty seconds of CPU, on a machine that may run several suites
 @settings(max_examples=3_000, deadline=None)
 @given(st.integers(0, 10**6), limits, steps, st.just(4))
 def test_no_set_of_limits_is_ever_exceeded_by_four_workers(seed, wanted, told, workers):
