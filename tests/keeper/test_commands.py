@@ -10,7 +10,7 @@ import pytest
 from margin.ledger import questions
 from proxy.keeper.commands import COMMANDS, perform
 from tests.keeper.offices import Worker, is_key, office
-from tests.margin.bookkeeping import CREDIT, USD, called, held, line, mark, settled, void
+from tests.margin.bookkeeping import CREDIT, USD, begun, called, held, line, mark, repeated, settled, void
 
 KEY_TERMS = [
     "expires", "models", "tiers", "surfaces", "ips", "rpm", "tpm", "rpd", "tpd", "concurrency", "budget", "paused",
@@ -146,6 +146,23 @@ def test_report_margin(found, worker):
     assert list(found_report["total"]) == MARGIN_FIELDS
     assert found_report["total"]["requests"] == 2
     assert found_report["total"]["margin_nusd"] == sum(row["margin_nusd"] for row in rows.values())
+
+
+def test_report_savings(found, worker):
+    """Lever by lever from the baseline to the bill; a mark whose write nobody read is a loss; routing is the rest."""
+    found.open_customer("acme")
+    worker.write(begun("x1", 0), settled("x1", 0, line(300), baseline=1_000, marks=200))
+    worker.write(begun("x2", 0), settled("x2", 0, line(1_100), baseline=1_000, marks=-150))
+    worker.write(repeated("x3", 0, spared=400, baseline=1_000))
+
+    report = result(found, "report.savings")
+
+    (acme,) = report["customers"]
+    assert (acme["baseline_nusd"], acme["actual_nusd"]) == (3_000, 300 + 1_100)
+    assert (acme["response_cache_nusd"], acme["prompt_cache_nusd"]) == (400, 200 - 150)
+    assert acme["routing_nusd"] == (1_000 - 300 - 200) + (1_000 - 1_100 + 150) + (1_000 - 400)
+    assert report["total"] == {name: value for name, value in acme.items() if name != "customer"}
+    assert result(found, "ledger.verify")["violations"] == []
 
 
 def test_report_margin_since(found, worker):

@@ -103,7 +103,7 @@ def test_an_expiry_after_a_time(found):
         ({"tiers": ["huge"]}, '"huge" is no tier; tiers are: simple, medium, complex', "tiers"),
         (
             {"surfaces": ["batch"]},
-            '"batch" is no surface; surfaces are: chat, messages, responses, models, usage, admin',
+            '"batch" is no surface; surfaces are: chat, messages, responses, completions, embeddings, models, usage',
             "surfaces",
         ),
         ({"ips": ["10.1.2.3/8"]}, "the network is 10.0.0.0/8", "ips"),

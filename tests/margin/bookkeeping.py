@@ -91,10 +91,17 @@ def line(cost=1_000, *, n=1, kind="model", call_id="call1", provider="acme-ai"):
     )  # fmt: skip
 
 
-def settled(x, milli, *lines, baseline=None, outcome="ok", t=T0):
-    """Settle an exchange."""
+def settled(x, milli, *lines, baseline=None, outcome="ok", marks=0, t=T0):
+    """Settle an exchange; `marks` is what marking it for a provider's cache saved."""
     return records.settled(
-        x=x, t=t, outcome=outcome, credits_milli=milli, attempts=list(lines), baseline_nusd=baseline, decision={"x": x}
+        x=x,
+        t=t,
+        outcome=outcome,
+        credits_milli=milli,
+        attempts=list(lines),
+        baseline_nusd=baseline,
+        decision={"x": x},
+        marks_nusd=marks,
     )
 
 
