@@ -191,3 +191,8 @@ def _parts(task: Task, features: Mapping[str, float]) -> Iterator[tuple[float, s
             yield part, weight.words.replace("{}", f"{features[weight.sign]:.0f}")
     if features.get("bytes", 0) < SHORT_ASK_BYTES and task in SHORT_WEIGHT:
         yield SHORT_WEIGHT[task], "a short ask"
+    if "hardest" in features:
+        yield (
+            0.5,
+            f"it may be reasoning, creative writing or planning: {features['hardest']:.0%} beside the likeliest task",
+        )

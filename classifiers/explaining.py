@@ -80,13 +80,13 @@ def _part(table: Table, key: str, kind: str, fields: tuple[int, ...], norm: floa
 def _signals(ask: Ask) -> dict[str, int]:
     found = {
         "characters": ask.text_chars,
-        "characters read": len(ask.text),
-        "system prompt characters": ask.system_chars,
+        "characters left out": ask.text_chars - len(ask.text),
+        "characters of system prompt": ask.system_chars,
         "earlier turns": ask.history_turns,
         "images": ask.images,
         "tools": ask.tools,
-        "a tool's result was last": int(ask.tool_turn),
-        "a schema is demanded": int(ask.wants_schema),
-        "an earlier answer failed": int(ask.failed_before),
+        "tool's result after it": int(ask.tool_turn),
+        "schema demanded": int(ask.wants_schema),
+        "earlier answer failed": int(ask.failed_before),
     }
     return {name: value for name, value in found.items() if value}

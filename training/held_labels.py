@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from classifiers.ask import Ask, read_ask
+from classifiers.judgement import Judgement
 from classifiers.judging import judge_sums
 from classifiers.reading import read_text
 from classifiers.table import FIELDS, ONE, Table, add_up
@@ -19,14 +20,14 @@ def labels(
     """Yield a label per published outcome of three models, and per everyday prompt that was kept from training."""
     for at, row in enumerate(rows):
         if row.mid is not None:
-            found = _unseen(table, row.text, {name: float(values[at]) for name, values in held.items()})
-            yield {**found, "cheap": row.cheap, "mid": row.mid, "strong": row.strong, "source": row.source}
+            found = unseen(table, row.text, {name: float(values[at]) for name, values in held.items()})
+            yield {**_said(found), "cheap": row.cheap, "mid": row.mid, "strong": row.strong, "source": row.source}
     for each in ordinary:
         if each.is_kept:
-            yield {**_unseen(table, each.text, {}), "tier": each.tiers[0], "source": "everyday"}
+            yield {**_said(unseen(table, each.text, {})), "tier": each.tiers[0], "source": "everyday"}
 
 
-def _unseen(table: Table, text: str, heads: Mapping[str, float]) -> dict[str, Any]:
+def unseen(table: Table, text: str, heads: Mapping[str, float]) -> Judgement:
     """Judge a text as the weights would if their heads were those of weights that have not seen it."""
     ask: Ask = read_ask([{"role": "user", "content": text}])
     reading = read_text(ask.text)
@@ -34,7 +35,10 @@ def _unseen(table: Table, text: str, heads: Mapping[str, float]) -> dict[str, An
     fields = list(sums.fields)
     for name, value in heads.items():
         fields[FIELDS.index(name)] = round(value * ONE)
-    found = judge_sums(table, ask, reading, sums._replace(fields=tuple(fields)))
+    return judge_sums(table, ask, reading, sums._replace(fields=tuple(fields)))
+
+
+def _said(found: Judgement) -> dict[str, Any]:
     return {"score": round(found.score, 4), "task": found.task, "judged": found.tier}
 
 

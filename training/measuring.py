@@ -58,3 +58,12 @@ def interval(measure: Callable[[Any], float], count: int, rounds: int = 200, see
     found = [measure(chance.integers(0, count, count)) for _ in range(rounds)]
     low, high = np.nanpercentile(found, [2.5, 97.5])
     return float(low), float(high)
+
+
+def wilson(count: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share, after Wilson: it holds for few, and for none."""
+    if not of:
+        return 0.0, 1.0
+    share, z = count / of, 1.96**2 / of
+    middle, spread = share + z / 2, (share * (1 - share) * z + z * z / 4) ** 0.5
+    return (middle - spread) / (1 + z), (middle + spread) / (1 + z)

@@ -1,21 +1,21 @@
 """`python -m training.report`: renews docs/judging.md and its picture, by weights that did not see what they score."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 
-from classifiers.ask import Ask, read_ask
-from classifiers.difficulty import LEVEL, measure, weigh
-from classifiers.judging import PLACED_SHARE, SCALE_DOUBT, SCALE_SURE, _probabilities, _task, judge
-from classifiers.reading import read_text
-from classifiers.table import TASKS_AT, add_up, chance, shipped
+from classifiers.ask import read_ask
+from classifiers.judging import judge
+from classifiers.table import shipped
+from training.held_labels import unseen
 from training.holding_out import by_family, by_question, held_out
-from training.measuring import area, calls_for, error, gains, interval, mean_gain, saved
-from training.rows import Row, everyday, outcomes
+from training.measuring import area, calls_for, error, gains, interval, mean_gain, saved, wilson
+from training.own_labels import SEEDS, measured, summary
+from training.rows import Everyday, Row, everyday, outcomes
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- eval: begin -->", "<!-- eval: end -->"
@@ -24,16 +24,16 @@ BEGIN, END = "<!-- eval: begin -->", "<!-- eval: end -->"
 def main() -> None:
     """Renew the tables and the picture."""
     rows = outcomes()
-    placed = np.array([_placed(row.text) for row in rows])
     lines: list[str] = []
     curves: dict[str, Any] = {}
     for title, folds in (("Known kinds of task", by_question(rows)), ("New families", by_family(rows))):
-        heads = held_out(rows, folds)
-        table = shipped()
-        scores = heads["strong_better"] - table.cheap_share * heads["cheap_enough"] + PLACED_SHARE * placed
+        scores = _scores(rows, held_out(rows, folds))
         lines += _section(title, rows, scores)
         curves[title] = scores
-    lines += _ordinary()
+    lines += _own(rows)
+    for words, is_late in (("the third kept from training", False), ("written when the judge was done", True)):
+        lines += _ordinary(words, [each for each in everyday() if each.is_kept and each.is_late == is_late])
+    lines += _languages([each for each in everyday() if each.is_kept])
     lines += _speed()
     page = DOCS / "judging.md"
     text = page.read_text("utf-8")
@@ -41,15 +41,10 @@ def main() -> None:
     _draw(rows, curves)
 
 
-def _placed(text: str) -> float:
-    """Return where the tiers place a text, by nothing that was fitted to exam outcomes."""
-    reading = read_text(text)
-    sums = add_up(shipped(), reading)
-    task, doubt = _task(sums.fields[TASKS_AT:])
-    harder, _ = weigh(task, measure(Ask(text, len(text)), reading, sums.signs))
-    place = LEVEL[task] + min(1.0, max(-1.0, harder))
-    _, medium, hard = _probabilities(place, SCALE_SURE + SCALE_DOUBT * doubt)
-    return medium / 2 + hard - 0.5
+def _scores(rows: list[Row], heads: Mapping[str, Any]) -> Any:
+    """Return the score that each prompt would get from weights whose heads have not seen it."""
+    each = ({name: float(values[at]) for name, values in heads.items()} for at in range(len(rows)))
+    return np.array([unseen(shipped(), row.text, found).score for row, found in zip(rows, each, strict=True)])
 
 
 def _section(title: str, rows: list[Row], scores: Any) -> Iterator[str]:
@@ -87,21 +82,52 @@ def _row(source: str, name: str, values: Any, needed: Any, cheap: Any, strong: A
     kept = [f"{saved(values, cheap, strong, wanted):.0%}" for wanted in (0.95, 0.99)]
     off = "–"
     if name == "judge":
-        off = f"{error(np.array([chance(shipped().chances['score'], value) for value in values]), needed):.3f}"
+        off = f"{error(values, needed):.3f}"
     return f"| {source} | {name} | {len(values):,} | {first} | {second} | {' | '.join((*halves, *kept, off))} |"
 
 
-def _ordinary() -> Iterator[str]:
-    kept = [each for each in everyday() if each.is_kept]
-    tiers = [judge(read_ask([{"role": "user", "content": each.text}])).tier for each in kept]
+def _own(rows: list[Row]) -> Iterator[str]:
+    """Say what own labels are worth: families that the weights have not seen, some of their prompts labelled."""
+    yield "### New families, after labels of one's own\n"
+    yield "| labels | families | prompts | AUC before | AUC after |"
+    yield "|---|---|---|---|---|"
+    for labels in (100, 300):
+        found = measured(rows, labels)
+        prompts = sum(len(each.needed) for each in found) // SEEDS
+        before, after = (f"{mean} ({interval})" for _, mean, interval in summary(found))
+        yield f"| {labels} | {len(found) // SEEDS} | {prompts:,} | {before} | {after} |"
+    yield ""
+
+
+def _ordinary(words: str, kept: list[Everyday]) -> Iterator[str]:
+    tiers = [_tier(each) for each in kept]
     exact = np.array([tier == each.tiers[0] for tier, each in zip(tiers, kept, strict=True)])
     fine = np.array([tier in each.tiers for tier, each in zip(tiers, kept, strict=True)])
     hard = [tier for tier, each in zip(tiers, kept, strict=True) if each.tiers[0] == "complex"]
-    yield "### Everyday prompts, the third kept from training\n"
-    for words, found in (("exact tier", exact), ("a tier that a person would accept", fine)):
+    yield f"### Everyday prompts, {words}\n"
+    for said, found in (("exact tier", exact), ("a tier that a person would accept", fine)):
         low, high = interval(lambda at, found=found: found[at].mean(), len(found))
-        yield f"- {words}: {found.mean():.1%} ({low:.1%} … {high:.1%}) of {len(found)}"
-    yield f"- complex judged simple: {hard.count('simple')} of {len(hard)}\n"
+        yield f"- {said}: {found.mean():.1%} ({low:.1%} … {high:.1%}) of {len(found)}"
+    low, high = wilson(hard.count("simple"), len(hard))
+    yield f"- complex judged simple: {hard.count('simple')} of {len(hard)} ({low:.1%} … {high:.1%})\n"
+
+
+def _languages(kept: list[Everyday]) -> Iterator[str]:
+    yield "### Everyday prompts by language, both sets\n"
+    yield "| language | prompts | acceptable tier | complex judged simple |"
+    yield "|---|---|---|---|"
+    for lang in sorted({each.lang for each in kept}, key=lambda lang: (-sum(each.lang == lang for each in kept), lang)):
+        own = [(each, _tier(each)) for each in kept if each.lang == lang]
+        fine = sum(tier in each.tiers for each, tier in own)
+        low, high = wilson(fine, len(own))
+        hard = [tier for each, tier in own if each.tiers[0] == "complex"]
+        share = f"{fine / len(own):.0%} ({low:.0%} … {high:.0%})"
+        yield f"| {lang} | {len(own)} | {share} | {hard.count('simple')} of {len(hard)} |"
+    yield ""
+
+
+def _tier(each: Everyday) -> str:
+    return judge(read_ask([{"role": "user", "content": each.text}])).tier
 
 
 def _speed() -> Iterator[str]:

@@ -15,7 +15,7 @@ import orjson
 
 from proxy import settings as configuration
 from proxy.cli.frame import USAGE, fail, print_json, shared_options
-from proxy.settings import TIERS, Entry, Provider, Settings, SettingsError, startup_errors
+from proxy.settings import TIERS, Classifier, Entry, Provider, Settings, SettingsError, startup_errors
 
 _GAP: Final = "  "
 _VALUE_CHARS_MIN: Final = 12  # `entitlement` and `1000/day` stay whole on the narrowest terminal
@@ -71,12 +71,26 @@ def _summary(found: Settings) -> Iterator[tuple[str, str]]:
         yield "" if index else "providers", _provider(provider)
     for tier in TIERS:
         yield tier, ", ".join(each.name for each in found.tiers[tier])
+    yield "judge", ", ".join(_judge(found.classifier))
     if found.aliases:
         yield "aliases", ", ".join(f"{alias} → {target}" for alias, target in found.aliases.items())
     default = found.sellbook.default
     others = [name for name in found.sellbook.plans if name != default]
     yield "plans", ", ".join([f"{default} (default)", *others])
     yield "prices", f"{found.costbook.name} ({found.costbook.version})"
+
+
+def _judge(classifier: Classifier) -> Iterator[str]:
+    """Yield what judges `auto`, and by which cut points."""
+    yield "the shipped weights" if classifier.weights is None else f"{classifier.weights.name} ({classifier.version})"
+    cuts = classifier.cuts
+    yield (
+        "the shipped cut points"
+        if cuts is None
+        else f"medium from {cuts.medium:g} on, complex from {cuts.complex:g} on"
+    )
+    if classifier.labels is not None:
+        yield "labels are kept"
 
 
 def _provider(provider: Provider) -> str:

@@ -11,7 +11,8 @@ from classifiers.explaining import Part, explain
 from classifiers.judging import CUTS
 from proxy.settings import Classifier
 
-PARTS_TOLD = 6
+_HEADS = (("cheap_enough", "mid_enough"), ("mid_better", "strong_better"))
+PARTS_TOLD = 5
 """Of what speaks for each: enough to see why, few enough to read."""
 
 
@@ -43,22 +44,19 @@ def in_words(found: dict[str, Any]) -> Iterator[str]:
 def apart_in_words(found: dict[str, Any]) -> Iterator[str]:
     """Yield what the judgement is made of, for who has never seen it."""
     yield f"How that came about, by the weights {found['classifier']}:"
-    signals = ", ".join(f"{name} {value:,}" for name, value in found["signals"].items())
-    yield f"  read: {signals or 'nothing'}"
-    heads = found["heads"]
-    yield (
-        f"  a small model is good enough: {heads['cheap_enough']:.0%}; a middling one is clearly better: "
-        f"{heads['mid_better']:.0%}; is good enough: {heads['mid_enough']:.0%}; a strong one is clearly better: "
-        f"{heads['strong_better']:.0%} (as exams teach it)"
-    )
+    yield f"  read: {', '.join(f'{value:,} {name}' for name, value in found['signals'].items()) or 'nothing'}"
     parts = [Part(**each) for each in found["parts"]]
     task = found["task"]
     if task in TASK_WORDS and task != "other":
-        yield from _told(f"speaks for {TASK_WORDS[task]}", [(part.task, part) for part in parts])
-        yield from _told(f"speaks against {TASK_WORDS[task]}", [(-part.task, part) for part in parts])
-    yield from _told("speaks for a stronger model", [(part.stronger, part) for part in parts])
-    yield from _told("speaks for a cheaper one", [(-part.stronger, part) for part in parts])
-    yield f"  {_thresholds(found)}"
+        yield from _told(f"for {TASK_WORDS[task]}", [(part.task, part) for part in parts])
+        yield from _told(f"against {TASK_WORDS[task]}", [(-part.task, part) for part in parts])
+    yield from _told("for a stronger model", [(part.stronger, part) for part in parts])
+    yield from _told("for a cheaper one", [(-part.stronger, part) for part in parts])
+    heads = found["heads"]
+    enough, better = (tuple(f"{heads[name]:.0%}" for name in names) for names in _HEADS)
+    yield f"  as exams teach it, a small model is good enough: {enough[0]}, a middling one: {enough[1]};"
+    yield f"    a middling one is clearly better: {better[0]}, a strong one: {better[1]}"
+    yield from (f"  {line}" for line in _thresholds(found))
 
 
 def _told(what: str, weighed: list[tuple[float, Part]]) -> Iterator[str]:
@@ -71,16 +69,15 @@ def _told(what: str, weighed: list[tuple[float, Part]]) -> Iterator[str]:
 def _named(part: Part) -> str:
     if part.kind == "count":
         name, _, bucket = part.key.partition("=")
-        return f"the count of {name.replace('_', ' ')} (step {bucket})"
-    return f'"{part.key}"' if part.kind != "opening" else f'beginning with "{part.key}"'
+        return f"{name.replace('_', ' ')} (step {bucket})"
+    return f'"{part.key}"' if part.kind != "opening" else f'beginning "{part.key}"'
 
 
-def _thresholds(found: dict[str, Any]) -> str:
+def _thresholds(found: dict[str, Any]) -> Iterator[str]:
     cuts = found["thresholds"]
     if cuts is None:
-        return (
-            f"score {found['score']:.3f}; no thresholds were tuned, so the tier is the likeliest: task and difficulty "
-            f"against the shipped cut points, {CUTS[0]:g} and {CUTS[1]:g} on a line from simple 0 to complex 2"
-        )
-    said = f"medium from {cuts['medium']:g} on, complex from {cuts['complex']:g} on"
-    return f"score {found['score']:.3f}; thresholds, as tuned: {said}"
+        yield f"score {found['score']:.3f}; no thresholds are tuned, so task and difficulty place it:"
+        yield f"  the shipped cut points are {CUTS[0]:g} and {CUTS[1]:g}, between simple 0, medium 1 and complex 2"
+    else:
+        said = f"medium from {cuts['medium']:g} on, complex from {cuts['complex']:g} on"
+        yield f"score {found['score']:.3f}; thresholds, as tuned: {said}"

@@ -1,7 +1,8 @@
 """How often the judge is right on prompts people write every day.
 
 Each line of `everyday.jsonl` has a prompt, the task, and the tiers a person would accept, the expected one first. A
-third, chosen by a hash of the text, is kept from training; the figures are of that third.
+third, chosen by a hash of the text, is kept from training; the figures are of that third. Those that were written when
+the judge was done have figures of their own.
 """
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from classifiers import TASKS, TIERS, Judgement, judge, read_ask
 from training.rows import everyday
 
-EVERYDAY = everyday()
+EVERYDAY = [each for each in everyday() if not each.is_late]
+LATE = [each for each in everyday() if each.is_late]
 KEPT = [each for each in EVERYDAY if each.is_kept]
 COMPLEX = [each for each in EVERYDAY if each.tiers[0] == "complex"]
 
@@ -41,6 +43,26 @@ def test_hard_asks_are_not_sent_to_the_simple_tier():
     lost = [each.text for each in COMPLEX if judged(each.text).tier == "simple"]
 
     assert len(lost) / len(COMPLEX) <= 0.02, lost
+
+
+def test_prompts_written_last_are_judged_a_little_worse():
+    """Nobody had seen them: 80 % exact at least, and of 70 complex ones at most two are judged simple."""
+    found = [judged(each.text).tier for each in LATE]
+    hard = [tier for tier, each in zip(found, LATE, strict=True) if each.tiers[0] == "complex"]
+
+    assert len({each.lang for each in LATE}) == 15
+    assert sum(tier == each.tiers[0] for tier, each in zip(found, LATE, strict=True)) / len(LATE) >= 0.8
+    assert (len(hard), hard.count("simple") <= 2) == (70, True)
+
+
+def test_an_easy_task_that_may_be_a_hard_one_goes_up():
+    """A riddle that reads like a question of fact is medium, and the reason says what it may be instead."""
+    found = judged(
+        "Five people finish a race: Kim before Lee, Mo after Lee but before Ned, Ola last but one. Give the order."
+    )
+
+    assert found.tier != "simple"
+    assert any("it may be reasoning" in reason for reason in found.reasons)
 
 
 def test_most_tasks_are_recognised():

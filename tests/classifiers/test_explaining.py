@@ -48,7 +48,6 @@ def test_signals_are_what_stands_beside_the_text():
 
     assert explain(shipped(), read_ask(messages, tools=2), "faq").signals == {
         "characters": 13,
-        "characters read": 13,
-        "system prompt characters": 9,
+        "characters of system prompt": 9,
         "tools": 2,
     }

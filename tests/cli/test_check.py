@@ -44,6 +44,7 @@ def test_a_good_file_is_summed_up(tmp_path: Path) -> None:
     assert ["listens", "127.0.0.1:8080, metrics on 9464, 1 worker"] in lines
     assert ["providers", "openai at https://api.openai.com/v1"] in lines
     assert ["simple", "gpt-6-luna"] in lines
+    assert ["judge", "the shipped weights, the shipped cut points"] in lines
     assert ["aliases", "gpt-4o → auto"] in lines
     assert ["plans", "open (default)"] in lines
 
