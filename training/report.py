@@ -135,7 +135,7 @@ def _speed() -> Iterator[str]:
     prose = " ".join(row.text for row in outcomes()[::40])
     for chars in (60, 400, 2_000, 4_000):
         asks = [[{"role": "user", "content": prose[at : at + chars]}] for at in range(0, 50_000, 500)]
-        best = min(_seconds(asks) for _ in range(15))
+        best = min(_seconds(asks) for _ in range(60))
         yield f"- {chars:,} characters: {best * 1e6:.0f} µs a prompt, reading the request included"
 
 
