@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from margin import records
 from proxy import limiting, sending
+from proxy.routing import policy
 from proxy.routing.tries import Tries
 from proxy.sending import Made
 from proxy.settings import Deployment
@@ -71,9 +72,15 @@ def _learnt(world: World, case: Case, made: Made, answer: Answer) -> Made:
 
 
 async def _beside(world: World, case: Case, tries: Tries, made: Made, others: Sequence[Deployment]) -> _Running | None:
-    """Make one more call, to the first of the others that may be called; None where none may."""
-    vitals = world.vitals
+    """Make one more call, to the first other of the same tier that may be called; None where none may.
+
+    A tier up would be faster at ten times the price: that is not what company is for.
+    """
+    vitals, lowest = world.vitals, case.route.served_tier
+    tier = policy.tier_of(case.settings, made.deployment, lowest)
     for deployment in others:
+        if policy.tier_of(case.settings, deployment, lowest) != tier:
+            continue
         if deployment.name == made.deployment.name or vitals.of(deployment).rests_until_s:
             continue
         try:

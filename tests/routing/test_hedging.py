@@ -108,6 +108,19 @@ def test_a_call_that_is_not_slow_has_no_company(tmp_path: Path) -> None:
     assert len(play(off, other, sections="").provider.requests) == 1
 
 
+def test_no_company_comes_from_a_dearer_tier(tmp_path: Path) -> None:
+    """The only model of its tier stays alone, however slow."""
+
+    async def act(here: Scene) -> None:
+        sol = here.world.settings.deployments["gpt-6.1-sol"]
+        for _ in range(SAMPLES_MIN):
+            here.world.vitals.delays.learn(sol, 0.001, is_stream=False)
+        await steer(here, orjson.dumps([{"fault": "slow=0.03", "times": 1, "model": "gpt-6.1-sol"}]))
+        assert told(await here.ask(model="auto:medium", max_tokens=3), "model", "route") == ["gpt-6.1-sol", "pinned"]
+
+    play(act, tmp_path)
+
+
 def test_company_is_a_share_of_all_requests(tmp_path: Path) -> None:
     """A tenth: of twenty slow ones two have company, and one at the start."""
     sections = "routing: {hedge: {share: 0.1, delay_min: 5ms}}\n"
