@@ -135,9 +135,10 @@ class Circuit:
 class Budget:
     """Calls beyond the first: a share of all requests, and a few besides. In thousandths of a call."""
 
-    __slots__ = ("_filled_s", "_milli", "_most_milli", "_share_milli")
+    __slots__ = ("_filled_s", "_milli", "_most_milli", "_share_milli", "_trickle_per_s")
 
-    def __init__(self, share: Decimal, burst: int) -> None:
+    def __init__(self, share: Decimal, burst: int, trickle_per_s: float = TRICKLE_PER_S) -> None:
+        self._trickle_per_s = trickle_per_s
         self._share_milli = int(share * 1000)
         self._milli = self._most_milli = burst * 1000
         self._filled_s: float | None = None
@@ -150,7 +151,7 @@ class Budget:
     def take(self, now_s: float) -> bool:
         """Take one call; False when there is none."""
         if self._filled_s is not None:
-            trickled = int((now_s - self._filled_s) * TRICKLE_PER_S * 1000)
+            trickled = int((now_s - self._filled_s) * self._trickle_per_s * 1000)
             self._milli = min(self._milli + trickled, self._most_milli)
         self._filled_s = now_s
         if self._milli < 1000:
@@ -174,8 +175,8 @@ class Vitals:
         """Calls that follow a failed one."""
         self.delays: Delays = Delays() if old is None else old.delays
         """How long their answers take to begin, where that decides when a call is slow."""
-        self.hedges = Budget(Decimal(0) if settings.routing.hedge is None else settings.routing.hedge.share, 1)
-        """Calls that are made beside a slow one."""
+        self.hedges = Budget(Decimal(0) if settings.routing.hedge is None else settings.routing.hedge.share, 1, 0)
+        """Calls that are made beside a slow one: a share of requests, and nothing for waiting."""
         self.escalations = Budget(retries.escalated_share, retries.burst)
         """Calls that follow an answer which is not good enough: of their own, so that they never cost an outage its
         fallbacks."""

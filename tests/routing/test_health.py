@@ -187,6 +187,17 @@ def test_time_alone_brings_one_back() -> None:
     ]  # fmt: skip
 
 
+def test_a_budget_without_a_trickle_is_a_share_of_requests_alone() -> None:
+    """A day brings nothing; fifty requests at two in a hundred bring one."""
+    budget = Budget(Decimal("0.02"), 1, 0)
+    assert [budget.take(moment) for moment in (0, 86_400)] == [True, False]
+
+    for _ in range(50):
+        budget.request()
+
+    assert [budget.take(86_401), budget.take(86_402)] == [True, False]
+
+
 # ---- all of a worker's ---------------------------------------------------------------------------------------------
 
 
