@@ -91,6 +91,7 @@ class WorkerProcess:
         link.is_broken = lambda: self.world.journal.is_broken
         link.resting = lambda: self.world.vitals.resting(time.perf_counter())
         settings = load()
+        settings.classifier.prepare()
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
         self.world = World(settings, identity, link.wallets, journal, upstream, link, limits=Bundles(link.guard),
@@ -106,7 +107,9 @@ class WorkerProcess:
     def reload(self) -> str:
         """Read the configuration again; return the version that serves now. Exchanges in flight keep theirs."""
         try:
-            self.world.adopt(self._load())
+            settings = self._load()
+            settings.classifier.prepare()
+            self.world.adopt(settings)
         except SettingsError:
             # The file changed again since the keeper read it; the keeper will look again.
             log.warning("the configuration changed while it was read")

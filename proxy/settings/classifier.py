@@ -41,6 +41,13 @@ class Classifier:
         """The version of the weights, where a file of one's own has them."""
         return None if self._table is None else self._table.version
 
+    def prepare(self) -> None:
+        """Read what judging needs now, a tenth of a second's work, so that no request waits for it."""
+        if self.labels is None:
+            _ = self.table
+        else:
+            self.features()
+
     def judge(self, ask: Ask) -> Judgement:
         """Judge how hard an ask is."""
         return judge_with(self.table, ask, self.cuts)

@@ -1,13 +1,16 @@
 """What the YAML means: tiers, prices, units, schemas."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from classifiers import read_ask
 from classifiers.cuts import Cuts
-from classifiers.table import shipped
+from classifiers.table import WEIGHTS, shipped
+from classifiers.weights_file import versioned, write
 from margin.usage import Usage
 from proxy.settings import Budget, Settings, SettingsError, Terms, Tier, plans_schema, schema, units
 from tests.settings.writing import GOOD, changed, loaded, refused
@@ -152,6 +155,23 @@ def test_thresholds_count_for_the_weights_they_were_solved_for(tmp_path: Path) -
     assert stale.classifier.cuts is None
     assert "routing.thresholds are of table-00000000" in stale.warnings[0]
     assert tuned.version != stale.version
+
+
+def test_learnt_weights_are_part_of_the_version(tmp_path: Path) -> None:
+    """A file of one's own judges, and another one under the same name is another configuration."""
+    text, file = GOOD + "classifier: {weights: own.json}\n", tmp_path / "own.json"
+    learnt = json.loads(WEIGHTS.read_bytes())
+    learnt["chances"]["score"] = [1.0, 0.0]
+    file.write_bytes(WEIGHTS.read_bytes())
+    before = loaded(tmp_path, text)
+    write(versioned(learnt), file)
+
+    after = loaded(tmp_path, text)
+    after.classifier.prepare()
+
+    assert (before.classifier.version, after.classifier.version) == (shipped().version, versioned(learnt)["version"])
+    assert before.version != after.version
+    assert after.classifier.judge(read_ask([{"role": "user", "content": "hi"}])).version == after.classifier.version
 
 
 @pytest.mark.parametrize(
