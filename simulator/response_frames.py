@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from simulator.answers import Answer, Delta
+from simulator.answers import Answer, Delta, pieces_of_call
 from simulator.call import Order
 from simulator.connection import Headers
 from simulator.frames import Frame
@@ -94,12 +94,8 @@ def _item(deltas: list[Delta], status: str) -> Item:
     call = deltas[0]["tool_calls"][0]
     return {
         "id": f"fc_{token_hex(16)}", "type": "function_call", "status": status, "call_id": call["id"],
-        "name": call["function"]["name"], "arguments": "".join(_arguments(deltas)),
+        "name": call["function"]["name"], "arguments": "".join(pieces_of_call(deltas)),
     }  # fmt: skip
-
-
-def _arguments(deltas: list[Delta]) -> list[str]:
-    return [delta["tool_calls"][0]["function"]["arguments"] for delta in deltas[1:]]
 
 
 class ResponseStream:
@@ -180,7 +176,7 @@ class ResponseStream:
         opened = item | {"status": "in_progress", "arguments": ""}
         yield {"kind": "response.output_item.added", "output_index": index, "item": opened}, 1
         at = {"item_id": item["id"], "output_index": index}
-        for piece in _arguments(deltas):
+        for piece in pieces_of_call(deltas):
             yield {"kind": "response.function_call_arguments.delta", **at, "delta": piece}, 1
         yield {"kind": "response.function_call_arguments.done", **at, "arguments": item["arguments"]}, 0
         yield {"kind": "response.output_item.done", "output_index": index, "item": item}, 0
