@@ -35,6 +35,14 @@ def request(url: str, words: str, **fields: Any) -> httpx.Request:
     return httpx.Request("POST", "http://litellm.invalid", json=told, extensions={"provider": provider})
 
 
+def embedding(url: str, **fields: Any) -> httpx.Request:
+    """Return a request for embeddings as the client would make it."""
+    timeouts = Timeouts(first_byte_s=5, idle_s=1, total_s=5)
+    provider = Provider("x", "litellm", f"{url}/v1", Secret("sk-there"), enabled=True, timeouts=timeouts)
+    told = {"model": "openai/text-embedding-3-small", "input": ["a cat", "a dog"], "dimensions": 8, **fields}
+    return httpx.Request("POST", "http://litellm.invalid/embeddings", json=told, extensions={"provider": provider})
+
+
 async def called(door: Borrowed, asked: httpx.Request) -> dict[str, Any]:
     """Make a call; return its status and what its body says, or the error."""
     try:
@@ -73,6 +81,9 @@ async def round_of_calls(url: str) -> dict[str, dict[str, Any]]:
         "failed": request(url, "x [[sim: status=503]]", stream=True),
         "cut": request(url, "x [[sim: tokens=20 cut=6]]", stream=True),
         "stalled": request(url, "x [[sim: tokens=20 stall=6]]", stream=True),
+        "embeddings": embedding(url),
+        "embeddings of ids": embedding(url, input=[[1, 2, 3]]),
+        "embeddings refused": embedding(url, input=["x [[sim: status=400]]"]),
         "hung": request(url, "x [[sim: hang]]", impatient=True),
     }
     found = {name: await called(door, one) for name, one in asked.items()}

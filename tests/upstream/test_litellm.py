@@ -19,8 +19,9 @@ from benchmarks.peers import LITELLM, PEERS
 from proxy.settings import Deployment, Provider
 from proxy.upstream.dialects import litellm, signatures
 from proxy.upstream.dialects.litellm import chat as dialect
+from proxy.upstream.dialects.litellm import embeddings as embedding
 from proxy.upstream.dialects.signatures import Signature
-from proxy.wire import chat
+from proxy.wire import chat, embeddings
 from proxy.wire.errors import Malformed, Refused
 from tests.upstream.litellm_calls import WEATHER
 
@@ -157,6 +158,20 @@ def test_plain_and_streamed_say_the_same(calls: dict[str, Any]) -> None:
     assert (relay.usage, relay.finished, relay.call_id) == (usage, True, chunks[0]["id"])
     assert calls["streamed"]["last"] == "[DONE]"
     assert chunks[-1]["choices"] == []
+
+
+def test_embeddings_are_numbers_with_their_usage(calls: dict[str, Any]) -> None:
+    """Whatever the caller wants them as; of token ids, too."""
+    asked = embeddings.read(orjson.dumps({"model": "ours", "input": ["a cat", "a dog"], "encoding_format": "base64"}))
+    _, usage, body = embedding.read_answer(orjson.dumps(calls["embeddings"]["answer"]), asked)
+
+    vectors = [each["embedding"] for each in calls["embeddings"]["answer"]["data"]]
+    assert [len(vector) for vector in vectors] == [8, 8]
+    assert usage is not None
+    assert usage.input > 0
+    assert all(isinstance(each["embedding"], str) for each in orjson.loads(body)["data"])
+    assert calls["embeddings of ids"]["answer"]["usage"]["prompt_tokens"] == 3
+    assert calls["embeddings refused"]["status"] == 400
 
 
 def test_parallel_tools_are_called(calls: dict[str, Any]) -> None:
