@@ -219,6 +219,7 @@ class Ticket:
         "held_milli",
         "is_answered",
         "last_call",
+        "on_closed",
         "right",
         "stage",
         "x",
@@ -241,6 +242,8 @@ class Ticket:
         """Digests of the idempotency key and of its request, if the caller sent one."""
         self.right: Right | None = None
         """Set with the hold."""
+        self.on_closed: Callable[[], None] | None = None
+        """Told once, when it is settled or void."""
         self.is_answered = False
         """Whether it is settled, and not because a provider failed."""
 
@@ -344,6 +347,8 @@ class Ticket:
         self._give_back(milli)
         if self.right is not None:
             self.right.end(self.attempts, charged_milli)
+        if self.on_closed is not None:
+            self.on_closed()
 
     def _give_back(self, milli: int) -> None:
         if self._enforced and milli:

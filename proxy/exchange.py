@@ -154,6 +154,8 @@ async def run(world: World, case: Case) -> Reply:
         case = lowered(world, case)
         await admit(world, case)
     try:
+        if case.place is not None and case.found is None:
+            case = await repeating.followed(world, case)
         if case.found is not None:
             return await repeated(world, case, case.found)
         tries = Tries(world.vitals)

@@ -44,6 +44,14 @@ EVENTS_AT_ONCE = 16
 """Events in one write of a repeated stream: it is all there, and a write for each would only cost."""
 
 
+FLIGHTS_MAX = 3
+"""How many others are waited for, one after the other, whose calls bring nothing: after that a call of one's own."""
+FOLLOW_S = 60.0
+"""A plain answer takes as long as it takes; a caller would wait as long for its own."""
+FOLLOW_STREAM_S = 5.0
+"""Who wants a stream looks at it: it is told only once the other's is whole, so it is not waited for longer."""
+
+
 class Understood(NamedTuple):
     """A request, read, judged and routed; and where its answer is kept, if it may be given again."""
 
@@ -114,6 +122,27 @@ def sought(world: World, case: Case) -> Case:
         return case._replace(found=Found(kept, None))
     events = chat_again.events(kept.body, include_usage=case.ask.include_usage)
     return case if events is None else case._replace(found=Found(kept, events))  # some answers no stream can tell
+
+
+async def followed(world: World, case: Case) -> Case:
+    """Wait for the same request of somebody before this one, and take its answer; else be the one that others wait for.
+
+    What comes is an answer from memory like any other. Where none comes in time this exchange makes a call of its own.
+    """
+    at = case.place
+    assert at is not None, "an answer that is kept nowhere is nobody's to wait for"
+    if not at.words.reads:
+        return case
+    for _ in range(FLIGHTS_MAX):
+        if not world.flights.has(at.key):
+            break
+        await world.flights.landed(at.key, min(case.left_s(), FOLLOW_STREAM_S if case.ask.stream else FOLLOW_S))
+        case = sought(world, case)
+        if case.found is not None:
+            return case
+    if at.words.keeps and not world.flights.has(at.key):
+        case.ticket.on_closed = world.flights.begin(at.key)
+    return case
 
 
 def keep(world: World, case: Case, call: Call, usage: Usage | None, body: bytes) -> None:

@@ -128,7 +128,7 @@ class Relay:
             if isinstance(error, UpstreamBroke):
                 self._world.vitals.broke(self._call.deployment, began_s)
             cost = self._settle(outcome)
-            if self._kept is not None and outcome == "ok":
+            if self._kept is not None and error is None:  # whole, also where its caller has left
                 self._kept.end(self._stream.usage)
             error = await self._durable(error)
             end = self._stream.end() if error is None else self._stream.fault(error)  # asked for once: it is numbered

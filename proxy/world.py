@@ -16,6 +16,7 @@ from margin.journal import Journal, JournalBroken
 from margin.sellbook import Plan
 from proxy.admission import Wallets
 from proxy.caching.answers import Answers
+from proxy.caching.flights import Flights
 from proxy.caching.prefixes import Prefixes
 from proxy.expected import Expected
 from proxy.idempotency import Registry
@@ -121,6 +122,7 @@ class World:
     expected: Expected = field(default_factory=Expected)
     limits: Bundles = field(default_factory=Bundles)
     answers: Answers = field(default_factory=Answers)
+    flights: Flights = field(default_factory=Flights)
     prefixes: Prefixes = field(default_factory=Prefixes)
     crowd: Crowd = field(default_factory=Crowd)
     guarded: dict[int, Acts] = field(default_factory=dict)

@@ -1,13 +1,17 @@
 """Answers from memory over the wire: the provider bills once, the books say so, and the SDK sees no difference."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e import wire
 from tests.e2e.server import Server, write_config
 
+MANY = 1_000
 ASKED = "What is a penstock, in one sentence?"
 PLANS = {
     "half": {"credits": {"mode": "prepaid", "price": 0.05, "enforce": "hard", "cached": 0.5}},
@@ -19,7 +23,10 @@ PLANS = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose cache of responses is on, as it is shipped."""
     folder: Path = tmp_path_factory.mktemp("repeating")
-    config = write_config(folder / "configs", plans=PLANS, caching={"responses": {"enabled": True}})
+    config = write_config(
+        folder / "configs", plans=PLANS, caching={"responses": {"enabled": True}},
+        limits={"key_defaults": {"budget": "50/day", "concurrency": 2 * MANY}},
+    )  # fmt: skip
     found = Server(folder / "data", config)
     found.start()
     yield found
@@ -118,3 +125,21 @@ def counters(server: Server) -> tuple[float, float]:
     (spared,) = [each.value for each in samples if each.name == "penstock_savings_usd_total"
                  and each.labels["lever"] == "response_cache"]  # fmt: skip
     return sum(hits), spared
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_thousand_who_ask_the_same_at_once_share_one_call(server: Server, *, stream: bool) -> None:
+    """On one worker: the provider bills one call, each of the thousand has the answer, and each is charged."""
+    customer = f"thousand-{stream}"
+    key = server.create_key(customer, plan="half")
+    server.grant(customer, 100_000)
+    before = len(server.invoice())
+    asked = wire.chat(key, "[[sim: tokens=40 slow=0.01]] Say hello", stream=stream, max_tokens=64)
+
+    answers = asyncio.run(wire.rush(server.port, asked, MANY))
+
+    assert Counter(answer.status for answer in answers) == {200: MANY}
+    assert Counter(answer.headers["x-penstock-cache"] for answer in answers) == {"miss": 1, "hit": MANY - 1}
+    assert len(server.invoice()) == before + 1
+    assert server.balance(customer)["held"] == 0
+    assert server.ask("ledger.verify")["violations"] == []
