@@ -76,6 +76,9 @@ bench-quick: setup  ## a minute beside nginx: overhead, judged by ratios
 bench-limits: setup  ## what limits and budgets cost a request, against their bound
 	@$(BIN)/python -m benchmarks.limits
 
+bench-routing: setup  ## a month of routing in virtual time, beside other policies; renews docs/routing.md
+	@$(BIN)/python -m benchmarks.routing
+
 format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix-only .
 
@@ -83,4 +86,4 @@ clean:  ## remove the environment and every cache; data stays
 	@rm -rf $(VENV) $(TRAINED) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist benchmarks/.peers
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run demo test test-full check train eval-classifier conformance bench bench-growth bench-quick bench-limits check-perf format clean
+.PHONY: help setup run demo test test-full check train eval-classifier conformance bench bench-growth bench-quick bench-limits bench-routing check-perf format clean

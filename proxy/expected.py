@@ -10,6 +10,7 @@ used up. Of one worker, in memory, bounded; what is expected decides an order, n
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from margin.costbook import NoPrice, UnpricedBucket
@@ -85,9 +86,14 @@ class Seen:
 
 
 class Expected:
-    """The expectations of one worker."""
+    """The expectations of one worker.
 
-    def __init__(self) -> None:
+    Args:
+        now_s: A clock, in unix seconds: prices are dated.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.time) -> None:
+        self._now_s = now_s
         self._outputs = Outputs()
         self._seen: dict[str, Seen] = {}
 
@@ -112,7 +118,7 @@ class Expected:
         return found
 
     def turn_nusd(
-        self, deployment: Deployment, ask: Ask, task: str, warm_tokens: int | None, now_s: int | None = None
+        self, deployment: Deployment, ask: Ask, task: str, warm_tokens: int | None, grown: int = 0
     ) -> int | None:
         """Return what a turn of a conversation is expected to cost, in nano-dollars; None when no price is known.
 
@@ -120,24 +126,27 @@ class Expected:
             deployment: Where it would go.
             ask: The turn.
             task: What it is about.
-            warm_tokens: How much of it the cache there should hold; None: it goes on there, as others did.
-            now_s: The moment, in unix seconds.
+            warm_tokens: How much of it the cache there should hold; None: it is a later one, and the conversation went
+                on there as others did: what it was is found as theirs was.
+            grown: By how many tokens it is longer then.
         """
         ins, seen = input_estimate(ask), self._seen.get(deployment.name)
         if warm_tokens is None:
-            share, warm = (FOUND_ASSUMED if seen is None else seen.found_later), ins
-        else:
-            share, warm = (FOUND_ASSUMED if seen is None else seen.found), min(warm_tokens, ins)
-        return self.nusd(deployment, ask, task, now_s, cached=int(warm * share))
+            share = FOUND_ASSUMED if seen is None else seen.found_later
+            return self.nusd(deployment, ask, task, cached=int(ins * share), grown=grown)
+        share = FOUND_ASSUMED if seen is None else seen.found
+        return self.nusd(deployment, ask, task, cached=int(min(warm_tokens, ins) * share))
 
     def nusd(
-        self, deployment: Deployment, ask: Ask, task: str, now_s: int | None = None, *, cached: int | None = None
-    ) -> int | None:
+        self, deployment: Deployment, ask: Ask, task: str, now_s: int | None = None, *, cached: int | None = None,
+        grown: int = 0,
+    ) -> int | None:  # fmt: skip
         """Return what a request is expected to cost, in nano-dollars; None when no price is known.
 
-        Of its input `cached` comes from the provider's cache; None: the share that did so far.
+        Of its input `cached` comes from the provider's cache, None: the share that did so far. It is `grown` tokens
+        longer than now.
         """
-        at_s = int(time.time()) if now_s is None else now_s
+        at_s = int(self._now_s()) if now_s is None else now_s
         seen = self._seen.get(deployment.name)
         reserved = deployment.reserved_tpm
         if deployment.free or (reserved is not None and (seen is None or seen.minute(at_s) < reserved)):
@@ -147,6 +156,7 @@ class Expected:
         ins = input_estimate(ask)
         if cached is None:
             cached = 0 if seen is None else seen.cached_of(ins)
+        ins += grown
         written = 0 if seen is None else seen.written_of(ins - cached)
         output = self._output(deployment, ask, task)
         try:

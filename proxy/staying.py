@@ -77,8 +77,10 @@ class Seat:
             if before is not None:
                 world.expected.goes_on(deployment, usage, before.tokens, is_warm=before.until_s > now_s)
         word: Word = "new" if self.decision is None else self.decision.word
-        found = answered(session, deployment.name, self.needs, word, turns=self.turn, now_s=now_s,
-                         warm=_warm(deployment, usage, now_s))  # fmt: skip
+        found = answered(
+            session, deployment.name, self.needs, word, turns=self.turn, now_s=now_s, tokens=usage.input_total,
+            warm=_warm(deployment, usage, now_s),
+        )  # fmt: skip
         world.pins.put(self.customer, key, found, most(world))
         self._kept = found
 
@@ -107,11 +109,11 @@ class _Weighing:
     world: World
     ask: Ask
     judging: Judging
-    now_s: float
+    grown: int
 
     def nusd(self, deployment: Deployment, warm_tokens: int | None) -> int | None:
         """Return what it is expected to cost at a deployment."""
-        return self.world.expected.turn_nusd(deployment, self.ask, self.judging.task, warm_tokens)
+        return self.world.expected.turn_nusd(deployment, self.ask, self.judging.task, warm_tokens, self.grown)
 
     def rests(self, deployment: Deployment) -> bool:
         """Tell whether nobody calls it now."""
@@ -171,7 +173,8 @@ def _seated(world: World, seat: Seat, session: Session, ask: Ask, judging: Judgi
     seat.to_come = world.horizons.left(seat.customer, seat.turn)
     turn = Turn(candidates, tiers, _is_lower(settings, session.deployment, route.served_tier), judging.is_tool_turn,
                 seat.to_come, now_s)  # fmt: skip
-    found = seat.decision = decide(session, turn, _Weighing(world, ask, judging, now_s))
+    grown = session.grows_by(route.input_estimate)
+    found = seat.decision = decide(session, turn, _Weighing(world, ask, judging, grown))
     first = found.first
     said = _SAYS[found.word].format(first=first.name, pin=found.pin)
     others = (each for each in candidates if each is not first)

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from training.rows import Row, everyday, outcomes
-from training.weighing import calibrate, document, fit, write
 
 FIFTHS, APART = 5, 0
 WEIGHTS = Path(__file__).parents[1] / "benchmarks" / "routing" / "weights.json.gz"
@@ -22,6 +21,8 @@ def is_apart(row: Row) -> bool:
 
 def main() -> None:
     """Train on the rest, and write the weights."""
+    from training.weighing import calibrate, document, fit, write  # only training needs NumPy
+
     rows = [row for row in outcomes() if not is_apart(row)]
     ordinary = [each for each in everyday() if not each.is_kept]
     found = document(fit(rows, ordinary), calibrate(rows))

@@ -5,9 +5,9 @@ So a turn stays where the conversation is unless what a switch is expected to sa
 for the cold prefix. A turn of tools never moves. A harder ask moves up at once: it is routed so, and here is only
 chosen where. Whoever rests, or may not be asked, is left.
 
-Each turn has three amounts at a deployment: *now* (what is warm there is read at the cache's price), *later* (as turns
-that go on there were found warm so far) and *cold*. A lower tier risks to be left again: as often as this conversation
-needed more so far, a later turn pays its cold prefix back.
+Each turn has two amounts at a deployment: *now* (what is warm there is read at the cache's price), and *later* (as
+turns that go on there, or come back, were found warm so far). A lower tier saves nothing on turns that it may not
+take: as often as this conversation needed more so far, a later turn costs what it costs where the conversation is.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from proxy.settings import TIERS, Deployment, Tier
 WARM_MAX: Final = 3
 """Deployments whose caches are remembered: one for each tier."""
 GAIN_MIN: Final = 0.05
-"""Both sums are guesses, and a model that changes is a change in tone: less is not worth it."""
-TURNS_PER_MOVE: Final = 8
+"""Of what this turn costs where it is. All sums are guesses, and a model that changes is a change in tone: less is not
+worth it."""
+TURNS_PER_MOVE: Final = 4
 """A conversation may be moved to save money once, and once more for each so many turns. Moves up need moves down
 between them, so all moves together are bounded, too."""
 
@@ -49,6 +50,7 @@ class Session(NamedTuple):
         moves: How often it was moved to save money.
         switches: How often its model changed, for whatever reason.
         seen_s: When it was last answered, by the clock of `Pins`.
+        began_tokens: How long its first turn was that is remembered.
         warm: The caches that hold it, the latest first.
     """
 
@@ -58,16 +60,21 @@ class Session(NamedTuple):
     moves: int = 0
     switches: int = 0
     seen_s: float = 0.0
+    began_tokens: int = 0
     warm: tuple[Warm, ...] = ()
 
     def tokens_at(self, deployment: str, now_s: float) -> int:
         """Return how much of it a deployment's cache holds."""
         return next((each.tokens for each in self.warm if each.deployment == deployment and each.until_s > now_s), 0)
 
+    def grows_by(self, tokens: int) -> int:
+        """Return by how many tokens each turn made it longer; it has come to so many."""
+        return max(tokens - self.began_tokens, 0) // self.turns if self.turns else 0
+
     def beyond(self, tier: Tier) -> float:
-        """Return the share of its turns that needed more than a tier."""
+        """Return the share of its turns that needed more than a tier; the next one, which does not, counts."""
         at = TIERS.index(tier) + 1
-        return sum(self.needed[at:]) / self.turns if self.turns else 0.0
+        return sum(self.needed[at:]) / (sum(self.needed) + 1)
 
     @property
     def may_move(self) -> bool:
@@ -133,7 +140,8 @@ def decide(session: Session | None, turn: Turn, weighing: Weighing) -> Decision:
     pin_nusd = _total(pin, session, turn, weighing, pin)
     if best_nusd is None or pin_nusd is None or not session.may_move:
         return Decision(pin, "stay", pin.name, pin_nusd, best_nusd)
-    if best_nusd >= pin_nusd * (1 - GAIN_MIN):
+    here_nusd = weighing.nusd(pin, session.tokens_at(pin.name, turn.now_s))
+    if here_nusd is None or pin_nusd - best_nusd <= here_nusd * GAIN_MIN:
         return Decision(pin, "stay", pin.name, pin_nusd, best_nusd)
     word: Word = "down" if _tier(best, turn) != _tier(pin, turn) else "moved"
     return Decision(best, word, pin.name, pin_nusd, best_nusd)
@@ -171,10 +179,10 @@ def _total(
     if pin is not None and TIERS.index(tier) < TIERS.index(_tier(pin, turn)):
         back = session.beyond(tier)
     if back:
-        cold = weighing.nusd(pin, 0) if pin is not None else None
-        if cold is None:
+        there = weighing.nusd(pin, None) if pin is not None else None
+        if there is None:
             return None
-        later = round(later * (1 - back) + cold * back)
+        later = round(later * (1 - back) + there * back)
     return now + round(later * turn.to_come)
 
 
@@ -183,8 +191,9 @@ def _tier(deployment: Deployment, turn: Turn) -> Tier:
 
 
 def answered(
-    session: Session | None, deployment: str, tier: Tier, decided: Word, *, turns: int, now_s: float, warm: Warm | None
-) -> Session:
+    session: Session | None, deployment: str, tier: Tier, decided: Word, *, turns: int, now_s: float, tokens: int,
+    warm: Warm | None,
+) -> Session:  # fmt: skip
     """Return a conversation after a turn.
 
     Args:
@@ -194,12 +203,13 @@ def answered(
         decided: What was decided for it.
         turns: Turns that it has had, this one included.
         now_s: The moment.
+        tokens: How long the turn was.
         warm: What its provider's cache holds of it now; None: nothing.
     """
     before = Session(deployment) if session is None else session
     at = TIERS.index(tier)
     simple, medium, hard = before.needed
-    kept = [each for each in before.warm if each.deployment != deployment and each.until_s > now_s]
+    kept = [each for each in before.warm if each.deployment != deployment]  # also what is over: to measure who returns
     return Session(
         deployment,
         turns,
@@ -207,5 +217,6 @@ def answered(
         before.moves + (decided in {"down", "moved"}),
         before.switches + (before.deployment != deployment),
         now_s,
+        tokens if session is None else before.began_tokens,
         tuple(([] if warm is None else [warm]) + kept)[:WARM_MAX],
     )

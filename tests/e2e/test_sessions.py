@@ -13,6 +13,11 @@ NOTES = {"role": "system", "content": "Some notes of ours. " * 4_000}
 HARD = {"role": "user", "content": "Prove rigorously that there are infinitely many primes congruent to 3 mod 4."}
 ANSWER = {"role": "assistant", "content": "By contradiction."}
 THANKS = {"role": "user", "content": "thank you"}
+MODELS = {
+    "gpt-6-luna": {"provider": "sandbox", "price": {"input": 9, "cache_read": 0.9, "output": 10}},
+    "gpt-6-astra": {"provider": "sandbox", "price": {"input": 10, "cache_read": 1, "output": 11}},
+}
+"""They cost nearly the same: a cold prefix is worth some turns."""
 CONVERSATIONS = 16
 """Each has its second turn when all have had their first: later than the workers take to tell each other."""
 
@@ -21,7 +26,7 @@ CONVERSATIONS = 16
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with two workers."""
     folder: Path = tmp_path_factory.mktemp("sessions")
-    found = Server(folder / "data", write_config(folder / "configs", server={"workers": 2}))
+    found = Server(folder / "data", write_config(folder / "configs", server={"workers": 2}, models=MODELS))
     found.start()
     yield found
     found.stop()

@@ -23,7 +23,7 @@ class Clock:
 
 def session(name: str = "cheap", seen_s: float = 100.0) -> Session:
     """One that was answered then."""
-    return Session(name, 1, (1, 0, 0), 0, 0, seen_s, (Warm(name, 500, seen_s + 300),))
+    return Session(name, 1, (1, 0, 0), 0, 0, seen_s, 0, (Warm(name, 500, seen_s + 300),))
 
 
 def test_it_is_found_until_it_was_idle_for_too_long() -> None:

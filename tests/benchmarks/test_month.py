@@ -1,0 +1,79 @@
+"""A slice of the simulated month: seeded, and nothing in it that may never be."""
+
+import pytest
+
+from benchmarks.routing import truth
+from benchmarks.routing.__main__ import policies
+from benchmarks.routing.playing import Played, play
+from benchmarks.routing.policies import Policy
+from benchmarks.routing.prompts import Judge, prompts, weights
+from benchmarks.routing.traffic import Month, month
+from proxy.settings import Settings
+
+SLICE = 0.04
+"""Of the month's conversations: some 1,700 requests."""
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Month:
+    """A slice of the month."""
+    return month(prompts(), scale=SLICE)
+
+
+@pytest.fixture(scope="module")
+def settings(drawn: Month) -> Settings:
+    """Its deployments, with prices that change."""
+    return truth.settings(drawn.told)
+
+
+@pytest.fixture(scope="module")
+def played(drawn: Month, settings: Settings) -> dict[str, Played]:
+    """What each policy came to, by name."""
+    return {each.name: each for each in
+            (play(drawn, settings, policy) for policy in policies(settings, Judge(None, weights())))}  # fmt: skip
+
+
+def test_the_month_is_the_same_each_time(drawn: Month) -> None:
+    """One seed, one month."""
+    assert month(prompts(), scale=SLICE).turns[:50] == drawn.turns[:50]
+
+
+def test_ours_keeps_the_quality_at_a_fraction_of_the_frontiers_cost(played: dict[str, Played]) -> None:
+    """At 0.97 of the frontier's quality, for less than it, and than what ranks by list price."""
+    ours = played["Penstock"]
+
+    assert ours.quality >= 0.97
+    assert ours.cost_nusd < played["tiers by list price"].cost_nusd < played["all frontier"].cost_nusd
+    assert ours.cost_nusd < 0.4 * played["all frontier"].cost_nusd  # the brief: 60 to 80 % less
+
+
+def test_always_the_cheapest_and_the_oracle_are_its_bounds(played: dict[str, Played]) -> None:
+    """One costs less and is worth less; the other is worth more."""
+    ours = played["Penstock"]
+
+    assert played["always the cheapest"].cost_nusd < ours.cost_nusd
+    assert played["always the cheapest"].quality < ours.quality < played["oracle"].quality
+
+
+def test_nothing_flaps(played: dict[str, Played]) -> None:
+    """Moves are within their bound, and the model changes no more often than without sessions."""
+    ours, alone = played["Penstock"], played["tiers without sessions"]
+
+    assert ours.wrong == []
+    assert sum(ours.switches.values()) <= sum(alone.switches.values())
+
+
+def test_a_broken_answer_is_the_end(drawn: Month, settings: Settings, played: dict[str, Played]) -> None:
+    """Each turn is answered once, broke off once, or nobody could answer; never two of these."""
+    ours = played["Penstock"]
+
+    assert sum(ours.by_tier.values()) + ours.broken + ours.unanswered == ours.turns == len(drawn.turns)
+
+
+def test_a_policy_learns_nothing_from_another(drawn: Month, settings: Settings) -> None:
+    """Played twice from the beginning it costs the same to the nano-dollar."""
+    judge = Judge(None, weights())
+
+    first, second = (play(drawn, settings, Policy("ours", settings, judge, sessions=True)) for _ in range(2))
+
+    assert first.cost_nusd == second.cost_nusd
