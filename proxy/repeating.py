@@ -98,7 +98,8 @@ def place(principal: Principal, seen: Sight | None, ask: Ask, route: Route) -> P
     """Return where the answer is kept; None when it always comes from a provider."""
     if seen is None or repeatable.why_not(ask) is not None:
         return None
-    served = [[each.provider.name, each.name, each.model] for each in route.deployments]
+    # Sorted: an order that follows prices, health or a conversation's place says nothing of the answer.
+    served = sorted([each.provider.name, each.name, each.model] for each in route.deployments)
     decided = orjson.dumps([principal.customer, route.served_tier, served, repeatable.deciding(ask)])
     return Place(seen.digest, blake2b(decided, digest_size=32, person=ask.surface.encode()).digest(), seen.words)
 
