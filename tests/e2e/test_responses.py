@@ -1,6 +1,7 @@
 """OpenAI's client on the Responses surface: conversations, whose they are, where they lie, and what breaks off."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,15 +14,16 @@ from tests.e2e.conftest import Launch
 from tests.e2e.server import Server
 
 MODELS = [model for model, _ in matrix.MODELS.values()]
-NATIVE, COMPATIBLE, CLAUDE, _ = MODELS
+NATIVE, COMPATIBLE, CLAUDE, *_ = MODELS
 
 
 @pytest.fixture(scope="module")
-def served(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Server:
+def served(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a server with a model of each dialect and two workers, so that what one kept another must find."""
     path = matrix.config(tmp_path_factory.mktemp("responses"))
     path.write_text(path.read_text() + "\nserver: {workers: 2}\n")
-    return launch(path)
+    with matrix.borrowed():
+        yield launch(path)
 
 
 @pytest.mark.parametrize("model", MODELS)
