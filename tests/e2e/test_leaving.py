@@ -13,6 +13,8 @@ from tests.e2e.server import Server
 TOKENS = 120
 SLOWLY = f"[[sim: tokens={TOKENS} slow=0.004]] Say hello"
 """Half a second of stream, an event every four milliseconds."""
+SLOWER = f"[[sim: tokens={TOKENS} slow=0.015]] Say hello"
+"""Two seconds, for what is to be seen in the books meanwhile, also on a busy machine."""
 
 WAYS: dict[str, Callable[[socket.socket], None]] = {
     "close": socket.socket.close,
@@ -59,8 +61,8 @@ def test_who_leaves_before_the_answer_begins_is_charged_once(server: Server):
 
     for stream in (False, True):
         line = server.connect()
-        line.sendall(wire.chat(server.key, SLOWLY, stream=stream))
-        until(lambda: server.ask("ledger.verify")["open_holds"], "the exchange has begun")
+        line.sendall(wire.chat(server.key, SLOWER, stream=stream))
+        until(lambda: server.balance("sandbox")["held"], "the exchange has begun")
         line.close()
         until(lambda: server.ask("ledger.verify")["open_holds"] == 0, "the exchange is settled")
 
