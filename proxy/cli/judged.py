@@ -5,34 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from classifiers import TIERS, Ask, Judgement
 from classifiers.difficulty import TASK_WORDS
-from classifiers.explaining import Part, explain
+from classifiers.explaining import Part
 from classifiers.judging import CUTS
-from proxy.settings import Classifier
 
 _HEADS = (("cheap_enough", "mid_enough"), ("mid_better", "strong_better"))
 PARTS_TOLD = 5
 """Of what speaks for each: enough to see why, few enough to read."""
-
-
-def document(classifier: Classifier, ask: Ask, found: Judgement) -> dict[str, Any]:
-    """Return a judgement as JSON values."""
-    apart = explain(classifier.table, ask, found.task)
-    return {
-        "tier": found.tier,
-        "task": found.task,
-        "score": found.score,
-        "confidence": found.confidence,
-        "probabilities": dict(zip(TIERS, found.probabilities, strict=True)),
-        "calibration": "uncalibrated" if found.cuts is None else "tuned",
-        "classifier": found.version,
-        "thresholds": None if found.cuts is None else found.cuts._asdict(),
-        "features": dict(found.features),
-        "heads": apart.heads,
-        "signals": apart.signals,
-        "parts": [part._asdict() for part in apart.parts],
-    }
 
 
 def in_words(found: dict[str, Any]) -> Iterator[str]:

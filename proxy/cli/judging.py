@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,25 +11,13 @@ from typing import Any
 import click
 import orjson
 
-from classifiers import read_ask
 from margin.money import format_usd
 from proxy.caching import repeatable
-from proxy.ceilings import ceiling_nusd
 from proxy.cli import charges, judged
 from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
-from proxy.expected import Expected
-from proxy.outputs import Outputs
-from proxy.quote import Quote, quote
-from proxy.routing import naming, policy, rules
-from proxy.routing.policy import Route
-from proxy.routing.rules import Facts
-from proxy.settings import Routing, Settings
-from proxy.upstream.dialects import uncarried
-from proxy.wire import chat
-from proxy.wire.ask import Ask
+from proxy.foretelling import foretold
+from proxy.settings import Settings
 from proxy.wire.errors import ProxyError
-
-_NS = 1_000_000_000
 
 
 @click.command()
@@ -91,29 +78,10 @@ def _explained(
 ) -> dict[str, Any]:
     if plan_name is not None and plan_name not in settings.sellbook.plans:
         fail(f'there is no plan "{plan_name}"; plans are: {", ".join(sorted(settings.sellbook.plans))}', USAGE)
-    plan = settings.sellbook.plan(plan_name or settings.sellbook.default)
     try:
-        ask = chat.read(body)
-        read = read_ask(ask.messages, tools=ask.tools, wants_schema=ask.wants_schema)
-        judgement = settings.classifier.judge(read)
-        asker = rules.asker(settings.routing, customer, headers)
-        prices = Expected().nusd if settings.routing.order == "price" else None
-        route = policy.route(settings, plan, ask, judgement, uncarried=uncarried, asker=asker, prices=prices)
-        terms = quote(plan, route, ask, Outputs())
+        return foretold(settings, settings.sellbook.plan(plan_name), body, customer, headers)
     except ProxyError as error:
         fail(error.message, USAGE)
-    caches = {"cache": "bypass" if _uncached(settings, ask) else "miss", "cache_why": _uncached(settings, ask)}
-    return {
-        **judged.document(settings.classifier, read, judgement),
-        **_route(settings.routing, route, terms, ask, int(time.time())),
-        "plan": plan.name,
-        "expected_nusd": None
-        if prices is None
-        else {each.name: prices(each, ask, judgement.task) for each in route.deployments},
-        "rules": [] if asker is None else list(_rules(settings, Facts(asker, plan.name, ask.fields, judgement))),
-        "session": _session(settings, customer, headers, ask, route),
-        **caches,
-    }
 
 
 _KNOWN_BY = {
@@ -122,14 +90,6 @@ _KNOWN_BY = {
     "response": "the response that it goes on with",
     "prefix": "its messages up to the first answer",
 }
-
-
-def _session(settings: Settings, customer: str, headers: Mapping[bytes, bytes], ask: Ask, route: Route) -> str | None:
-    """Say by what the conversation is known that the request is a turn of; None of one turn, or a named model."""
-    if settings.routing.sessions is None or route.rule.startswith("named"):
-        return None
-    found = naming.named(customer, headers, ask)
-    return None if found is None else found.by
 
 
 _UNCACHED = {
@@ -141,40 +101,6 @@ _UNCACHED = {
     "search": "its answer depends on a search",
     "stored": "its answer is to be stored at the provider",
 }
-
-
-def _uncached(settings: Settings, ask: Ask) -> str | None:
-    """Say in a word why the answer is not given again; None when it is."""
-    return repeatable.why_not(ask) if settings.caching.responses else "off"
-
-
-def _rules(settings: Settings, facts: Facts) -> Iterator[dict[str, Any]]:
-    """Yield each rule of the policy: whether it fits, and if not, why; none after the one that won."""
-    for rule in settings.routing.rules:
-        unmet = list(rules.unmet(rule, facts))
-        yield {"name": rule.name, "fits": not unmet, "when": rules.in_words(rule), "unmet": unmet}
-        if not unmet:
-            return
-
-
-def _route(routing: Routing, route: Route, terms: Quote, ask: Ask, now_s: int) -> dict[str, Any]:
-    first = route.deployments[0]
-    return {
-        "why": list(route.reasons),
-        "rule": route.rule,
-        "charge_tier": route.charge_tier,
-        "served_tier": route.served_tier,
-        "model": first.name,
-        "provider": first.provider.name,
-        "fallbacks": [each.name for each in route.deployments[1:]],
-        "attempts_max": routing.retries.attempts_max,
-        "deadline_s": routing.deadline_s,
-        "credits": terms.hold_milli / 1000 if terms.meter is None else None,
-        "credits_max": terms.hold_milli / 1000,
-        "ceiling_nusd": ceiling_nusd(first, ask, now_s),
-        "baseline": None if route.baseline is None else route.baseline.name,
-        "checks": None if route.checks is None else route.checks.words(),
-    }
 
 
 def _in_words(found: dict[str, Any]) -> Iterator[str]:
