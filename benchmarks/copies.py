@@ -170,6 +170,9 @@ _COPIES = (
     _adding("rollup", RollupKey._fields, ROLLUP_SUMS,
             f"""SELECT {_DAY}, customer + :customers, {_listed(RollupKey._fields[2:])}, {_listed(ROLLUP_SUMS)}
             FROM base_rollup WHERE true"""),
+    _adding("tier_days", ("day", "charge_tier"), ROLLUP_SUMS,
+            f"""SELECT {_DAY}, charge_tier, {_listed(ROLLUP_SUMS, "SUM({0})")}
+            FROM base_rollup WHERE true GROUP BY 1, 2"""),
     _adding("margin_days", ("day", "customer"), MARGIN_SUMS,
             f"SELECT {_DAY}, customer + :customers, {_listed(MARGIN_SUMS)} FROM base_days WHERE true"),
     _adding("margin_weeks", ("week", "customer"), MARGIN_SUMS,

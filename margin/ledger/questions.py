@@ -43,15 +43,39 @@ class MarginRow:
         return self.revenue_nusd - self.cost_nusd
 
 
-def margin_by_customer(db: sqlite3.Connection, *, since_day: str = "") -> list[MarginRow]:
-    """Return each customer's margin from `since_day` (inclusive, UTC) on, biggest loss first."""
+def margin_by_customer(
+    db: sqlite3.Connection, *, since_day: str = "", customer: int | None = None, limit: int = -1
+) -> list[MarginRow]:
+    """Return customers' margins from `since_day` (inclusive, UTC) on, biggest loss first: all, one's, or so many."""
     source, values = _margins_since(since_day)
+    of = "" if customer is None else f"WHERE customer = {customer:d}"
     rows = db.execute(
         f"""SELECT customer, SUM(requests), SUM(cost_nusd), SUM(revenue_nusd), SUM(saving_nusd), SUM(unpriced)
-            FROM ({source}) GROUP BY customer ORDER BY SUM(revenue_nusd) - SUM(cost_nusd), customer""",  # noqa: S608
+            FROM ({source}) {of} GROUP BY customer ORDER BY SUM(revenue_nusd) - SUM(cost_nusd), customer
+            LIMIT {limit:d}""",  # noqa: S608
         values,
     )
     return [MarginRow(*row) for row in rows]
+
+
+class PlanRow(NamedTuple):
+    """Margin of the customers who are on one plan today, whatever they were on before."""
+
+    plan: str
+    customers: int
+    sums: MarginRow
+
+
+def margin_by_plan(db: sqlite3.Connection, since_day: str) -> list[PlanRow]:
+    """Return the margin of each plan's customers from a day on; adds up to everything."""
+    source, values = _margins_since(since_day)
+    rows = db.execute(
+        f"""SELECT COALESCE(plan, ''), COUNT(DISTINCT customer), SUM(requests), SUM(cost_nusd), SUM(revenue_nusd),
+            SUM(saving_nusd), SUM(unpriced)
+        FROM ({source}) LEFT JOIN customers ON number = customer GROUP BY 1 ORDER BY 1""",  # noqa: S608
+        values,
+    )
+    return [PlanRow(plan, count, MarginRow(None, *sums)) for plan, count, *sums in rows]
 
 
 def _margins_since(day: str) -> tuple[str, dict[str, str]]:

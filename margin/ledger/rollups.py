@@ -1,8 +1,8 @@
 """The sums beside the entries, kept in the transaction that stores them, so that no question adds up requests.
 
 From fine to coarse: `rollup` by customer, day, tier, model and outcome; `margin_days`, `margin_weeks` and
-`margin_months` by customer, for margin questions; `rollup_totals` by what metrics are labelled with, without customer
-and day, for the exporter.
+`margin_months` by customer, for margin questions; `tier_days` by day and charge tier, for the page; `rollup_totals` by
+what metrics are labelled with, without customer and day, for the exporter.
 """
 
 from __future__ import annotations
@@ -48,15 +48,17 @@ def week(day: str) -> str:
 def write(db: sqlite3.Connection, rollup: Mapping[RollupKey, Sums]) -> None:
     """Add a batch's sums to every rollup."""
     totals, days = dict[Row, Sums](), dict[Row, Sums]()
-    weeks, months = dict[Row, Sums](), dict[Row, Sums]()
+    weeks, months, tiers = dict[Row, Sums](), dict[Row, Sums](), dict[Row, Sums]()
     for key, sums in rollup.items():
         _add(totals, _totals_key(key), sums)
+        _add(tiers, (key.day, key.charge_tier), sums)
         _add(days, (key.day, key.customer), _margin(sums))
     for (day, customer), margin in days.items():
         _add(weeks, (week(day), customer), margin)
         _add(months, (day[:7], customer), margin)
     _store(db, "rollup", RollupKey._fields, ROLLUP_SUMS, rollup)
     _store(db, "rollup_totals", TOTALS_KEY, ROLLUP_SUMS, totals)
+    _store(db, "tier_days", ("day", "charge_tier"), ROLLUP_SUMS, tiers)
     _store(db, "margin_days", ("day", "customer"), MARGIN_SUMS, days)
     _store(db, "margin_weeks", ("week", "customer"), MARGIN_SUMS, weeks)
     _store(db, "margin_months", ("month", "customer"), MARGIN_SUMS, months)

@@ -69,6 +69,9 @@ CREATE TABLE IF NOT EXISTS rollup_totals (
     plan TEXT NOT NULL, charge_tier TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, outcome TEXT NOT NULL,
     {rollup_sums},
     PRIMARY KEY (plan, charge_tier, provider, model, outcome)) WITHOUT ROWID;
+-- ... what the page shows: shares of tiers and savings of a month, from at most 31 days ...
+CREATE TABLE IF NOT EXISTS tier_days (
+    day TEXT NOT NULL, charge_tier TEXT NOT NULL, {rollup_sums}, PRIMARY KEY (day, charge_tier)) WITHOUT ROWID;
 -- ... and margins: whole months by customer, and for the month in which a question begins its weeks and days.
 CREATE TABLE IF NOT EXISTS margin_months (
     month TEXT NOT NULL, customer INTEGER NOT NULL, {margin_sums}, PRIMARY KEY (customer, month)) WITHOUT ROWID;

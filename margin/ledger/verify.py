@@ -115,6 +115,8 @@ _COARSER = {
              "SELECT customer, day, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced FROM margin_days"),
     "totals": ("SELECT {labels}, {sums} FROM rollup GROUP BY {labels}",
                "SELECT {labels}, {columns} FROM rollup_totals"),
+    "tiers": ("SELECT day, charge_tier, {sums} FROM rollup GROUP BY 1, 2",
+              "SELECT day, charge_tier, {columns} FROM tier_days"),
     "balances": ("SELECT name, commodity, SUM(balance) FROM accounts GROUP BY 1, 2",
                  "SELECT account, commodity, balance FROM balances"),
 }  # fmt: skip

@@ -128,6 +128,20 @@ class WhoseBalance(Body):
     customer: str
 
 
+class WhichCustomer(Body):
+    """Whom the page shows."""
+
+    customer: str
+
+
+class Foretold(Body):
+    """A request that is not made: a prompt, and who would ask it."""
+
+    prompt: Annotated[str, Field(min_length=1, max_length=100_000)]
+    model: Annotated[str, Field(min_length=1, max_length=200)] = "auto"
+    plan: str | None = None
+
+
 class UsagePage(Body):
     """How far back use is shown."""
 

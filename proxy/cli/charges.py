@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from margin.money import format_usd
+from proxy import reasons
 
 Found = dict[str, Any]
 
@@ -33,12 +34,8 @@ def _charge(found: Found) -> Iterator[str]:
     asked = f"asked for {decision['requested']}, " if "requested" in decision else ""
     judged = f"judged {decision['tier']}, " if "tier" in decision else ""
     yield f"  {asked}{judged}charged as {found['charge_tier']}, served as {found['served_tier']}: {found['outcome']}"
-    for reason in decision.get("reasons", []):
+    for reason in reasons.in_words(decision):
         yield f"  - {reason}"
-    for name, tier, flaw in decision.get("escalated", ()):
-        yield f"  - the answer of {name} ({tier}) was not good enough ({flaw}): asked for again one tier up"
-    if "hedged" in decision:
-        yield f"  - the first call was slow: {decision['hedged']} was asked beside it, and the faster one served"
     if "metered" in decision:
         rates = ", ".join(f"{bucket} {rate}" for bucket, rate in decision["metered"].items() if rate is not None)
         yield f"  - metered, in credits for a million tokens: {rates}"

@@ -75,5 +75,7 @@ def _banner(started: Started) -> None:
     if started.key is not None and started.env_file is not None:
         click.echo(f"  API key    {started.key}")
         click.echo(f"             both are in {os.path.relpath(started.env_file)}: source it, and any OpenAI SDK works")
+    takes = "" if settings.server.page == "loopback" else " (takes a key of the scope admin)"
+    click.echo(f"  page       {started.base_url.removesuffix('v1')}{takes}")
     click.echo(f"  metrics    {started.metrics_url}")
     click.echo(f"  data       {settings.server.data_dir}")

@@ -4,8 +4,8 @@
 `members` which of a customer's users it is for.
 """
 
-from proxy.identity.addresses import Networks
-from proxy.identity.keys import KEY_PREFIX, SCOPES, digest, new_key
+from proxy.identity.addresses import Networks, is_from_here
+from proxy.identity.keys import KEY_PREFIX, SCOPES, digest, new_key, presented
 from proxy.identity.members import member_digest, member_name
 from proxy.identity.principals import NAME_MAX, Identity, Principal, customer_name, is_name
 from proxy.identity.terms import SURFACES, KeyTerms, Surface
@@ -22,8 +22,10 @@ __all__ = [
     "Surface",
     "customer_name",
     "digest",
+    "is_from_here",
     "is_name",
     "member_digest",
     "member_name",
     "new_key",
+    "presented",
 ]

@@ -10,6 +10,8 @@ Networks = tuple[Network, ...]
 Address = IPv4Address | IPv6Address
 
 FORWARDED = b"x-forwarded-for"
+_PASSED_ON = frozenset({FORWARDED, b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"})
+"""Headers of which a proxy adds one, or more."""
 
 
 def client_of(peer: str | None, headers: Mapping[bytes, bytes], trusted: Networks) -> Address | None:
@@ -27,6 +29,22 @@ def client_of(peer: str | None, headers: Mapping[bytes, bytes], trusted: Network
         if address is None or not named:
             break
     return address
+
+
+def is_from_here(peer: str | None, headers: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a request was made on this machine, for this machine: nobody passed it on, and no page made it.
+
+    The host it names must be this machine's, or a site of someone else's, resolved to 127.0.0.1, could ask by a
+    visitor's browser (DNS rebinding).
+    """
+    address = _address(peer)
+    if address is None or not address.is_loopback or not headers.keys().isdisjoint(_PASSED_ON):
+        return False
+    if headers.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"}:
+        return False
+    host = headers.get(b"host", b"").decode("ascii", "replace")
+    named = _address(host)
+    return host.partition(":")[0] == "localhost" if named is None else named.is_loopback
 
 
 def is_within(address: Address, networks: Networks) -> bool:

@@ -18,16 +18,16 @@ from typing import Any
 from margin.ledger import audit, capacity, heads, questions, trail
 from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
-from margin.ledger.questions import MarginRow, SavingsRow
+from margin.ledger.questions import SavingsRow
 from margin.ledger.store import LedgerBusy
-from proxy.keeper import credits, guarding, keys, labelling, studies
+from proxy.keeper import credits, guarding, keys, labelling, showing, studies
 from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
 from proxy.keeper.noting import key_path
 from proxy.keeper.office import Office, UnknownName
 from proxy.keeper.refusing import Args, Refused
-from proxy.keeper.words import check_name, day, iso
+from proxy.keeper.words import check_name, day, iso, margin_of
 
 log = logging.getLogger("penstock")
 
@@ -74,8 +74,8 @@ def report_margin(office: Office, args: Args) -> Any:
     office.tick()
     with questions.snapshot(office.books.store.db) as db:
         rows = questions.margin_by_customer(db, since_day=day(args.get("since")))
-    customers = [{"customer": office.directory.name(row.customer or 0)} | _margin(row) for row in rows]
-    return {"customers": customers, "total": _margin(questions.total(rows))}
+    customers = [{"customer": office.directory.name(row.customer or 0)} | margin_of(row) for row in rows]
+    return {"customers": customers, "total": margin_of(questions.total(rows))}
 
 
 def report_floors(office: Office, _: Args) -> Any:
@@ -106,13 +106,6 @@ def _saved(row: SavingsRow) -> dict[str, int]:
             "prompt_cache_nusd": row.prompt_cache_nusd,
             "escalated_nusd": row.escalated_nusd, "hedged_nusd": row.hedged_nusd, "actual_nusd": actual,
             "observed": row.observed, "would_save_nusd": row.would_save_nusd}  # fmt: skip
-
-
-def _margin(row: MarginRow) -> dict[str, Any]:
-    # With no revenue a margin is not 0 % but not applicable: the loss in dollars says it.
-    share = None if row.revenue_nusd == 0 else round(row.margin_nusd / row.revenue_nusd, 6)
-    return {"requests": row.requests, "cost_nusd": row.cost_nusd, "revenue_nusd": row.revenue_nusd,
-            "margin_nusd": row.margin_nusd, "margin": share, "savings_nusd": row.savings_nusd}  # fmt: skip
 
 
 def ledger_verify(office: Office, _: Args) -> Any:
@@ -160,6 +153,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     "ledger.reverse": credits.reverse,
     **{name: partial(studies.perform, name) for name in studies.STUDIES},
     **labelling.COMMANDS,
+    **showing.COMMANDS,
     "report.margin": report_margin,
     "report.floors": report_floors,
     "report.savings": report_savings,

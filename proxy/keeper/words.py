@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from datetime import date
+from typing import Any
 
+from margin.ledger.questions import MarginRow
 from proxy.identity import is_name
 from proxy.keeper.office import NS
 from proxy.keeper.refusing import Refused
@@ -35,3 +37,11 @@ def day(since: str | None) -> str:
         return date.fromisoformat(since).isoformat()
     except ValueError:
         raise Refused(f'"{since}" is no day; write it like 2026-11-20') from None
+
+
+def margin_of(row: MarginRow) -> dict[str, Any]:
+    """Return one row of a margin report."""
+    # With no revenue a margin is not 0 % but not applicable: the loss in dollars says it.
+    share = None if row.revenue_nusd == 0 else round(row.margin_nusd / row.revenue_nusd, 6)
+    return {"requests": row.requests, "cost_nusd": row.cost_nusd, "revenue_nusd": row.revenue_nusd,
+            "margin_nusd": row.margin_nusd, "margin": share, "savings_nusd": row.savings_nusd}  # fmt: skip

@@ -41,6 +41,7 @@ def server_of(shape: ServerShape, findings: Findings) -> Server:
         shutdown_s=shape.shutdown,
         sync=shape.sync,
         sync_interval_ms=round(shape.sync_interval * 1000),
+        page=shape.page,
         trusted_proxies=tuple(ip_network(each) for each in shape.trusted_proxies),
     )
 

@@ -67,6 +67,11 @@ class ServerShape(Section):
         description="interval flushes journals to disk by timer; always, before each answer ends.",
     )
     sync_interval: Duration = Field(_SERVER.sync_interval_ms / 1000, ge=0.001, le=60, description="The timer's period.")
+    page: Literal["key", "loopback"] = Field(
+        _SERVER.page,
+        description="Who sees the page at `/`: who has a key of the scope admin, or without one also whoever asks from "
+        "this machine.",
+    )
     trusted_proxies: list[NetworkText] = Field(
         [], max_length=100, description="Proxies whose `x-forwarded-for` says where a request comes from, as networks."
     )

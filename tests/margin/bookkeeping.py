@@ -203,7 +203,7 @@ def killed(data_dir: Path, into: Path) -> Path:
 
 
 TABLES = (
-    "rollup_totals", "margin_days", "margin_weeks", "margin_months", "balances",
+    "rollup_totals", "tier_days", "margin_days", "margin_weeks", "margin_months", "balances",
     "accounts", "txns", "entries", "charges", "cost_lines", "corrections", "reconciliations", "rollup", "customers",
     "keys", "grants", "holds", "journals", "refused", "meta", "reversals", "cards", "costbooks",
 )  # fmt: skip

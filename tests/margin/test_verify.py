@@ -97,6 +97,7 @@ TAMPERINGS = {
     "a day's margin": "UPDATE margin_days SET revenue_nusd = revenue_nusd + 1",
     "a total": "UPDATE rollup_totals SET input = input + 1",
     "a total is gone": "DELETE FROM rollup_totals WHERE outcome = 'ok'",
+    "a day's tier": "UPDATE tier_days SET baseline_nusd = baseline_nusd + 1",
     "a balance of all": "UPDATE balances SET balance = balance + 1 WHERE account = 'credits.issued'",
     "a charge is gone": "DELETE FROM charges WHERE x = 'x1'",
     "a charge's credits": "UPDATE charges SET credits_milli = 1 WHERE x = 'x1'",
