@@ -41,7 +41,7 @@ export function showCustomer(name, found) {
 const monthName = (month) => new Date(`${month}-15T00:00Z`).toLocaleString("en", { month: "long", timeZone: "UTC" });
 const sign = (nusd) => (nusd < 0n ? "loss" : nusd > 0n ? "gain" : "");
 const margin = (row) => (row.margin === null ? "n/a" : percent(row.margin));
-const earned = (row) => `${usd(row.margin_nusd)}${row.margin_nusd < 0n ? " loss" : ""}`;
+const earned = ({ margin_nusd: nusd }) => (nusd < 0n ? `${usd(-nusd)} loss` : usd(nusd));
 
 function showMargin(card, title, row) {
   show(card, el("h3", {}, title),

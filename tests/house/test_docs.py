@@ -198,7 +198,6 @@ def test_the_tables_of_the_configuration_are_those_of_the_code():
 
 UNUSED = {
     "caching.responses.semantic": r"caching\.semantic\b",
-    "plans.NAME.target_margin": r"\.target_margin\b",
 }
 """Keys that are read and do nothing yet, and how code that used one would look."""
 
