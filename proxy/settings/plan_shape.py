@@ -108,7 +108,9 @@ class PlanShape(Section):
     margin_steps: Steps | None = Field(
         None, description="What is done below it, one after the other; unset, as `routing.guard.steps` has it."
     )
-    target_margin: Share | None = Field(None, description="The gross margin aimed at, 0..1, which the page holds it to.")
+    target_margin: Share | None = Field(
+        None, description="The gross margin aimed at, 0..1, which the page holds it to."
+    )
 
 
 class PlansShape(Section):
