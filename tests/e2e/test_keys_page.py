@@ -1,4 +1,4 @@
-"""The page on keys, run by bash as a reader runs it: every command and every curl, against a server."""
+"""The pages on keys and on the page at `/`, run by bash as a reader runs them: every command and every curl."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.e2e.server import ROOT, Server
 from tests.house.test_docs import blocks
 from tests.house.test_readme import bash
 
-PAGE = ROOT / "docs" / "keys.md"
+KEYS, PAGE = ROOT / "docs" / "keys.md", ROOT / "docs" / "page.md"
 
 
 @pytest.fixture
@@ -22,9 +22,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_the_page_on_keys(server: Server, checkout: Path):
     """In one shell, in order; what is said on the way is what the page promises."""
-    shown = [each.text for each in blocks(PAGE) if each.language == "sh"]
-
-    said = bash("".join(["source .venv/bin/activate\n", *shown]), server, checkout)
+    said = bash(_commands(KEYS), server, checkout)
 
     assert '"models":["gpt-6-luna"]' in said.replace(" ", "").replace("\n", "")
     assert "tiers simple medium → any" in said
@@ -35,3 +33,16 @@ def test_the_page_on_keys(server: Server, checkout: Path):
     assert '"plan":"pro"' in said
     assert '"available":2600.5' in said  # 500 come with the plan starter, 2,000 with pro, 100.5 were given
     assert '"object":"usage","customer":"acme"' in said
+
+
+def test_the_page_on_the_page(server: Server, checkout: Path):
+    """A key for it, its figures as JSON, and a prompt explained."""
+    said = bash(_commands(PAGE), server, checkout)
+
+    assert "admin" in said
+    assert '"waterfall":[{"step":"baseline","nusd":' in said
+    assert '"why":["task: translation, short text → simple"]' in said
+
+
+def _commands(page: Path) -> str:
+    return "".join(["source .venv/bin/activate\n", *(each.text for each in blocks(page) if each.language == "sh")])
