@@ -58,18 +58,21 @@ aliases: {{}}
 """
 
 STEPS = {
-    "server": ("proxy/api/", "proxy/server/", "proxy/alarm.py"),
-    "authenticate": ("proxy/identity.py",),
-    "read": ("proxy/wire/chat.py", "proxy/wire/strict.py", "proxy/wire/shapes.py"),
+    "server": ("proxy/api/", "proxy/server/", "proxy/alarm.py", "proxy/outbox.py"),
+    "authenticate": ("proxy/identity/",),
+    "read": ("proxy/wire/chat.py", "proxy/wire/strict.py", "proxy/wire/shapes.py", "proxy/wire/fields.py"),
     "classify": ("classifiers/",),
-    "route": ("proxy/routing/",),
-    "admit": ("proxy/admission.py", "proxy/life.py", "margin/records.py"),
+    "route": ("proxy/routing/", "proxy/staying.py"),
+    "admit": (
+        "proxy/admission.py", "proxy/life.py", "margin/records.py", "proxy/limiting.py", "proxy/limits/",
+        "proxy/ceilings.py", "proxy/quote.py",
+    ),
     "journal": ("margin/journal.py",),
-    "call": ("proxy/upstream/", "httpx/"),
+    "call": ("proxy/upstream/", "proxy/calling.py", "proxy/sending.py", "httpx/"),
     "meter": ("proxy/metering.py", "margin/"),
     "settle": ("proxy/settlement.py",),
-    "exchange, reply": ("proxy/exchange.py", "proxy/world.py", "proxy/wire/"),
-}
+    "exchange, reply": ("proxy/exchange.py", "proxy/world.py", "proxy/telling.py", "proxy/repeating.py", "proxy/wire/"),
+}  # fmt: skip
 """Which files a step is; the first that matches counts, innermost frame first."""
 REST, COLLECTOR = "loop, kernel", "garbage"
 
