@@ -257,7 +257,10 @@ class Guard:
         if t >= noted.until_ns:
             return
         frees = noted.no.frees_ns
-        raise Reached(each, need, noted.no, None if frees is None else max(frees - (t - noted.said_ns), 0))
+        retry_ns = None if frees is None else max(frees - (t - noted.said_ns), 0)
+        if need > noted.need and retry_ns is not None:  # that was said to a smaller one: more takes longer
+            retry_ns = max(retry_ns, each.frees_ns(need, t) or 0)
+        raise Reached(each, need, noted.no, retry_ns)
 
     def _filled(self, name: Name, done: asyncio.Future[No | None]) -> None:
         if self._fills.get(name) is done:

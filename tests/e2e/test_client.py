@@ -315,7 +315,7 @@ def test_what_is_not_served_says_so_once(server: Server, name: str):
     ("method", "path", "status"),
     [
         ("GET", "/v1/nothing", 404),
-        ("POST", "/", 404),
+        ("POST", "/", 405),
         ("POST", "/v1/chat/completions/more", 404),
         ("POST", "/v1/models", 405),
         ("DELETE", "/healthz", 405),

@@ -21,7 +21,7 @@ NATIVE, COMPATIBLE, CLAUDE, *_ = MODELS
 def served(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a server with a model of each dialect and two workers, so that what one kept another must find."""
     path = matrix.config(tmp_path_factory.mktemp("responses"))
-    path.write_text(path.read_text() + "\nserver: {workers: 2}\n")
+    path.write_text(path.read_text().replace("server:\n", "server:\n  workers: 2\n"))
     with matrix.borrowed():
         yield launch(path)
 

@@ -214,6 +214,24 @@ def test_a_day_with_its_limits_and_resets_to_the_second():
     assert through[3_600:] == list(range(86_400, 86_400 + 3_600))
 
 
+def test_who_needs_more_is_told_a_longer_wait():
+    """A large request right after a small one was refused: its wait is its own, and not the small one's."""
+
+    async def story(clock: Clock) -> list[int | None]:
+        house = House(clock, workers=1)
+        for _ in range(20):  # a hundred tokens every two seconds, until none is left
+            house.end(await house.ask({TPM: 2_000}, Amounts(tokens=100)))
+            await asyncio.sleep(2)
+        for tokens in (100, 1_500):
+            assert await house.ask({TPM: 2_000}, Amounts(tokens=tokens)) is None
+        return [each.retry_ns for each in house.refused]
+
+    small, large = simulate(story)
+
+    assert round((small or 0) / NS) == 60 - 40  # the first hundred came forty seconds ago
+    assert round((large or 0) / NS) == 60 - 40 + 14 * 2  # and the fifteenth 28 s later
+
+
 def test_a_restart_forgets_no_day():
     """What the books have of the last day counts before anything is lent."""
 
