@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from margin.usage import Usage
+from proxy.wire.errors import UpstreamFailed
 
 WORD_MAX: Final = 256
 """Characters of an id, a code or a field's name: providers' have some tens."""
@@ -13,20 +14,26 @@ MESSAGE_MAX: Final = 2_000
 """Characters of an error message that are passed on: longer ones repeat the request."""
 STANDARD_TIERS: Final = frozenset({"default", "standard", "auto"})
 """What providers call the service tier that their price list is of, and no decision yet about one."""
+OUR_STATUSES: Final = frozenset({401, 402, 403, 404})
+"""What providers say of our key, our account and our configuration."""
 _BACKSLASH: Final = ord("\\")
 _DIGITS_MAX: Final = 5  # of seconds: over a day is no time to wait for
 
 
 def text(value: Any, length_max: int = WORD_MAX) -> str | None:
-    """Return a text, cut; None when it is none."""
-    return value[:length_max] if isinstance(value, str) else None
+    """Return a text, cut, with a mark for what UTF-8 cannot say: it goes to the books; None when it is none."""
+    if not isinstance(value, str):
+        return None
+    found = value[:length_max]
+    return found if found.isascii() else found.encode("utf-8", "replace").decode()
 
 
 def tiered(usage: Usage | None, service_tier: Any) -> Usage | None:
     """Return usage with the service tier that the provider says it served in, if that is not its standard one."""
-    if usage is None or not isinstance(service_tier, str) or service_tier in STANDARD_TIERS:
+    found = text(service_tier)
+    if usage is None or found is None or found in STANDARD_TIERS:
         return usage
-    return usage._replace(service_tier=service_tier[:WORD_MAX])
+    return usage._replace(service_tier=found)
 
 
 def with_fees(usage: Usage | None) -> Usage | None:
@@ -35,6 +42,19 @@ def with_fees(usage: Usage | None) -> Usage | None:
     What is booked by it is the least that it may be, and stays marked until the provider's bill says more.
     """
     return None if usage is None else usage._replace(source="estimated")
+
+
+def failed(status: int, retry_after: bytes | None, *, is_ours: bool | None = None) -> UpstreamFailed:
+    """Return our error for a refusal that is not about the request.
+
+    `is_ours`: whether it speaks of our key, our account or our configuration, which are as wrong at the next try; told by
+    its status where nothing better is known.
+    """
+    error = UpstreamFailed(f"The provider answered with status {status}.")
+    error.retry_after_s = seconds(retry_after)
+    if status in OUR_STATUSES if is_ours is None else is_ours:
+        error.should_retry = False
+    return error
 
 
 def seconds(retry_after: bytes | None) -> int | None:

@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 from margin.usage import Usage, UsageError
+from proxy.upstream.dialects import foreign
 from proxy.upstream.dialects.anthropic.counts import merged, read_usage
 from proxy.upstream.dialects.translated import Unreadable
 from proxy.wire import lenient
 from proxy.wire.errors import UpstreamBroke
 from proxy.wire.neutral import Argued, Called, Ended, Piece, Said, Started, Thought, Used
-
-ID_MAX: Final = 256
-"""Characters of an id or a model's name that are kept; Anthropic's have about 30."""
 
 _Reason = Literal["said", "limit", "calls", "refused"]
 _REASONS: Final[Mapping[str, _Reason]] = {
@@ -94,7 +92,7 @@ class Reader:
 
     def _started(self, message: Mapping[str, Any]) -> Piece:
         self.reported = merged({}, message.get("usage"))
-        return Started(_text(message, "id")[:ID_MAX], _text(message, "model")[:ID_MAX])
+        return Started(*(foreign.text(_text(message, name)) or "" for name in ("id", "model")))
 
     def _block(self, index: int, block: Mapping[str, Any]) -> Iterator[Piece]:
         match block.get("type"):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from proxy.upstream.dialects import foreign
 from proxy.wire import lenient
-from proxy.wire.errors import ProxyError, Refused, UpstreamBusy, UpstreamFailed
+from proxy.wire.errors import ProxyError, Refused, UpstreamBusy
 
 _CALLER_STATUSES: Final = frozenset({400, 409, 413, 415, 422})
 """What is said of the request itself. 401 to 404 speak of our key, our account and our configuration."""
@@ -41,9 +41,7 @@ def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyErro
         busy = UpstreamBusy(f"The provider {why}.")
         busy.retry_after_s = foreign.seconds(retry_after)
         return busy
-    failed = UpstreamFailed(f"The provider answered with status {status}.")
-    failed.retry_after_s = foreign.seconds(retry_after)
-    return failed
+    return foreign.failed(status, retry_after)
 
 
 def _fields(body: bytes) -> Mapping[str, Any]:

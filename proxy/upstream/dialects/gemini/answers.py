@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, Final, Literal
 
 from margin.usage import Usage, UsageError
+from proxy.upstream.dialects import foreign
 from proxy.upstream.dialects.gemini.counts import read_usage
 from proxy.upstream.dialects.signatures import Signature, sealed
 from proxy.upstream.dialects.translated import Unreadable
@@ -17,8 +18,6 @@ from proxy.wire import lenient
 from proxy.wire.errors import UpstreamBroke
 from proxy.wire.neutral import Argued, Called, Ended, Piece, Said, Started, Thought, Used
 
-ID_MAX: Final = 256
-"""Characters of an id or a model's name that are kept; Gemini's have about 30."""
 _MADE_BYTES: Final = 12  # of an id that we make: as many letters as OpenAI's own have
 
 _Reason = Literal["said", "limit", "calls", "refused"]
@@ -176,7 +175,7 @@ def _parts(candidate: Mapping[str, Any] | None) -> list[Any]:
 
 
 def _text(value: Any) -> str:
-    return value[:ID_MAX] if isinstance(value, str) else ""
+    return foreign.text(value) or ""
 
 
 def _made(response: str, index: int) -> str:

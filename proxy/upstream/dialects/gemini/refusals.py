@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from proxy.upstream.dialects import foreign
 from proxy.wire import lenient
-from proxy.wire.errors import ProxyError, Refused, UpstreamBusy, UpstreamFailed
+from proxy.wire.errors import ProxyError, Refused, UpstreamBusy
 
 _CALLER_STATUSES: Final = frozenset({400, 409, 413, 415, 422})
 """What is said of the request itself. 401 to 404 speak of our key, our account and our configuration."""
@@ -46,7 +46,7 @@ def read_error(status: int, body: bytes, retry_after: bytes | None) -> ProxyErro
         told = _retry_s(fields)
         busy.retry_after_s = foreign.seconds(retry_after) if told is None else told
         return busy
-    return UpstreamFailed(f"The provider answered with status {status}.")
+    return foreign.failed(status, retry_after, is_ours=True if _is_ours(fields) else None)
 
 
 def _fields(body: bytes) -> Mapping[str, Any]:

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import orjson
-
 from margin.usage import Usage, UsageError
 from proxy.settings import Deployment
 from proxy.upstream.dialects import foreign, signatures
 from proxy.upstream.dialects.dialect import Answered
-from proxy.wire import chat_pieces, sse
+from proxy.wire import chat_pieces, lenient, sse
 from proxy.wire.ask import Ask
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import ProxyError, UpstreamBroke
@@ -75,8 +73,8 @@ def read_answer(body: bytes, ask: Ask) -> Answered:
         UpstreamBroke: not an answer.
     """
     try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        answer = lenient.loads(body)
+    except (ValueError, RecursionError):
         raise UpstreamBroke("The provider's answer is not JSON.") from None
     if not isinstance(answer, dict) or "choices" not in answer:
         raise UpstreamBroke("The provider's answer has no choices.")
@@ -231,8 +229,7 @@ def _object(event: bytes) -> dict[str, Any] | None:
     if data is None:
         return None
     try:
-        found = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        # Lone surrogates and the like: bytes that we need not understand pass through.
+        found = lenient.loads(data)
+    except (ValueError, RecursionError):  # bytes that nobody understands pass through
         return None
     return found if isinstance(found, dict) else None
