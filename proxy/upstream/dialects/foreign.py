@@ -47,7 +47,7 @@ def with_fees(usage: Usage | None) -> Usage | None:
 def failed(status: int, retry_after: bytes | None, *, is_ours: bool | None = None) -> UpstreamFailed:
     """Return our error for a refusal that is not about the request.
 
-    `is_ours`: whether it speaks of our key, our account or our configuration, which are as wrong at the next try; told by
+    `is_ours`: whether it speaks of our key, our account or our configuration, as wrong at the next try; told by
     its status where nothing better is known.
     """
     error = UpstreamFailed(f"The provider answered with status {status}.")
