@@ -29,8 +29,8 @@ TOKENS_SEEN_MAX: Final = 10_000_000
 FOUND_ASSUMED: Final = 0.8
 """The share of a warm prefix that a provider's cache finds, until it was measured: most of it, in steps of tokens, if
 the call reaches the machine that has it (OpenAI, Prompt caching)."""
-FOLLOW: Final = 1 / 16
-"""How fast shares follow what is measured: half of one is of the last eleven turns."""
+FOLLOW: Final = 1 / 64
+"""How fast shares follow what is measured: half of one is of the last 44 turns."""
 HALF_S: Final = 30
 """A minute in two halves, as reserved capacity is sold by the minute."""
 
@@ -117,25 +117,36 @@ class Expected:
             found = self._seen[deployment.name] = Seen()
         return found
 
-    def turn_nusd(
-        self, deployment: Deployment, ask: Ask, task: str, warm_tokens: int | None, grown: int = 0
-    ) -> int | None:
+    def turn_nusd(self, deployment: Deployment, ask: Ask, task: str, warm_tokens: int) -> int | None:
         """Return what a turn of a conversation is expected to cost, in nano-dollars; None when no price is known.
 
         Args:
             deployment: Where it would go.
             ask: The turn.
             task: What it is about.
-            warm_tokens: How much of it the cache there should hold; None: it is a later one, and the conversation went
-                on there as others did: what it was is found as theirs was.
-            grown: By how many tokens it is longer then.
+            warm_tokens: How much of it the cache there should hold.
         """
-        ins, seen = input_estimate(ask), self._seen.get(deployment.name)
-        if warm_tokens is None:
-            share = FOUND_ASSUMED if seen is None else seen.found_later
-            return self.nusd(deployment, ask, task, cached=int(ins * share), grown=grown)
-        share = FOUND_ASSUMED if seen is None else seen.found
-        return self.nusd(deployment, ask, task, cached=int(min(warm_tokens, ins) * share))
+        share, _ = self._shares(deployment)
+        return self.nusd(deployment, ask, task, cached=int(min(warm_tokens, input_estimate(ask)) * share))
+
+    def later_nusd(self, deployment: Deployment, ask: Ask, task: str, grown: int, *, is_soon: bool) -> int | None:
+        """Return what a later turn of a conversation is expected to cost, if it goes on at a deployment as others did.
+
+        Args:
+            deployment: Where it would go.
+            ask: The turn before it.
+            task: What it is about.
+            grown: By how many tokens it is longer then.
+            is_soon: Whether it comes while the cache there should still be kept, as turns of tools do.
+        """
+        soon, later = self._shares(deployment)
+        cached = int(input_estimate(ask) * (soon if is_soon else later))
+        return self.nusd(deployment, ask, task, cached=cached, grown=grown)
+
+    def _shares(self, deployment: Deployment) -> tuple[float, float]:
+        """Return the shares of what conversations were that were found in a deployment's cache: in time, and of all."""
+        seen = self._seen.get(deployment.name)
+        return (FOUND_ASSUMED, FOUND_ASSUMED) if seen is None else (seen.found, seen.found_later)
 
     def nusd(
         self, deployment: Deployment, ask: Ask, task: str, now_s: int | None = None, *, cached: int | None = None,

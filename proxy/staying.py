@@ -78,8 +78,8 @@ class Seat:
                 world.expected.goes_on(deployment, usage, before.tokens, is_warm=before.until_s > now_s)
         word: Word = "new" if self.decision is None else self.decision.word
         found = answered(
-            session, deployment.name, self.needs, word, turns=self.turn, now_s=now_s, tokens=usage.input_total,
-            warm=_warm(deployment, usage, now_s),
+            session, deployment.name, None if case.judging.is_tool_turn else self.needs, word, turns=self.turn,
+            now_s=now_s, tokens=usage.input_total, warm=_warm(deployment, usage, now_s),
         )  # fmt: skip
         world.pins.put(self.customer, key, found, most(world))
         self._kept = found
@@ -111,9 +111,13 @@ class _Weighing:
     judging: Judging
     grown: int
 
-    def nusd(self, deployment: Deployment, warm_tokens: int | None) -> int | None:
+    def nusd(self, deployment: Deployment, warm_tokens: int) -> int | None:
         """Return what it is expected to cost at a deployment."""
-        return self.world.expected.turn_nusd(deployment, self.ask, self.judging.task, warm_tokens, self.grown)
+        return self.world.expected.turn_nusd(deployment, self.ask, self.judging.task, warm_tokens)
+
+    def later_nusd(self, deployment: Deployment, *, is_tools: bool) -> int | None:
+        """Return what a later one is expected to cost there."""
+        return self.world.expected.later_nusd(deployment, self.ask, self.judging.task, self.grown, is_soon=is_tools)
 
     def rests(self, deployment: Deployment) -> bool:
         """Tell whether nobody calls it now."""

@@ -82,10 +82,11 @@ def report(drawn: Month, played: list[Played], cuts: Cuts | None) -> str:
     rows = [
         [each.name, f"{each.usd:,.2f}", f"{each.usd / played[1].usd - 1:+.1%}", f"{each.quality:.4f}",
          f"{each.quality_of('everyday'):.3f}", f"{each.quality_of('exam'):.3f}",
-         f"{each.cached_tokens / each.input_tokens:.0%}", f"{sum(each.switches.values()):,}"]
+         f"{each.cached_tokens / each.input_tokens:.0%}", f"{sum(each.switches.values()):,}", f"{each.unanswered:,}"]
         for each in played
     ]  # fmt: skip
-    heads = ["policy", "$", "against frontier", "quality", "everyday", "exams", "input from caches", "switches"]
+    heads = ["policy", "$", "against frontier", "quality", "everyday", "exams", "input from caches", "switches",
+             "unanswered"]  # fmt: skip
     parts = [f"Routed by {placed}, chosen on the first week; days 8 to 30, {ours.turns:,} requests.",
              page.table(heads, rows), page.table(["tier", "requests", "spend", "$ a request", "band"], _tiers(ours)),
              _customers(drawn, played)]  # fmt: skip

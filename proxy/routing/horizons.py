@@ -2,7 +2,8 @@
 
 For each turn it is counted how many conversations came so far. Of those that came to turn n, the sum of all that came
 further, divided by them, is the mean of what is still to come; conversations that still go on count as ended, so it is
-rather too low, and too low means to stay.
+rather too low, and too low means to stay. A turn that few came to is judged by the last one that enough came to: what
+lived long lives on.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ from collections import OrderedDict
 from typing import Final
 
 TURNS_MAX: Final = 64
-"""Turns told apart. Later ones are rare and alike: what lived long lives on."""
+"""Turns told apart. Later ones are rare and alike, and are counted together."""
 AT_LEAST: Final = 20
 """Conversations that came so far, before anything is concluded from them."""
 ASSUMED: Final = 3.0
 """Turns still to come while nobody knows: few, so that a cold prefix is rather not paid."""
-BEYOND: Final = TURNS_MAX / 2
-"""Turns still to come of one that is beyond what is told apart: half as many as it had at the least."""
 CUSTOMERS_MAX: Final = 1_024
 """Customers told apart, the latest; half a kilobyte each."""
 COUNT_MAX: Final = 4_096
@@ -25,33 +24,33 @@ COUNT_MAX: Final = 4_096
 
 
 class Horizons:
-    """Counts of one worker, by customer and of all together."""
+    """Counts of one worker, by customer and of all together: of each turn, and in the last place of all later ones."""
 
     def __init__(self) -> None:
-        self._all = [0] * (TURNS_MAX + 1)
+        self._all = [0] * (TURNS_MAX + 2)
         self._own: OrderedDict[int, list[int]] = OrderedDict()
 
     def reached(self, customer: int, turn: int) -> None:
         """Count a conversation that comes to a turn, counted from 1."""
-        if turn > TURNS_MAX:
-            return
+        at = min(turn, TURNS_MAX + 1)
         own = self._own.get(customer)
         if own is None:
             if len(self._own) >= CUSTOMERS_MAX:
                 self._own.popitem(last=False)
-            own = self._own[customer] = [0] * (TURNS_MAX + 1)
+            own = self._own[customer] = [0] * (TURNS_MAX + 2)
         else:
             self._own.move_to_end(customer)
         for counts in (own, self._all):
-            counts[turn] += 1
-            if counts[turn] >= COUNT_MAX:
+            counts[at] += 1
+            if counts[at] >= COUNT_MAX:
                 counts[:] = [each // 2 for each in counts]
 
     def left(self, customer: int, turn: int) -> float:
         """Return the mean number of turns still to come after one."""
-        if turn >= TURNS_MAX:
-            return BEYOND
         for counts in (self._own.get(customer), self._all):
-            if counts is not None and counts[turn] >= AT_LEAST:
-                return sum(counts[turn + 1 :]) / counts[turn]
+            if counts is None:
+                continue
+            for at in range(min(turn, TURNS_MAX), 0, -1):
+                if counts[at] >= AT_LEAST:
+                    return sum(counts[at + 1 :]) / counts[at]
         return ASSUMED

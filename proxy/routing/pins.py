@@ -65,9 +65,9 @@ class Pins:
 
     def learn(self, changes: Iterable[list[Any]], most: int) -> None:
         """Take in what another worker remembers; of two words about one conversation the later counts."""
-        for customer, key, deployment, turns, needed, moves, switches, seen_s, began, warm in changes:
+        for customer, key, deployment, turns, needed, tools, moves, switches, seen_s, began, warm in changes:
             caches = tuple(Warm(*each) for each in warm)
-            told = Session(deployment, turns, tuple(needed), moves, switches, seen_s, began, caches)
+            told = Session(deployment, turns, tuple(needed), tools, moves, switches, seen_s, began, caches)
             own = self._of.get(customer)
             known = None if own is None else own.get(bytes.fromhex(key))
             if known is None or known.seen_s < told.seen_s:

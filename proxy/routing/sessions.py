@@ -7,7 +7,9 @@ chosen where. Whoever rests, or may not be asked, is left.
 
 Each turn has two amounts at a deployment: *now* (what is warm there is read at the cache's price), and *later* (as
 turns that go on there, or come back, were found warm so far). A lower tier saves nothing on turns that it may not
-take: as often as this conversation needed more so far, a later turn costs what it costs where the conversation is.
+take: as often as what was asked in this conversation needed more so far, a later turn costs what it costs where the
+conversation is. A turn of tools is asked by nobody and counts for nothing there: it goes where the ask behind it went,
+and as many as followed each ask so far are expected to follow the next.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ WARM_MAX: Final = 3
 GAIN_MIN: Final = 0.05
 """Of what this turn costs where it is. All sums are guesses, and a model that changes is a change in tone: less is not
 worth it."""
-TURNS_PER_MOVE: Final = 4
+TURNS_PER_MOVE: Final = 2
 """A conversation may be moved to save money once, and once more for each so many turns. Moves up need moves down
 between them, so all moves together are bounded, too."""
 
@@ -46,7 +48,8 @@ class Session(NamedTuple):
     Args:
         deployment: Who answered last.
         turns: Requests answered.
-        needed: How many of them needed each tier, lowest first.
+        needed: How many asks that were seen needed each tier, lowest first.
+        tools: How many turns of tools were seen.
         moves: How often it was moved to save money.
         switches: How often its model changed, for whatever reason.
         seen_s: When it was last answered, by the clock of `Pins`.
@@ -57,6 +60,7 @@ class Session(NamedTuple):
     deployment: str
     turns: int = 0
     needed: tuple[int, int, int] = (0, 0, 0)
+    tools: int = 0
     moves: int = 0
     switches: int = 0
     seen_s: float = 0.0
@@ -72,9 +76,14 @@ class Session(NamedTuple):
         return max(tokens - self.began_tokens, 0) // self.turns if self.turns else 0
 
     def beyond(self, tier: Tier) -> float:
-        """Return the share of its turns that needed more than a tier; the next one, which does not, counts."""
+        """Return the share of its asks that needed more than a tier; the next one, which does not, counts."""
         at = TIERS.index(tier) + 1
         return sum(self.needed[at:]) / (sum(self.needed) + 1)
+
+    @property
+    def tools_an_ask(self) -> float:
+        """How many turns of tools followed each of its asks."""
+        return self.tools / (sum(self.needed) or 1)
 
     @property
     def may_move(self) -> bool:
@@ -105,8 +114,12 @@ class Turn(NamedTuple):
 class Weighing(Protocol):
     """What the next turn is expected to cost, and who may be called."""
 
-    def nusd(self, deployment: Deployment, warm_tokens: int | None) -> int | None:
-        """Return what it costs with so much of it warm; None: as turns that go on there were found. None: unknown."""
+    def nusd(self, deployment: Deployment, warm_tokens: int) -> int | None:
+        """Return what it costs with so much of it warm; None: unknown."""
+        ...
+
+    def later_nusd(self, deployment: Deployment, *, is_tools: bool) -> int | None:
+        """Return what a later one costs, as conversations that went on there were found; None: unknown."""
         ...
 
     def rests(self, deployment: Deployment) -> bool:
@@ -171,19 +184,42 @@ def _total(
 ) -> int | None:
     """Return what a conversation costs at a deployment from here to its end, in nano-dollars."""
     now = weighing.nusd(deployment, session.tokens_at(deployment.name, turn.now_s))
-    later = weighing.nusd(deployment, None)
+    later = _Later.of(deployment, weighing)
     if now is None or later is None:
         return None
-    back = 0.0
-    tier = _tier(deployment, turn)
-    if pin is not None and TIERS.index(tier) < TIERS.index(_tier(pin, turn)):
-        back = session.beyond(tier)
-    if back:
-        there = weighing.nusd(pin, None) if pin is not None else None
+    tools = session.tools_an_ask
+    own = min(turn.to_come, tools)  # the tools of this ask: they go where it goes
+    rest = turn.to_come - own
+    each = later.mean(tools)
+    back = session.beyond(_tier(deployment, turn)) if _is_lower(deployment, pin, turn) else 0.0
+    if back and pin is not None:
+        there = _Later.of(pin, weighing)
         if there is None:
             return None
-        later = round(later * (1 - back) + there * back)
-    return now + round(later * turn.to_come)
+        each += (there.mean(tools) - each) * back
+    return now + round(later.tools * own + each * rest)
+
+
+class _Later(NamedTuple):
+    """What a later turn costs at a deployment: one that brings what tools gave, and one that somebody asks."""
+
+    tools: int
+    asked: int
+
+    @classmethod
+    def of(cls, deployment: Deployment, weighing: Weighing) -> _Later | None:
+        """Return it; None where nobody knows."""
+        tools, asked = (weighing.later_nusd(deployment, is_tools=each) for each in (True, False))
+        return None if tools is None or asked is None else cls(tools, asked)
+
+    def mean(self, tools_an_ask: float) -> float:
+        """Return what a turn costs where so many turns of tools follow each ask."""
+        return (self.tools * tools_an_ask + self.asked) / (tools_an_ask + 1)
+
+
+def _is_lower(deployment: Deployment, pin: Deployment | None, turn: Turn) -> bool:
+    """Tell whether a deployment is of a lower tier than where the conversation is."""
+    return pin is not None and TIERS.index(_tier(deployment, turn)) < TIERS.index(_tier(pin, turn))
 
 
 def _tier(deployment: Deployment, turn: Turn) -> Tier:
@@ -191,15 +227,15 @@ def _tier(deployment: Deployment, turn: Turn) -> Tier:
 
 
 def answered(
-    session: Session | None, deployment: str, tier: Tier, decided: Word, *, turns: int, now_s: float, tokens: int,
-    warm: Warm | None,
+    session: Session | None, deployment: str, tier: Tier | None, decided: Word, *, turns: int, now_s: float,
+    tokens: int, warm: Warm | None,
 ) -> Session:  # fmt: skip
     """Return a conversation after a turn.
 
     Args:
         session: The conversation before it.
         deployment: Who answered.
-        tier: The tier that the turn needed.
+        tier: The tier that its ask needed; None for a turn of tools.
         decided: What was decided for it.
         turns: Turns that it has had, this one included.
         now_s: The moment.
@@ -207,13 +243,13 @@ def answered(
         warm: What its provider's cache holds of it now; None: nothing.
     """
     before = Session(deployment) if session is None else session
-    at = TIERS.index(tier)
     simple, medium, hard = before.needed
     kept = [each for each in before.warm if each.deployment != deployment]  # also what is over: to measure who returns
     return Session(
         deployment,
         turns,
-        (simple + (at == 0), medium + (at == 1), hard + (at == 2)),
+        (simple + (tier == "simple"), medium + (tier == "medium"), hard + (tier == "complex")),
+        before.tools + (tier is None),
         before.moves + (decided in {"down", "moved"}),
         before.switches + (before.deployment != deployment),
         now_s,

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.routing.horizons import ASSUMED, AT_LEAST, BEYOND, CUSTOMERS_MAX, TURNS_MAX, Horizons
+from proxy.routing.horizons import ASSUMED, AT_LEAST, CUSTOMERS_MAX, TURNS_MAX, Horizons
 from proxy.routing.pins import CHANGES_MAX, Pins
 from proxy.routing.sessions import Session, Warm
 
@@ -23,7 +23,7 @@ class Clock:
 
 def session(name: str = "cheap", seen_s: float = 100.0) -> Session:
     """One that was answered then."""
-    return Session(name, 1, (1, 0, 0), 0, 0, seen_s, 0, (Warm(name, 500, seen_s + 300),))
+    return Session(name, 1, (1, 0, 0), 0, 0, 0, seen_s, 0, (Warm(name, 500, seen_s + 300),))
 
 
 def test_it_is_found_until_it_was_idle_for_too_long() -> None:
@@ -105,17 +105,28 @@ def test_changes_that_wait_are_bounded() -> None:
 
 
 def test_the_turns_to_come_are_those_of_conversations_that_came_so_far() -> None:
-    """Of 40 that came to turn 2, 20 came to turn 3 and 10 to turn 4: 30 turns over 40 conversations."""
+    """Of 40 that came to turn 2, 20 came to turn 3 and 10 to turn 4, too few to say more: 30 turns over 40 of them."""
     horizons = Horizons()
+    assert horizons.left(1, 2) == ASSUMED
     for turn, count in ((2, 40), (3, 20), (4, 10)):
         for _ in range(count):
             horizons.reached(1, turn)
 
     assert horizons.left(1, 2) == (20 + 10) / 40
     assert horizons.left(1, 3) == 10 / 20
-    assert horizons.left(1, 5) == ASSUMED
+    assert horizons.left(1, 5) == horizons.left(1, TURNS_MAX + 9) == 10 / 20  # as at the last turn that enough came to
     assert horizons.left(2, 2) == (20 + 10) / 40  # another customer's, until its own are enough
-    assert horizons.left(1, TURNS_MAX) == BEYOND
+
+
+def test_turns_beyond_those_told_apart_are_counted_together() -> None:
+    """Twenty conversations of 100 turns: after the tenth 90 are to come, and after the 64th 36."""
+    horizons = Horizons()
+    for _ in range(20):
+        for turn in range(1, 101):
+            horizons.reached(1, turn)
+
+    assert horizons.left(1, 10) == 90
+    assert horizons.left(1, TURNS_MAX) == horizons.left(1, 80) == 36
 
 
 def test_horizons_are_bounded() -> None:

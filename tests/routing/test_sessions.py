@@ -43,12 +43,19 @@ class Prices:
     resting: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
 
-    def nusd(self, each: Deployment, warm_tokens: int | None) -> int | None:
+    found: float = 1.0
+    """The share that is found of what later asks were."""
+
+    def nusd(self, each: Deployment, warm_tokens: int) -> int | None:
         """What is warm at the cache's price, and the rest fresh."""
         if each.name in self.unknown:
             return None
-        warm = self.tokens if warm_tokens is None else min(warm_tokens, self.tokens)
+        warm = min(warm_tokens, self.tokens)
         return warm * self.read[each.name] + (self.tokens - warm) * self.fresh[each.name]
+
+    def later_nusd(self, each: Deployment, *, is_tools: bool) -> int | None:
+        """All of it is warm for tools."""
+        return self.nusd(each, self.tokens if is_tools else int(self.tokens * self.found))
 
     def rests(self, each: Deployment) -> bool:
         """As it was said."""
@@ -62,9 +69,9 @@ def turn(*candidates: Deployment, is_tools: bool = False, is_harder: bool = Fals
 
 
 def at(name: str, *, turns: int = 4, needed: tuple[int, int, int] = (0, 0, 4), warm: int = 10_000,
-       moves: int = 0) -> Session:  # fmt: skip
+       moves: int = 0, tools: int = 0) -> Session:  # fmt: skip
     """A conversation that was answered there a moment ago."""
-    return Session(name, turns, needed, moves, 0, NOW - 1, 0, (Warm(name, warm, NOW + 299),))
+    return Session(name, turns, needed, tools, moves, 0, NOW - 1, 0, (Warm(name, warm, NOW + 299),))
 
 
 def test_a_conversation_that_nobody_remembers_goes_where_the_policy_says() -> None:
@@ -100,6 +107,28 @@ def test_what_needed_more_before_is_expected_to_need_it_again() -> None:
 
     moves = 10_000 * 20 + round(30 * (10_000 * 1 * 3 + 10_000 * 2 * 2) / 5)
     assert found == Decision(DEAR, "stay", "dear", 10_000 * 2 + 30 * 10_000 * 2, moves)
+
+
+def test_the_tools_of_an_ask_go_where_it_goes() -> None:
+    """The same, but nine turns of tools followed each ask: the first nine of 30 are at the price of where it goes."""
+    prices = Prices(fresh={"middle": 20, "dear": 40}, read={"middle": 1, "dear": 2})
+
+    found = decide(at("dear", needed=(0, 2, 2), tools=36), turn(MIDDLE, DEAR, to_come=30), prices)
+
+    moves = 10_000 * 20 + 9 * 10_000 * 1 + round(21 * (10_000 * 1 * 3 + 10_000 * 2 * 2) / 5)
+    assert found == Decision(MIDDLE, "down", "dear", 10_000 * 2 + 30 * 10_000 * 2, moves)
+
+
+def test_people_come_back_later_than_tools() -> None:
+    """Half of what it was is found when somebody asks again, all of it for tools; three turns in four are of tools."""
+    prices = Prices(fresh={"middle": 20, "dear": 40}, read={"middle": 1, "dear": 2}, found=0.5)
+
+    found = decide(at("dear", needed=(0, 4, 0), tools=12), turn(MIDDLE, DEAR, to_come=7), prices)
+
+    def later(read: int, fresh: int) -> int:
+        return 3 * 10_000 * read + (10_000 * read * 3 + 5_000 * (read + fresh)) // 4 * 4
+
+    assert (found.pin_nusd, found.first_nusd) == (10_000 * 2 + later(2, 40), 10_000 * 20 + later(1, 20))
 
 
 def test_a_cache_whose_time_is_over_holds_nobody() -> None:
@@ -163,8 +192,15 @@ def test_a_turn_is_remembered_with_whose_caches_hold_it() -> None:
 
     found = answered(session, "cheap", "simple", "down", turns=5, now_s=NOW, tokens=7, warm=Warm("cheap", 7, NOW + 300))
 
-    assert found == Session("cheap", 5, (1, 0, 4), 1, 1, NOW, 0,
+    assert found == Session("cheap", 5, (1, 0, 4), 0, 1, 1, NOW, 0,
                             (Warm("cheap", 7, NOW + 300), Warm("a", 1, NOW + 1), Warm("b", 1, NOW - 1)))  # fmt: skip
+
+
+def test_a_turn_of_tools_is_no_ask() -> None:
+    """It needs what the ask behind it needed, and says nothing of the next."""
+    found = answered(at("dear"), "dear", None, "tools", turns=5, now_s=NOW, tokens=7, warm=None)
+
+    assert (found.needed, found.tools, found.tools_an_ask) == ((0, 0, 4), 1, 0.25)
 
 
 STEPS = st.lists(
@@ -200,8 +236,8 @@ def test_no_conversation_flaps_and_no_turn_of_tools_moves(
             assert found.first.name == session.deployment
         voluntary += found.word in {"down", "moved"}
         turns = 1 if session is None else session.turns + 1
-        session = answered(session, found.first.name, needs, found.word, turns=turns, now_s=now_s, tokens=9,
-                           warm=Warm(found.first.name, 10_000, now_s + 300))  # fmt: skip
+        session = answered(session, found.first.name, None if is_tools else needs, found.word, turns=turns, now_s=now_s,
+                           tokens=9, warm=Warm(found.first.name, 10_000, now_s + 300))  # fmt: skip
         assert len(session.warm) <= WARM_MAX
     assert session is not None
     assert voluntary == session.moves <= 1 + session.turns // TURNS_PER_MOVE
