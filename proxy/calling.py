@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy import hedging, limiting, sending
-from proxy.routing.tries import Tries
+from proxy.routing.tries import Tries, spared
 from proxy.sending import Made
 from proxy.settings import Deployment
 from proxy.settlement import Call, Case
@@ -25,6 +25,9 @@ async def in_turn(world: World, case: Case, tries: Tries, deployments: Sequence[
         UpstreamFailed: none answered, or all rest.
     """
     routing, beside = case.settings.routing, None
+    most = routing.retries.attempts_max
+    if len(deployments) > most and not case.route.rule.startswith("named"):  # of named ones the order is configured
+        deployments = spared(deployments, most - tries.n)
     for place, deployment in enumerate(deployments):
         if tries.is_over:
             break
@@ -35,7 +38,7 @@ async def in_turn(world: World, case: Case, tries: Tries, deployments: Sequence[
         except Malformed as error:
             tries.unsayable(error)
             continue
-        if not tries.may_call(deployment, routing.retries.attempts_max, case.left_s()):
+        if not tries.may_call(deployment, most, case.left_s()):
             continue
         try:
             most_nusd = await limiting.call(world, case, deployment)

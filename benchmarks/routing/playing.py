@@ -10,6 +10,7 @@ from benchmarks.routing.traffic import DAY_S, Month, Turn
 from benchmarks.routing.truth import Providers, cost_nusd
 from margin.usage import Usage
 from proxy.routing.sessions import TURNS_PER_MOVE
+from proxy.routing.tries import spared
 from proxy.settings import TIERS, Deployment, Settings
 
 ATTEMPTS_MAX = 3
@@ -85,7 +86,8 @@ def _call(
 ) -> tuple[Deployment | None, int, Usage | None]:
     """Try who is tried, until one answers or breaks off; return who answered, what it cost, and what it used."""
     tried: list[str] = []
-    for deployment in policy.candidates(turn):
+    candidates = policy.candidates(turn)
+    for deployment in spared(candidates, ATTEMPTS_MAX) if len(candidates) > ATTEMPTS_MAX else candidates:
         if len(tried) == ATTEMPTS_MAX:
             break
         if not policy.vitals.may_call(deployment):

@@ -6,10 +6,11 @@ for the cold prefix. A turn of tools never moves. A harder ask moves up at once:
 chosen where. Whoever rests, or may not be asked, is left.
 
 Each turn has two amounts at a deployment: *now* (what is warm there is read at the cache's price), and *later* (as
-turns that go on there, or come back, were found warm so far). A lower tier saves nothing on turns that it may not
-take: as often as what was asked in this conversation needed more so far, a later turn costs what it costs where the
-conversation is. A turn of tools is asked by nobody and counts for nothing there: it goes where the ask behind it went,
-and as many as followed each ask so far are expected to follow the next.
+turns that go on there, or come back, were found warm so far). A lower tier saves nothing on asks that it may not take:
+as often as what was asked in this conversation needed more so far, a later turn costs what it costs where the
+conversation is, or at the first deployment of the tier that it needs. A turn of tools is asked by nobody and counts for
+nothing there: it goes where the ask behind it went, and as many as followed each ask so far are expected to follow the
+next.
 """
 
 from __future__ import annotations
@@ -75,10 +76,9 @@ class Session(NamedTuple):
         """Return by how many tokens each turn made it longer; it has come to so many."""
         return max(tokens - self.began_tokens, 0) // self.turns if self.turns else 0
 
-    def beyond(self, tier: Tier) -> float:
-        """Return the share of its asks that needed more than a tier; the next one, which does not, counts."""
-        at = TIERS.index(tier) + 1
-        return sum(self.needed[at:]) / (sum(self.needed) + 1)
+    def share_of(self, tier: int, top: int) -> float:
+        """Return the share of asks that needed a tier, or, if that is `top`, it or more; the next one counts, too."""
+        return sum(self.needed[tier:] if tier == top else self.needed[tier : tier + 1]) / (sum(self.needed) + 1)
 
     @property
     def tools_an_ask(self) -> float:
@@ -189,15 +189,22 @@ def _total(
         return None
     tools = session.tools_an_ask
     own = min(turn.to_come, tools)  # the tools of this ask: they go where it goes
-    rest = turn.to_come - own
     each = later.mean(tools)
-    back = session.beyond(_tier(deployment, turn)) if _is_lower(deployment, pin, turn) else 0.0
-    if back and pin is not None:
-        there = _Later.of(pin, weighing)
-        if there is None:
-            return None
-        each += (there.mean(tools) - each) * back
-    return now + round(later.tools * own + each * rest)
+    if pin is not None:
+        at, top = (TIERS.index(_tier(one, turn)) for one in (deployment, pin))
+        for higher in range(at + 1, top + 1):
+            there = _there(higher, top, pin, turn, weighing, tools)
+            if there is None:
+                return None
+            each += (there - later.mean(tools)) * session.share_of(higher, top)
+    return now + round(later.tools * own + each * (turn.to_come - own))
+
+
+def _there(tier: int, top: int, pin: Deployment, turn: Turn, weighing: Weighing, tools_an_ask: float) -> float | None:
+    """Return what a later turn costs that needs a higher tier: where the conversation is, or at that tier's first."""
+    asked = [pin] if tier == top else [pin, *(each for each in turn.candidates if _tier(each, turn) == TIERS[tier])][:2]
+    found = [_Later.of(each, weighing) for each in asked]
+    return min((each.mean(tools_an_ask) for each in found if each is not None), default=None)
 
 
 class _Later(NamedTuple):
@@ -215,11 +222,6 @@ class _Later(NamedTuple):
     def mean(self, tools_an_ask: float) -> float:
         """Return what a turn costs where so many turns of tools follow each ask."""
         return (self.tools * tools_an_ask + self.asked) / (tools_an_ask + 1)
-
-
-def _is_lower(deployment: Deployment, pin: Deployment | None, turn: Turn) -> bool:
-    """Tell whether a deployment is of a lower tier than where the conversation is."""
-    return pin is not None and TIERS.index(_tier(deployment, turn)) < TIERS.index(_tier(pin, turn))
 
 
 def _tier(deployment: Deployment, turn: Turn) -> Tier:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 from proxy.routing.health import PAUSE_S, Circuit, Vitals, say
 from proxy.settings import Deployment
@@ -26,6 +27,21 @@ _SAID: dict[type[UpstreamFailed], str] = {
     UpstreamBusy: "Every model is over its rate limit",
     UpstreamLate: "No model answered in time",
 }
+
+
+def spared(deployments: Sequence[Deployment], calls: int) -> Sequence[Deployment]:
+    """Return deployments with the last of so many calls kept for another tier, where the first tier has as many.
+
+    What takes a tier's endpoints down is often one thing (a provider, a region, a model).
+    """
+    tier = deployments[0].listed_tier
+    if calls < 2 or any(each.listed_tier != tier for each in deployments[:calls]):
+        return deployments
+    for at in range(calls, len(deployments)):
+        if deployments[at].listed_tier != tier:
+            last = calls - 1
+            return (*deployments[:last], deployments[at], *deployments[last:at], *deployments[at + 1 :])
+    return deployments
 
 
 class Tries:

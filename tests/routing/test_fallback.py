@@ -12,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.exchange import Reply
+from proxy.routing.tries import spared
+from proxy.settings import TIERS, Deployment, Provider, Tier
 from proxy.wire.errors import AllDown, Malformed, ProxyError, UpstreamBusy, UpstreamLate
 from tests.proxy.scene import Caller, Record, Scene, charged_milli, check_books, scene
 
 SIMPLE = 1_000
+PROVIDER = Provider("house", "openai", "http://127.0.0.1/v1", None, enabled=True)
 TOUCHY = "routing: {health: {calls: 1, rest: 1h, rest_max: 1h}}\n"
 """One failure is enough, and nobody comes back within a test."""
 
@@ -280,3 +283,29 @@ def _check_bills(found: Scene) -> None:
     assert sum(end["cr"] for end in ends if end["k"] == "settled") == SIMPLE * sum(
         end["o"] == "ok" for end in ends if end["k"] == "settled"
     )
+
+
+def test_the_last_call_is_kept_for_another_tier(tmp_path: Path) -> None:
+    """Of two calls the second goes a tier up, past the other simple model: what takes a tier down takes all of it."""
+
+    async def act(here: Scene) -> None:
+        await here.simulator_fails("status=503", times=1)
+        found = told(await here.ask(), "model", "route", "tier", "served-tier")
+        assert found == ["gpt-6.1-sol", "pinned+fell", "simple", "medium"]
+
+    play(act, tmp_path, sections="routing: {retries: {attempts: 2}}\n")
+
+
+@given(st.lists(st.sampled_from(["simple", "medium", "complex"]), min_size=1, max_size=8), st.integers(1, 4))
+def test_whoever_is_in_line_stays_in_it(tiers: list[Tier], calls: int) -> None:
+    """Nobody is lost or named twice, the others' order holds, and one call goes to another tier, if there is one."""
+    tiers.sort(key=TIERS.index)
+    line = [Deployment(str(n), PROVIDER, "m", None, listed_tier=tier) for n, tier in enumerate(tiers)]
+
+    found = list(spared(line, calls))
+
+    moved = next((each for each, before in zip(found, line, strict=True) if each is not before), None)
+    assert [each for each in found if each is not moved] == [each for each in line if each is not moved]
+    assert len(found) == len(line)
+    if calls > 1 and len(line) >= calls and len(set(tiers)) > 1:
+        assert len({each.listed_tier for each in found[:calls]}) > 1
