@@ -33,6 +33,8 @@ BANDS = {"simple": (0.0001, 0.001), "medium": (0.001, 0.01), "complex": (0.01, 0
 """Dollars a request, by the tier that serves it."""
 CHEAPEST = (0.70, 0.80)
 """The share of requests that the cheapest tier serves."""
+SAVED = (0.60, 0.80)
+"""The part of the frontier's cost that is saved."""
 
 
 def main() -> int:
@@ -100,7 +102,7 @@ def _tiers(found: Played) -> list[list[str]]:
     rows = []
     for tier in TIERS:
         count, nusd = found.by_tier[tier], found.nusd_by_tier[tier]
-        each, (low, high) = nusd / 1e9 / count if count else 0.0, BANDS[tier]
+        each, (low, high) = found.usd_a_request(tier), BANDS[tier]
         said = "within" if low <= each <= high else "below" if each < low else "above"
         rows.append([tier, f"{count / found.turns:.1%}", f"{nusd / found.cost_nusd:.1%}", f"{each:.5f}",
                      f"{said} {low:g} to {high:g}"])  # fmt: skip
@@ -136,9 +138,24 @@ def bounds(played: list[Played]) -> list[str]:
         missed.append(f"quality is {ours.quality:.4f}, below {QUALITY}")
     dearer = [each for each in (frontier, static, listed) if ours.cost_nusd > each.cost_nusd]
     missed += [f"it costs {ours.cost_nusd / each.cost_nusd - 1:.1%} more than {each.name}" for each in dearer]
-    share = ours.by_tier["simple"] / ours.turns
+    return missed + bands(ours, frontier, played[-1])
+
+
+def bands(ours: Played, frontier: Played, oracle: Played) -> list[str]:
+    """Return which of the brief's bands are missed, in words, and where a router that knows every answer would be."""
+    missed = []
+    share, known = (each.by_tier["simple"] / each.turns for each in (ours, oracle))
     if not CHEAPEST[0] <= share <= CHEAPEST[1]:
-        missed.append(f"the cheapest tier serves {share:.1%}, not {CHEAPEST[0]:.0%} to {CHEAPEST[1]:.0%}")
+        missed.append(
+            f"the cheapest tier serves {share:.1%}, not {CHEAPEST[0]:.0%} to {CHEAPEST[1]:.0%} (oracle: {known:.1%})"
+        )
+    for tier, (low, high) in BANDS.items():
+        each, best = (found.usd_a_request(tier) for found in (ours, oracle))
+        if not low <= each <= high:
+            missed.append(f"a {tier} request costs ${each:.4f}, not ${low:g} to ${high:g} (oracle: ${best:.4f})")
+    saved = 1 - ours.cost_nusd / frontier.cost_nusd
+    if not SAVED[0] <= saved <= SAVED[1]:
+        missed.append(f"it saves {saved:.0%} of the frontier's cost, not {SAVED[0]:.0%} to {SAVED[1]:.0%}")
     return missed
 
 

@@ -48,6 +48,11 @@ class Played:
         """The same, of everyday prompts or of exams."""
         return self.worth[part] / self.best[part] if self.best[part] else 1.0
 
+    def usd_a_request(self, tier: str) -> float:
+        """What a request that a tier served cost, in dollars."""
+        count = self.by_tier[tier]
+        return self.nusd_by_tier[tier] / NUSD / count if count else 0.0
+
     @property
     def usd(self) -> float:
         """What it cost, in dollars."""

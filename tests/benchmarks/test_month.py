@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.routing import truth
-from benchmarks.routing.__main__ import policies
+from benchmarks.routing.__main__ import BANDS, CHEAPEST, SAVED, bands, policies
 from benchmarks.routing.playing import Played, play
 from benchmarks.routing.policies import Policy
 from benchmarks.routing.prompts import Judge, prompts, weights
@@ -45,6 +45,20 @@ def test_ours_keeps_the_quality_at_a_fraction_of_the_frontiers_cost(played: dict
     assert ours.quality >= 0.97
     assert ours.cost_nusd < played["tiers by list price"].cost_nusd < played["all frontier"].cost_nusd
     assert ours.cost_nusd < 0.4 * played["all frontier"].cost_nusd  # the brief: 60 to 80 % less
+
+
+def test_a_band_of_the_brief_that_is_missed_is_named(played: dict[str, Played]) -> None:
+    """Cheapest share, dollars a request of each tier, and what is saved: each is within its band, or said not to be."""
+    ours, frontier, oracle = (played[name] for name in ("Penstock", "all frontier", "oracle"))
+    saved = 1 - ours.cost_nusd / frontier.cost_nusd
+    share = ours.by_tier["simple"] / ours.turns
+
+    missed = " ".join(bands(ours, frontier, oracle))
+
+    assert SAVED[0] <= saved <= SAVED[1]
+    assert (CHEAPEST[0] <= share <= CHEAPEST[1]) is ("the cheapest tier serves" not in missed)
+    for tier, (low, high) in BANDS.items():
+        assert (low <= ours.usd_a_request(tier) <= high) is (f"a {tier} request costs" not in missed)
 
 
 def test_always_the_cheapest_and_the_oracle_are_its_bounds(played: dict[str, Played]) -> None:
