@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from margin.records import SURE
+
 NUSD_PER_USD = 1_000_000_000
 
 
@@ -137,11 +139,11 @@ def _by_call(billed: Iterable[Billed], found: Differences) -> tuple[dict[str, Bi
 def _why_not(line: Booked, match: Billed | None) -> str | None:
     """Say why a bill does not explain a cost line; None when it does."""
     if match is None:
-        return "booked, not billed" if line.kind == "model" else "estimated, not billed under a name we know"
+        return "booked, not billed" if line.kind in SURE else "estimated, not billed under a name we know"
     if line.cost_nusd is None:
         return "cost unknown"
     if abs(line.cost_nusd - match.amount_usd * NUSD_PER_USD) > Fraction(1, 2):
-        return "amounts differ" if line.kind == "model" else "estimate differs from the bill"
+        return "amounts differ" if line.kind in SURE else "estimate differs from the bill"
     if line.usage is not None and match.usage is not None and _without_zeros(line.usage) != _without_zeros(match.usage):
         return "tokens differ"
     return None
@@ -188,7 +190,7 @@ def corrigible(booked: Iterable[Booked], billed: Iterable[Billed]) -> dict[str, 
     """
     ours, theirs = _once(booked), _once(billed)
     return {
-        name: bill for name, bill in theirs.items() if (line := ours.get(name)) is not None and line.kind != "model"
+        name: bill for name, bill in theirs.items() if (line := ours.get(name)) is not None and line.kind not in SURE
     }
 
 

@@ -21,13 +21,38 @@ OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "client_gone", "cut", "recovered
 """How a settled exchange ended: whole answer; provider failed after it may have billed; the client left and we read on,
 or its key ended; the provider's stream broke off; settled by the keeper for a worker that died."""
 
-CostKind = Literal["model", "estimated", "failed"]
+CostKind = Literal["model", "estimated", "failed", "classifier", "shadow"]
 Sake = Literal["escalation", "hedge"]
 """What a call was made for that did not give the answer, although it was answered or might have been."""
 
-COST_KINDS: tuple[CostKind, ...] = ("model", "estimated", "failed")
+COST_KINDS: tuple[CostKind, ...] = ("model", "estimated", "failed", "classifier", "shadow")
 """What a cost line stands on: usage the provider reported; our estimate, in suspense until reconciled; an attempt whose
-answer nobody got."""
+answer nobody got. *classifier* and *shadow* are usage that the provider reported, too, of calls beside an exchange."""
+
+Aside = Literal["classifier", "shadow"]
+ASIDES: tuple[Aside, ...] = ("classifier", "shadow")
+"""Calls that we make beside a customer's exchange and for ourselves: a model asked how hard the request is, and the
+same request asked of another tier. Each is an exchange of its own, of no credits, that is never charged."""
+
+
+SURE = frozenset({"model", *ASIDES})
+"""The kinds of cost lines that stand on the provider's own word."""
+
+
+def aside(x: str, kind: Aside) -> str:
+    """Return the name of a call beside an exchange: the exchange's, with the kind behind it."""
+    return f"{x}.{kind}"
+
+
+def aside_of(x: str) -> Aside | None:
+    """Return what kind of call beside an exchange bears a name; None of an exchange itself."""
+    _, _, kind = x.partition(".")
+    return next((each for each in ASIDES if each == kind), None) if kind else None
+
+
+def sure_kind(x: str) -> CostKind:
+    """Return what a cost line is whose usage the provider reported."""
+    return aside_of(x) or "model"
 
 
 # ---- written by workers --------------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ Each step re-prices the same request, so the levers and the bill add up to the b
 what the call would have cost that an answer from memory made needless. *Routing* is what the baseline's model would
 have billed for the same tokens, minus what was billed, or would have been. *Prompt cache* is what marks of ours for a
 provider's cache saved: the same tokens at the price of plain input, less what reads and writes were billed; what is
-cached unasked is no saving of ours. Output length differs by model; the figure
-is the *same-token* one and says nothing about that. Costs of failed attempts and escalations count against the saving.
-It may be negative and is never floored.
+cached unasked is no saving of ours. *Overhead* is what calls beside exchanges cost, which nobody would have made
+without us: it is never above zero. Output length differs by model; the figure is the *same-token* one and says nothing
+about that. Costs of failed attempts and escalations count against the saving. It may be negative and is never floored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-LEVERS = ("response_cache", "routing", "prompt_cache")
+LEVERS = ("response_cache", "routing", "prompt_cache", "overhead")
 """In the order in which they are taken."""
 
 
@@ -24,25 +24,28 @@ class Saved(NamedTuple):
     response_cache: int
     routing: int
     prompt_cache: int
+    overhead: int = 0
 
     @property
     def total(self) -> int:
         """Baseline minus bill."""
-        return self.response_cache + self.routing + self.prompt_cache
+        return self.response_cache + self.routing + self.prompt_cache + self.overhead
 
 
 def saved_nusd(
-    baseline_nusd: int | None, actual_nusd: int | None, *, spared_nusd: int | None, marks_nusd: int | None
-) -> Saved | None:
+    baseline_nusd: int | None, actual_nusd: int | None, *, spared_nusd: int | None, marks_nusd: int | None,
+    overhead_nusd: int | None = 0,
+) -> Saved | None:  # fmt: skip
     """Return what was saved; unknown when the baseline or the bill is, or one of the parts.
 
     `spared_nusd` is what the call would have cost that an answer from memory made needless, `marks_nusd` what marking
-    it for the provider's prompt cache saved; each is 0 where there was no such thing.
+    it for the provider's prompt cache saved; each is 0 where there was no such thing. `overhead_nusd` is the part of
+    the bill that calls beside the exchange cost.
     """
     total = saving_nusd(baseline_nusd, actual_nusd)
-    if total is None or spared_nusd is None or marks_nusd is None:
+    if total is None or spared_nusd is None or marks_nusd is None or overhead_nusd is None:
         return None
-    return Saved(spared_nusd, total - spared_nusd - marks_nusd, marks_nusd)
+    return Saved(spared_nusd, total - spared_nusd - marks_nusd + overhead_nusd, marks_nusd, -overhead_nusd)
 
 
 def saving_nusd(baseline_nusd: int | None, actual_nusd: int | None) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 
 from margin.ledger.postings import CREDIT, USD
+from margin.ledger.rollups import COSTS
 
 SUM_MAX = 2**63 - 1
 """The largest integer of SQLite (https://sqlite.org/datatype3.html): beyond it a sum becomes a rounded REAL."""
@@ -20,7 +21,7 @@ RESERVE = 10**17
 ROOM = SUM_MAX - RESERVE
 """What commands may fill: nine of the largest grants in dollars, nine thousand in credits."""
 
-_BOOKED = "cost_model_nusd + cost_estimated_nusd + cost_failed_nusd"
+_BOOKED = " + ".join(COSTS)
 _REVERSED = "revenue_credits_reversed_nusd + revenue_usage_reversed_nusd"
 
 

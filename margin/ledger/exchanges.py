@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from margin import records
 from margin.ledger import burning, ending, spending
 from margin.ledger.burning import Burnt, revenue_nusd
 from margin.ledger.grants import allocate
@@ -32,7 +33,7 @@ UNANSWERED = frozenset({"error", "cut"})
 CACHE = "cache"
 """Who served an answer from memory, where a provider's name stands."""
 
-COST_ACCOUNTS = {"model": "cogs.model", "estimated": "cogs.estimated", "failed": "cogs.failed"}
+COST_ACCOUNTS: dict[str, str] = {kind: f"cogs.{kind}" for kind in records.COST_KINDS}
 COST_SUMS = {kind: f"cost_{kind}_nusd" for kind in COST_ACCOUNTS}
 TOKEN_SUMS = {
     "input": "input", "cache_read": "cache_read", "cache_write_5m": "cache_write", "cache_write_1h": "cache_write",
@@ -227,6 +228,8 @@ def _cost(hold: Hold, line: Record, t: int, row: RollupKey, effects: Effects) ->
     sums = {COST_SUMS[kind]: cost}
     if "for" in line:
         sums[WASTED[line["for"]]] = cost
+    if records.aside_of(hold.x) is not None:
+        sums["cost_overhead_nusd"] = cost
     effects.add(row, **sums)
     return pair(hold.customer, USD, cost, to=COST_ACCOUNTS[kind], from_=f"ap.{provider}", from_customer=NOBODY)
 

@@ -75,7 +75,8 @@ class RollupKey(NamedTuple):
 
 ROLLUP_SUMS = (
     "requests", "input", "cache_read", "cache_write", "output", "credits_milli", "cost_model_nusd",
-    "cost_estimated_nusd", "cost_failed_nusd", "cost_corrected_nusd", "revenue_credits_nusd",
+    "cost_estimated_nusd", "cost_failed_nusd", "cost_classifier_nusd", "cost_shadow_nusd", "cost_overhead_nusd",
+    "cost_corrected_nusd", "revenue_credits_nusd",
     "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd",
     "baseline_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_negative_nusd", "saving_prompt_nusd",
     "saving_prompt_negative_nusd", "unpriced",
@@ -89,6 +90,7 @@ for providers' prompt caches saved, net, and `saving_prompt_negative_nusd` its p
 did not report, or contradicted itself in. `excess_milli` is what was charged beyond holds. The costs are what was ever
 booked, and `cost_corrected_nusd` what corrections took out of them again; what was reversed stands in columns of its
 own, on the day of the reversal: no sum ever falls, so counters can be made of them.
+`cost_overhead_nusd` is the part of the costs that calls beside exchanges cost, whatever their cost lines stand on.
 `cost_escalated_nusd` and `cost_hedged_nusd` are the parts of the costs that answers cost which nobody got. `observed`
 counts requests that were served as before, `saving_observed_nusd` is what the policy would have saved of them, net: it
 is in no other sum, as nobody saved it."""

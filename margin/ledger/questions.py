@@ -12,6 +12,7 @@ import orjson
 
 from margin.ledger import rollups, terms
 from margin.ledger.grants import Grant
+from margin.records import ASIDES, aside
 
 _MARGINS = "customer, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced"
 
@@ -99,7 +100,8 @@ def _margins_since(day: str) -> tuple[str, dict[str, str]]:
 class SavingsRow:
     """What was saved of one customer's requests, in nano-dollars; of those whose baseline and cost are known.
 
-    `escalated_nusd` and `hedged_nusd` are in `routing_nusd` already, as what it is smaller by. `would_save_nusd` is
+    `escalated_nusd` and `hedged_nusd` are in `routing_nusd` already, as what it is smaller by. `overhead_nusd` is what
+    calls beside them cost, in the bill and in no lever. `would_save_nusd` is
     what routing would have saved of `observed` requests that were served as before: in no other figure.
     """
 
@@ -111,6 +113,7 @@ class SavingsRow:
     prompt_cache_nusd: int
     escalated_nusd: int
     hedged_nusd: int
+    overhead_nusd: int
     unpriced: int
     observed: int
     would_save_nusd: int
@@ -120,10 +123,10 @@ def savings_by_customer(db: sqlite3.Connection, *, since_day: str = "") -> list[
     """Return what was saved of each customer's requests from a day on, most first."""
     rows = db.execute(
         """SELECT customer, SUM(requests), SUM(baseline_nusd), SUM(saving_cache_nusd), SUM(saving_routing_nusd),
-            SUM(saving_prompt_nusd), SUM(cost_escalated_nusd), SUM(cost_hedged_nusd), SUM(unpriced),
-            SUM(observed), SUM(saving_observed_nusd)
+            SUM(saving_prompt_nusd), SUM(cost_escalated_nusd), SUM(cost_hedged_nusd), SUM(cost_overhead_nusd),
+            SUM(unpriced), SUM(observed), SUM(saving_observed_nusd)
         FROM rollup WHERE day >= ? GROUP BY customer HAVING SUM(requests) > 0
-        ORDER BY SUM(saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd) DESC, customer""",
+        ORDER BY SUM({SAVING}) DESC, customer""".replace("{SAVING}", rollups.SAVING),
         (since_day,),
     )
     return [SavingsRow(*row) for row in rows]
@@ -235,15 +238,21 @@ def refused_records(db: sqlite3.Connection) -> int:
 
 
 def charge(db: sqlite3.Connection, x: str) -> dict[str, Any] | None:
-    """Return one charge with its cost lines and its reversal, or None. What is stored as JSON comes decoded."""
+    """Return one charge with its cost lines, those of calls beside it as they stand, and its reversal; None: no charge.
+
+    What is stored as JSON comes decoded.
+    """
     found = _rows(db.execute("SELECT * FROM charges WHERE x = ?", (x,)), "decision", "burnt")
     if not found:
         return None
     lines = _rows(db.execute("SELECT * FROM cost_lines WHERE x = ? ORDER BY n", (x,)), "usage")
     corrections = _rows(db.execute("SELECT * FROM corrections WHERE x = ? ORDER BY n, revision", (x,)), "usage")
+    names = tuple(aside(x, kind) for kind in ASIDES)
+    beside = f"SELECT * FROM current_cost_lines WHERE x IN ({', '.join('?' * len(names))}) ORDER BY x, n"  # noqa: S608
+    asides = _rows(db.execute(beside, names), "usage")
     reversals = _rows(db.execute("SELECT * FROM reversals WHERE x = ?", (x,)))
     reversal = reversals[0] if reversals else None
-    return found[0] | {"cost_lines": lines, "corrections": corrections, "reversal": reversal}
+    return found[0] | {"cost_lines": lines, "corrections": corrections, "asides": asides, "reversal": reversal}
 
 
 class Decided(NamedTuple):

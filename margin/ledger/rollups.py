@@ -13,18 +13,21 @@ from operator import itemgetter
 from typing import Any
 
 from margin.ledger.postings import ROLLUP_SUMS, RollupKey
+from margin.records import COST_KINDS
 
 TOTALS_KEY = ("plan", "charge_tier", "provider", "model", "outcome")
 MARGIN_SUMS = ("requests", "cost_nusd", "revenue_nusd", "saving_nusd", "unpriced")
 
-_COSTS = ("cost_model_nusd", "cost_estimated_nusd", "cost_failed_nusd")
+COSTS = tuple(f"cost_{kind}_nusd" for kind in COST_KINDS)
 _REVENUES = ("revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd")
 _REVERSED = ("revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd")
 
-COST = f"{' + '.join(_COSTS)} - cost_corrected_nusd"
+COST = f"{' + '.join(COSTS)} - cost_corrected_nusd"
 """Cost in a row of the rollup, as SQL."""
 REVENUE = f"{' + '.join(_REVENUES)} - {' - '.join(_REVERSED)}"
 """Revenue in a row of the rollup, as SQL."""
+SAVING = "saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd - cost_overhead_nusd"
+"""What all levers saved in a row of the rollup, less the calls made beside exchanges, as SQL."""
 
 WEEK = "substr(day, 1, 7) || '/' || ((substr(day, 9) - 1) / 7 + 1)"
 """The week of a day, as SQL; `week` says what that is."""
@@ -66,8 +69,9 @@ def write(db: sqlite3.Connection, rollup: Mapping[RollupKey, Sums]) -> None:
 
 def _margin(sums: Sums) -> Sums:
     """Return what a row of the rollup adds to a customer's margin."""
-    cost = sum(sums.get(name, 0) for name in _COSTS) - sums.get("cost_corrected_nusd", 0)
+    cost = sum(sums.get(name, 0) for name in COSTS) - sums.get("cost_corrected_nusd", 0)
     saving = sum(sums.get(f"saving_{lever}_nusd", 0) for lever in ("cache", "routing", "prompt"))
+    saving -= sums.get("cost_overhead_nusd", 0)
     revenue = sum(sums.get(name, 0) for name in _REVENUES) - sum(sums.get(name, 0) for name in _REVERSED)
     return {"requests": sums.get("requests", 0), "cost_nusd": cost, "revenue_nusd": revenue,
             "saving_nusd": saving, "unpriced": sums.get("unpriced", 0)}  # fmt: skip

@@ -1,7 +1,8 @@
 """What each key, customer, member, plan, feature and model, and all together, used by the hour: what budgets go by.
 
 By the hour of admission: what an exchange took from a budget belongs to the period in which it took it, however long it
-ran. Costs are those that were booked with the exchange; later corrections are not among them.
+ran. Costs are those that were booked with the exchange; later corrections are not among them. A call beside an exchange
+is nobody's use but the house's: it counts of its model, its kind (`aside`) and all together, as cost and not as tokens.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from margin.ledger.postings import NOBODY
 from margin.ledger.state import Hold
+from margin.records import aside_of
 
 HOUR_NS = 3_600 * 1_000_000_000
 KEPT_HOURS = 62 * 24
@@ -29,6 +32,7 @@ class Place(NamedTuple):
     member: str
     feature: str
     deployment: str
+    aside: str = ""
 
 
 class Sums(NamedTuple):
@@ -60,19 +64,22 @@ Spent = dict[Place, list[int]]
 def note(spent: Spent, hold: Hold, lines: list[Record], charge_milli: int) -> None:
     """Count an exchange that was settled or voided, each call where its model is."""
     hour, last = hold.t // HOUR_NS, len(lines) - 1
+    aside = aside_of(hold.x)
     for index, line in enumerate(lines):
-        its_own = (hour, hold.customer, hold.key, hold.plan, hold.member, hold.feature, line["d"])
+        its_own = (hour, hold.customer, hold.key, hold.plan, hold.member, hold.feature, line["d"], "")
+        if aside is not None:
+            its_own = (hour, NOBODY, "", "", "", "", line["d"], aside)
         place = tuple.__new__(Place, its_own)
         sums = spent.get(place)
         if sums is None:
             sums = spent[place] = [0] * (len(Sums._fields) + 1)
         cost = 0 if line["cost"] is None else line["cost"]  # nothing is booked of what nobody knows
-        sums[1] += 0 if line["u"] is None else sum(line["u"].values())
+        sums[1] += 0 if line["u"] is None or aside is not None else sum(line["u"].values())
         sums[2] += cost
         if "max" in line:
             sums[4] += most_nusd(line) - cost
         sums[5] += 1
-        if index == last:
+        if index == last and aside is None:
             sums[0] += 1
             sums[3] += charge_milli * hold.uncovered_nusd_per_credit // 1000
 
@@ -105,6 +112,8 @@ def by_subject(spent: Spent) -> dict[tuple[str, str, int], Sums]:
 
 
 def _subjects(place: Place) -> list[tuple[str, str]]:
+    if place.aside:
+        return [("aside", place.aside), ("model", place.deployment), ("all", "")]
     found = [("key", place.key), ("customer", str(place.customer)), ("plan", place.plan), ("model", place.deployment),
              ("all", "")]  # fmt: skip
     if place.member:

@@ -13,12 +13,15 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from margin.ledger.postings import ROLLUP_SUMS
-from margin.ledger.rollups import COST, REVENUE, TOTALS_KEY, WEEK
+from margin.ledger.rollups import COST, REVENUE, SAVING, TOTALS_KEY, WEEK
 from margin.ledger.state import State
+from margin.records import ASIDES
 
 Name = TypeVar("Name", int, str)
 
 _STANDING = "(SELECT COALESCE(SUM({0}), 0) FROM charges) - (SELECT COALESCE(SUM({0}), 0) FROM reversals)"
+
+_IS_ASIDE = " OR ".join(f"x LIKE '%.{kind}'" for kind in ASIDES)
 
 _PAIRS = {
     "cost in the rollup and in the entries": (
@@ -74,6 +77,10 @@ _PAIRS = {
         "SELECT COALESCE(SUM(saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd), 0) FROM rollup",
         "SELECT COALESCE(SUM(saving_nusd), 0) FROM charges",
     ),
+    "calls beside exchanges in the rollup and their cost lines": (
+        "SELECT COALESCE(SUM(cost_overhead_nusd), 0) FROM rollup",
+        f"SELECT COALESCE(SUM(cost_nusd), 0) FROM cost_lines WHERE {_IS_ASIDE}",  # noqa: S608 - our names
+    ),
     "negative savings in the rollup and in the charges": (
         "SELECT COALESCE(SUM(saving_negative_nusd), 0) FROM rollup",
         """SELECT COALESCE(SUM(spared_nusd + marks_nusd - saving_nusd), 0) FROM charges
@@ -120,10 +127,9 @@ _COARSER = {
     "balances": ("SELECT name, commodity, SUM(balance) FROM accounts GROUP BY 1, 2",
                  "SELECT account, commodity, balance FROM balances"),
 }  # fmt: skip
-_SAVING = "saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd"
 _SQL = {
     "week": WEEK,
-    "margin": f"SUM(requests), SUM({COST}), SUM({REVENUE}), SUM({_SAVING}), SUM(unpriced)",
+    "margin": f"SUM(requests), SUM({COST}), SUM({REVENUE}), SUM({SAVING}), SUM(unpriced)",
     "labels": ", ".join(TOTALS_KEY),
     "sums": ", ".join(f"SUM({name})" for name in ROLLUP_SUMS),
     "columns": ", ".join(ROLLUP_SUMS),

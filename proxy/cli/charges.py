@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from margin.money import format_usd
+from margin.records import aside_of
 from proxy import reasons
 
 Found = dict[str, Any]
+_BESIDE: dict[str | None, str] = {"classifier": "asked how hard it is", "shadow": "asked the same to compare"}
 
 
 def in_words(found: Found) -> Iterator[str]:
@@ -21,6 +23,8 @@ def in_words(found: Found) -> Iterator[str]:
         for each in found["corrections"]:
             if each["n"] == line["n"]:
                 yield from _correction(each)
+    for line in found["asides"]:
+        yield from _call(line, f"beside it, {_BESIDE[aside_of(line['x'])]}")
     yield from _burn(found)
     yield from _reversal(found)
     yield from _savings(found)
@@ -41,11 +45,12 @@ def _charge(found: Found) -> Iterator[str]:
         yield f"  - metered, in credits for a million tokens: {rates}"
 
 
-def _call(line: Found) -> Iterator[str]:
+def _call(line: Found, name: str | None = None) -> Iterator[str]:
+    what = f"call {line['n']}" if name is None else name
     status = "no answer" if line["status"] is None else f"status {line['status']}"
     tier = "" if line["service_tier"] is None else f" in {line['service_tier']}"
     yield (
-        f"call {line['n']}: {line['model']} at {line['provider']}{tier}, {status}: "
+        f"{what}: {line['model']} at {line['provider']}{tier}, {status}: "
         f"cost {format_usd(line['cost_nusd'])} ({line['kind']})"
     )
     yield from _sum(line)

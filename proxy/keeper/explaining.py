@@ -31,15 +31,17 @@ def explain_charge(office: Office, args: Args) -> Any:
     cards = {id_: read_card(levels) for id_, levels in questions.cards(db).items()}
     lines = [line | {"sum": _sum(line, cards)} for line in found["cost_lines"]]
     corrections = [each | {"sum": _sum(each, cards), "at": iso(each["t"])} for each in found["corrections"]]
+    asides = [line | {"sum": _sum(line, cards)} for line in found["asides"]]
     standing = _standing(found)
     return found | {
         "customer": office.directory.name(found["customer"]),
         "at": iso(found["t"]),
         "cost_lines": lines,
         "corrections": corrections,
+        "asides": asides,
         "burn": [_part(office, each) for each in found["burnt"]],
         "standing": standing,
-        "waterfall": _waterfall(found, standing["cost_nusd"]),
+        "waterfall": _waterfall(found, standing["cost_nusd"], _sum_of([line["cost_nusd"] for line in asides])),
         "versions": {name: found["decision"].get(name) for name in _VERSIONS} | {"plan": found["plan_version"]},
     }
 
@@ -73,22 +75,31 @@ def _standing(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what stands today, after all corrections and the reversal."""
     costs = {line["n"]: line["cost_nusd"] for line in found["cost_lines"]}
     costs |= {each["n"]: each["cost_nusd"] for each in found["corrections"]}
-    known = [cost for cost in costs.values() if cost is not None]
     is_reversed = found["reversal"] is not None
     return {
         # An answer from memory has no cost line, and cost nothing.
-        "cost_nusd": (sum(known) if len(known) == len(costs) else None) if costs else found["cost_nusd"],
+        "cost_nusd": _sum_of(list(costs.values())) if costs else found["cost_nusd"],
         "credits": 0 if is_reversed else in_credits(found["credits_milli"]),
         "revenue_nusd": 0 if is_reversed else found["revenue_nusd"],
     }
 
 
-def _waterfall(found: Mapping[str, Any], cost_nusd: int | None) -> list[dict[str, Any]] | None:
-    """Return the steps from the baseline to what stands; None where one is not known."""
+def _sum_of(costs_nusd: list[int | None]) -> int | None:
+    """Return the sum of costs; None as soon as one is not known."""
+    known = [cost for cost in costs_nusd if cost is not None]
+    return sum(known) if len(known) == len(costs_nusd) else None
+
+
+def _waterfall(
+    found: Mapping[str, Any], cost_nusd: int | None, overhead_nusd: int | None
+) -> list[dict[str, Any]] | None:
+    """Return the steps from the baseline to what stands, with the calls beside it; None where one is not known."""
     baseline_nusd = found["baseline_nusd"]
-    saved = saved_nusd(baseline_nusd, cost_nusd, spared_nusd=found["spared_nusd"], marks_nusd=found["marks_nusd"])
-    if saved is None or baseline_nusd is None or cost_nusd is None:
+    actual_nusd = _sum_of([cost_nusd, overhead_nusd])
+    saved = saved_nusd(baseline_nusd, actual_nusd, spared_nusd=found["spared_nusd"], marks_nusd=found["marks_nusd"],
+                       overhead_nusd=overhead_nusd)  # fmt: skip
+    if saved is None or baseline_nusd is None or actual_nusd is None:
         return None
     levers = {name: nusd for name, nusd in saved._asdict().items() if name == "routing" or nusd}
-    steps = waterfall(baseline_nusd, levers, cost_nusd)
+    steps = waterfall(baseline_nusd, levers, actual_nusd)
     return [{"step": name, "nusd": nusd} for name, nusd in steps]

@@ -26,6 +26,7 @@ from margin.ledger.terms import day
 from margin.money import round_half_even
 from margin.reconcile import NUSD_PER_USD, Billed, Booked, Reconciliation, corrigible, reconcile
 from margin.reconcile_days import DayReconciliation, reconcile_days
+from margin.records import SURE
 from proxy.keeper.correcting import correction
 from proxy.keeper.office import Office
 from proxy.keeper.reading import Reading
@@ -178,14 +179,14 @@ def _better(lines: list[CostLine], billed: list[Billed]) -> dict[tuple[str, int]
     return {
         (line.x, line.n): (line, found[line.call_id])
         for line in lines
-        if line.call_id in found and line.kind != "model"
+        if line.call_id in found and line.kind not in SURE
     }
 
 
 def _correction(line: CostLine, bill: Billed, source: str) -> records.Record:
     usage = line.usage if bill.usage is None else dict(bill.usage)
     # No card made this amount: the bill is the price, and re-rating leaves it alone.
-    return correction(line, kind="model", usage=usage, cost_nusd=_cost_nusd(bill), card=None,
+    return correction(line, kind=records.sure_kind(line.x), usage=usage, cost_nusd=_cost_nusd(bill), card=None,
                       why="the provider's account", source=source)  # fmt: skip
 
 
@@ -196,7 +197,7 @@ def _settled(line: CostLine, better: dict[tuple[str, int], tuple[CostLine, Bille
         return booked
     _, bill = better[line.x, line.n]
     usage = booked.usage if bill.usage is None else bill.usage
-    return replace(booked, kind="model", cost_nusd=_cost_nusd(bill), usage=usage)
+    return replace(booked, kind=records.sure_kind(line.x), cost_nusd=_cost_nusd(bill), usage=usage)
 
 
 def _cost_nusd(bill: Billed) -> int:

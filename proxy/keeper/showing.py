@@ -122,6 +122,7 @@ def _waterfall(tiers: Iterable[TierRow], cost_nusd: int) -> list[dict[str, Any]]
         "response_cache": sum(each.response_cache_nusd for each in rows),
         "routing": sum(each.routing_nusd for each in rows),
         "prompt_cache": sum(each.prompt_cache_nusd for each in rows),
+        "overhead": -sum(each.overhead_nusd for each in rows),
     }
     compared = baseline - sum(levers.values())
     steps = waterfall(baseline, levers, compared)[:-1]

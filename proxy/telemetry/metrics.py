@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from margin.records import COST_KINDS
 from proxy.telemetry.observed import Observed
 from proxy.telemetry.routed import NUSD, Guarded, guarded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-COST_KINDS = ("model", "estimated", "failed")
 REVENUE_KINDS = {"credits": "credits", "usage": "usage", "subscription": "fee", "breakage": "breakage"}
 TOKEN_BUCKETS = ("input", "cache_read", "cache_write", "output")
 
@@ -288,16 +288,17 @@ class _LedgerCollector(Collector):
 
     def _savings(self) -> Iterator[Metric]:
         columns = ("baseline_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_negative_nusd",
-                   "saving_prompt_nusd", "saving_prompt_negative_nusd")  # fmt: skip
+                   "saving_prompt_nusd", "saving_prompt_negative_nusd", "cost_overhead_nusd")  # fmt: skip
         sums = self._books.totals(("1",), columns)
-        baseline, spared, net, negative, marks, marks_negative = sums[0][1:] if sums else (0, 0, 0, 0, 0, 0)
+        found = sums[0][1:] if sums else (0,) * len(columns)
+        baseline, spared, net, negative, marks, marks_negative, overhead = found
         family = CounterMetricFamily(
             "penstock_baseline_usd", "What the baseline would have cost.", labels=("baseline",)
         )
         family.add_metric((self._books.baseline(),), baseline / NUSD)
         yield family
         saved = {"routing": net + negative, "prompt_cache": marks + marks_negative, "response_cache": spared}
-        lost = {"routing": negative, "prompt_cache": marks_negative}
+        lost = {"routing": negative, "prompt_cache": marks_negative, "overhead": overhead}
         for name, text, levers in (
             ("penstock_savings_usd", "Savings against the baseline, where positive.", saved),
             ("penstock_savings_negative_usd", "Losses against the baseline, where the bill was higher.", lost),

@@ -50,7 +50,8 @@ def test_of_nothing_nothing_is_made_up(found):
     assert said["today"] == said["to_date"] == NOTHING
     assert (said["target"], said["tiers"], said["customers"]) == (None, [], [])
     assert said["waterfall"] == [
-        {"step": step, "nusd": 0} for step in ("baseline", "response_cache", "routing", "prompt_cache", "other", "bill")
+        {"step": step, "nusd": 0}
+        for step in ("baseline", "response_cache", "routing", "prompt_cache", "overhead", "other", "bill")
     ]
     assert result(found, "page.charges") == []
 

@@ -17,10 +17,10 @@ def test_a_saving_is_the_baseline_minus_the_bill(baseline, actual, saving):
     assert saving_nusd(baseline, actual) == saving
 
 
-@given(amounts, amounts, amounts, amounts)
-def test_the_waterfall_telescopes(baseline, actual, spared, marks):
-    """From the baseline, the steps lead to the actual bill, to the nano, whatever was spared on the way."""
-    saved = saved_nusd(baseline, actual, spared_nusd=spared, marks_nusd=marks)
+@given(amounts, amounts, amounts, amounts, amounts)
+def test_the_waterfall_telescopes(baseline, actual, spared, marks, overhead):
+    """From the baseline, the steps lead to the actual bill, to the nano, whatever was spared or spent on the way."""
+    saved = saved_nusd(baseline, actual, spared_nusd=spared, marks_nusd=marks, overhead_nusd=overhead)
 
     steps = waterfall(baseline, saved._asdict(), actual)
 
