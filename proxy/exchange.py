@@ -18,7 +18,18 @@ from typing import NamedTuple
 from margin import records
 from margin.journal import JournalBroken
 from margin.sellbook import Plan
-from proxy import calling, conversing, escalating, idempotency, identity, limiting, repeating, staying, telling
+from proxy import (
+    advising,
+    calling,
+    conversing,
+    escalating,
+    idempotency,
+    identity,
+    limiting,
+    repeating,
+    staying,
+    telling,
+)
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.caching.answers import Found
 from proxy.idempotency import Claim, Tape
@@ -154,6 +165,8 @@ async def run(world: World, case: Case) -> Reply:
         case = lowered(world, case)
         await admit(world, case)
     try:
+        if case.settings.classifier.advisor is not None and case.found is None:
+            case = await advising.advised(world, case)
         if case.place is not None and case.found is None:
             case = await repeating.followed(world, case)
         if case.found is not None:

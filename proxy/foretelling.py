@@ -16,7 +16,7 @@ from proxy.ceilings import ceiling_nusd
 from proxy.expected import Expected
 from proxy.outputs import Outputs
 from proxy.quote import Quote, quote
-from proxy.routing import naming, policy, rules
+from proxy.routing import advice, naming, policy, rules
 from proxy.routing.policy import Route
 from proxy.routing.rules import Facts
 from proxy.settings import Classifier, Routing, Settings
@@ -60,6 +60,7 @@ def foretold(
         if prices is None
         else {each.name: prices(each, ask, judgement.task) for each in route.deployments},
         "rules": [] if asker is None else list(_rules(settings, Facts(asker, plan.name, ask.fields, judgement))),
+        "advice": _advice(settings, plan, judgement, route),
         "session": _session(settings, customer, headers, ask, route),
         "cache": "bypass" if uncached else "miss",
         "cache_why": uncached,
@@ -83,6 +84,15 @@ def _judged(classifier: Classifier, ask: Read, found: Judgement) -> dict[str, An
         "signals": apart.signals,
         "parts": [part._asdict() for part in apart.parts],
     }
+
+
+def _advice(settings: Settings, plan: Plan, judged: Judgement, route: Route) -> dict[str, Any] | None:
+    """Say who would be asked which of two tiers it is; None: nobody. A server may know the answer already."""
+    advisor = settings.classifier.advisor
+    found = None if advisor is None else advice.in_doubt(advisor, plan, route.rule, lambda: judged)
+    if advisor is None or found is None:
+        return None
+    return {"would_ask": found.by, "between": [found.judged, found.other], "deadline_s": advisor.deadline_s}
 
 
 def _session(settings: Settings, customer: str, headers: Mapping[bytes, bytes], ask: Ask, route: Route) -> str | None:

@@ -10,7 +10,7 @@ from typing import Final
 from margin import records
 from margin.card import SERVICE_TIERS, Card
 from margin.costbook import NoPrice, UnpricedBucket
-from margin.records import CostKind, Record, Sake
+from margin.records import Aside, CostKind, Record, Sake
 from margin.usage import Usage
 from proxy.settings import Deployment
 from proxy.wire.ask import Ask
@@ -75,6 +75,7 @@ def attempt(
     most_nusd: int | None = None,
     whole: bool = False,
     sake: Sake | None = None,
+    aside: Aside | None = None,
 ) -> Record:
     """Return the cost line of one call.
 
@@ -89,6 +90,7 @@ def attempt(
         most_nusd: The ceiling that a stated budget holds for the call. It counts as long as nobody knows the cost.
         whole: Whether its answer was seen to the end: then our own count of it is taken for the cost.
         sake: What it was made for, if another call gave the answer.
+        aside: What kind of call beside an exchange it is, if it is one.
     """
     cost = 0 if usage is None else cost_nusd(deployment, usage, at_s)
     tier = None if usage is None else usage.service_tier
@@ -99,7 +101,7 @@ def attempt(
         deployment=deployment.name,
         model=deployment.model,
         card=card_id(deployment, at_s, tier),
-        kind=_kind(usage, failed=failed),
+        kind=_kind(usage, aside, failed=failed),
         usage=None if usage is None else usage.as_dict(),
         cost_nusd=cost,
         call_id=call_id,
@@ -110,7 +112,9 @@ def attempt(
     )
 
 
-def _kind(usage: Usage | None, *, failed: bool) -> CostKind:
+def _kind(usage: Usage | None, aside: Aside | None, *, failed: bool) -> CostKind:
     if failed:
         return "failed"
-    return "estimated" if usage is not None and usage.source == "estimated" else "model"
+    if usage is not None and usage.source == "estimated":
+        return "estimated"
+    return aside or "model"

@@ -11,7 +11,22 @@ def in_words(decision: Mapping[str, Any]) -> Iterator[str]:
     if decision.get("cache") == "hit":
         yield f"answered from memory, as {decision['of']} was" if "of" in decision else "answered from memory"
     yield from decision.get("reasons", ())
+    said = decision.get("advice")
+    if said is not None and not said["moved"]:  # where it moved something, the reasons say so
+        yield f"{said['by']} was asked whether it is {said['judged']} or {said['other']}: {_came(said)}"
     for name, tier, flaw in decision.get("escalated", ()):
         yield f"the answer of {name} ({tier}) was not good enough ({flaw}): asked for again one tier up"
     if "hedged" in decision:
         yield f"the first call was slow: {decision['hedged']} was asked beside it, and the faster one served"
+
+
+_CAME = {
+    "late": "no answer in time",
+    "failed": "no answer",
+    "nonsense": "an answer that is none of the three words",
+    "unasked": "not now, as a share, a budget or a limit is used up",
+}
+
+
+def _came(said: Mapping[str, Any]) -> str:
+    return said["said"] or _CAME[said["came"]]

@@ -98,10 +98,19 @@ def place(principal: Principal, seen: Sight | None, ask: Ask, route: Route) -> P
     """Return where the answer is kept; None when it always comes from a provider."""
     if seen is None or repeatable.why_not(ask) is not None:
         return None
+    return Place(seen.digest, _key(principal, ask, route), seen.words)
+
+
+def placed(case: Case, route: Route) -> Place | None:
+    """Return where an exchange's answer is kept when it goes another route."""
+    return None if case.place is None else case.place._replace(key=_key(case.principal, case.ask, route))
+
+
+def _key(principal: Principal, ask: Ask, route: Route) -> bytes:
     # Sorted: an order that follows prices, health or a conversation's place says nothing of the answer.
     served = sorted([each.provider.name, each.name, each.model] for each in route.deployments)
     decided = orjson.dumps([principal.customer, route.served_tier, served, repeatable.deciding(ask)])
-    return Place(seen.digest, blake2b(decided, digest_size=32, person=ask.surface.encode()).digest(), seen.words)
+    return blake2b(decided, digest_size=32, person=ask.surface.encode()).digest()
 
 
 def sought(world: World, case: Case) -> Case:
@@ -185,6 +194,8 @@ class Recording:
 
 
 def _learn(world: World, case: Case, at: Place) -> None:
+    if case.advice is not None and case.advice.moves:  # what it went by before it was moved is not known here
+        return
     principal = case.principal
     under = (case.settings, case.plan, principal.terms, case.acts)
     found = Known(principal.customer, at.key, under, (case.ask, case.judging, case.route))

@@ -17,6 +17,7 @@ from proxy.identity import Principal
 from proxy.limits.bundles import Bundle
 from proxy.quote import Quote
 from proxy.routing import policy
+from proxy.routing.advice import Advice
 from proxy.routing.guard import Acts
 from proxy.routing.judging import Judging
 from proxy.routing.policy import Route
@@ -71,6 +72,8 @@ class Case(NamedTuple):
     """What the margin guard does to its customer's requests."""
     seat: Seat | None = None
     """Its place in a conversation that keeps its model."""
+    advice: Advice | None = None
+    """What came of asking a model how hard it is."""
     within_s: float = math.inf
     """How long it may take, from `started`, all its calls together."""
 
@@ -190,6 +193,8 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
         **metered,
         **({} if case.seat is None else case.seat.told()),
     }
+    if case.advice is not None:
+        found["advice"] = case.advice.told()
     if call.escalated:
         found["escalated"] = call.escalated
     if call.beside is not None:

@@ -14,6 +14,7 @@ from margin.sellbook import Plan
 from margin.usage import Usage
 from proxy.identity import Principal
 from proxy.routing import naming, policy
+from proxy.routing.judging import Moved
 from proxy.routing.naming import Named
 from proxy.routing.sessions import Decision, Session, Turn, Warm, Word, answered, decide
 from proxy.routing.spread import beginning
@@ -208,7 +209,7 @@ def _as_before(
     pin = settings.deployments.get(session.deployment)
     if pin is None or pin.listed_tier is None or pin in route.deployments:
         return route
-    judged = _AsBefore(understood.judging, pin.listed_tier)
+    judged = Moved(understood.judging, pin.listed_tier)
     try:
         found = policy.route(settings, plan, understood.ask, judged, hint, uncarried, principal.terms, asker,
                              world.prices)  # fmt: skip
@@ -217,27 +218,3 @@ def _as_before(
     if pin not in found.deployments:
         return route
     return found._replace(charge_tier=route.charge_tier, credits_milli=route.credits_milli)
-
-
-class _AsBefore:
-    """A judgement whose tier is another's: that of the deployment that the ask behind a turn of tools went to."""
-
-    __slots__ = ("_judging", "tier")
-
-    def __init__(self, judging: Judging, tier: Tier) -> None:
-        self._judging, self.tier = judging, tier
-
-    @property
-    def task(self) -> str:
-        """What it is."""
-        return self._judging.task
-
-    @property
-    def probabilities(self) -> tuple[float, float, float]:
-        """How likely it needs each tier, from simple to complex."""
-        return self._judging.probabilities
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Why, in words."""
-        return self._judging.reasons

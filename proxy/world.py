@@ -24,6 +24,7 @@ from proxy.identity import Identity
 from proxy.limits.bundles import Bundles
 from proxy.limits.crowd import Crowd
 from proxy.outputs import Outputs
+from proxy.routing.advice import Remembered
 from proxy.routing.guard import Acts
 from proxy.routing.health import Vitals
 from proxy.routing.horizons import Horizons
@@ -124,6 +125,7 @@ class World:
     answers: Answers = field(default_factory=Answers)
     flights: Flights = field(default_factory=Flights)
     prefixes: Prefixes = field(default_factory=Prefixes)
+    advice: Remembered = field(default_factory=Remembered)
     crowd: Crowd = field(default_factory=Crowd)
     guarded: dict[int, Acts] = field(default_factory=dict)
     """What the margin guard does to the requests of a customer; the keeper says so."""

@@ -97,7 +97,7 @@ def _answer(request: ChatRequest, model: Model, steering: Steering, choices: ran
         deltas, finish = list(_call_deltas(called, visible)), "tool_calls"
     else:
         role = {"role": "assistant", "content": "", "refusal": None}
-        pieces = _content(request, model, visible, choices)
+        pieces = _content(request, model, visible, choices) if steering.say is None else [steering.say]
         deltas, finish = [{"content": piece} for piece in pieces], "stop"
     return _limited(Answer(role, tuple(deltas), reasoning, finish), request.output_limit)
 

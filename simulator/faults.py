@@ -40,6 +40,7 @@ class Steering:
         no_done: Leave out the closing `[DONE]`.
         slow: Seconds per event, whatever the speed.
         tier: Serve and bill in this service tier, whatever was asked for.
+        say: Answer with this one word.
     """
 
     status: int | None = None
@@ -58,6 +59,7 @@ class Steering:
     no_done: bool = False
     slow: float | None = None
     tier: str | None = None
+    say: str | None = None
 
 
 CALM: Final = Steering()
@@ -92,7 +94,7 @@ def _parse_word(word: str) -> tuple[str, Any]:
     name, _, value = word.partition("=")
     if name in _FLAGS and not value:
         return name, True
-    if name == "tier" and value in _TIERS:
+    if (name == "tier" and value in _TIERS) or (name == "say" and value):
         return name, value
     try:
         number = _NUMBERS[name](value)

@@ -91,6 +91,8 @@ def _judge(classifier: Classifier) -> Iterator[str]:
     )
     if classifier.labels is not None:
         yield "labels are kept"
+    if classifier.advisor is not None:
+        yield f"in doubt {classifier.advisor.deployment.name} is asked"
 
 
 def _provider(provider: Provider) -> str:

@@ -114,6 +114,10 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
         costs = ", ".join(f"{name} {format_usd(nusd)}" for name, nusd in found["expected_nusd"].items())
         yield f"Expected to cost, before anything is learnt from answers: {costs}."
     yield f"Goes to {found['model']} at {found['provider']}, tier {found['served_tier']} (rule: {found['rule']})."
+    if found["advice"] is not None:
+        other, within_s = found["advice"]["between"][1], found["advice"]["deadline_s"]
+        yield f"Nearly as likely {other}: {found['advice']['would_ask']} would be asked, and waited for {within_s:g} s."
+        yield "  What it says moves who serves, and not the charge."
     if found["session"] is not None:
         known = _KNOWN_BY[found["session"]]
         yield f"A turn of a conversation, known by {known}: a server that has answered it may keep it where it is."

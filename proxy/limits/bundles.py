@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from margin.ledger.spending import member_id
 from proxy.limits.guard import Guard
 from proxy.limits.shares import Measure, Name, Purse, Share
-from proxy.settings import NO_TERMS, Limits, Terms
+from proxy.settings import NO_TERMS, Budget, Limits, Terms
 
 BUNDLES_MAX = 16_384
 """Bundles a worker keeps, some 15 MB; beyond it all are looked up again."""
@@ -114,6 +114,12 @@ class Bundles:
             shares = () if terms is None else tuple(self._shares("model", name, terms, downgrades=False))
             found = self._models[name] = (limits, shares)
         return found[1]
+
+    def aside(self, kind: str, budget: Budget, limits: Limits) -> tuple[Share, ...]:
+        """Return what a call beside an exchange takes from: its kind's budget, and those of all costs together."""
+        own = self.guard.share(Name("aside", kind, "cost", budget.name), budget.nusd)
+        together = self._shares("all", "", limits.all, downgrades=False)
+        return (own, *(each for each in together if each.name.measure == "cost"))
 
     def _bundle(self, who: Who, limits: Limits) -> Bundle:
         subjects = subjects_of(who, limits)

@@ -163,7 +163,7 @@ class Budget:
 class Vitals:
     """The circuits of one worker's deployments, and its budget of further calls."""
 
-    __slots__ = ("_circuits", "_deployments", "_routing", "budget", "delays", "escalations", "hedges")
+    __slots__ = ("_circuits", "_deployments", "_routing", "advice", "budget", "delays", "escalations", "hedges")
 
     def __init__(self, settings: Settings, old: Vitals | None = None) -> None:
         self._routing, self._deployments = settings.routing, settings.deployments
@@ -177,6 +177,9 @@ class Vitals:
         """How long their answers take to begin, where that decides when a call is slow."""
         self.hedges = Budget(Decimal(0) if settings.routing.hedge is None else settings.routing.hedge.share, 1, 0)
         """Calls that are made beside a slow one: a share of requests, and nothing for waiting."""
+        advisor = settings.classifier.advisor
+        self.advice = Budget(Decimal(0) if advisor is None else advisor.share, 1, 0)
+        """Questions to a model where the judge is in doubt: a share of requests, and nothing for waiting."""
         self.escalations = Budget(retries.escalated_share, retries.burst)
         """Calls that follow an answer which is not good enough: of their own, so that they never cost an outage its
         fallbacks."""

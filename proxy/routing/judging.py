@@ -70,6 +70,11 @@ class Judging:
         """Why, in words."""
         return self.judge().reasons
 
+    @property
+    def text(self) -> str:
+        """The last thing a person asked, as far as it is read."""
+        return self._reading().text
+
     def noted(self, customer: int) -> dict[str, Any] | None:
         """Return what the record keeps of the ask to learn from: a digest that tells a repeat, and its features."""
         if self._classifier.labels is None:
@@ -80,3 +85,27 @@ class Judging:
         text = self._read.text
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=customer.to_bytes(8, "big"))
         return {"same": digest.hexdigest(), "features": b64encode(self._classifier.features().of(text)).decode()}
+
+
+class Moved:
+    """A judgement whose tier is another's: of an earlier turn, or of who was asked; and why."""
+
+    __slots__ = ("_judging", "_why", "tier")
+
+    def __init__(self, judging: Judging, tier: Tier, why: tuple[str, ...] = ()) -> None:
+        self._judging, self._why, self.tier = judging, why, tier
+
+    @property
+    def task(self) -> str:
+        """What it is."""
+        return self._judging.task
+
+    @property
+    def probabilities(self) -> tuple[float, float, float]:
+        """How likely it needs each tier, from simple to complex."""
+        return self._judging.probabilities
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, in words."""
+        return (*self._judging.reasons, *self._why)

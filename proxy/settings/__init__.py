@@ -7,6 +7,7 @@ Reading order: `settings` (what comes out), `values` (its parts), `shape` (what 
 from typing import Any
 
 from margin.sellbook import TIERS, Tier
+from proxy.settings.asides import Advisor
 from proxy.settings.changes import Changed, difference, difference_of, effective, fixed_changes
 from proxy.settings.classifier import Classifier
 from proxy.settings.entries import Entry
@@ -35,6 +36,7 @@ __all__ = [
     "NO_TERMS",
     "RATES",
     "TIERS",
+    "Advisor",
     "Budget",
     "Caching",
     "Changed",

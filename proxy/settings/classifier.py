@@ -1,19 +1,26 @@
 """Who judges `auto`, with which weights and cut points."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from classifiers import Ask, Judgement
 from classifiers.cuts import Cuts
 from classifiers.featuring import Features
 from classifiers.judging import judge_with
 from classifiers.table import Table, load, shipped
+from margin.money import usd_to_nusd
+from margin.sellbook import TIERS
+from proxy.settings.asides import Advisor
+from proxy.settings.classifier_shape import ClassifierShape, JudgeShape, LabelsShape
 from proxy.settings.findings import Findings
+from proxy.settings.limits import Budget
+from proxy.settings.problems import Steps
 from proxy.settings.routing_shape import ThresholdsShape
-from proxy.settings.shape import ClassifierShape, LabelsShape
-from proxy.settings.values import Labels
+from proxy.settings.shape import TiersShape
+from proxy.settings.values import Deployment, Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +31,13 @@ class Classifier:
         cuts: Where a score is medium, and complex; None: the shipped cut points apply.
         weights: The file of the weights; None: the shipped.
         labels: What is kept to learn from; None: nothing is.
+        advisor: Who is asked where the weights are in doubt; None: nobody is.
     """
 
     cuts: Cuts | None = None
     weights: Path | None = None
     labels: Labels | None = None
+    advisor: Advisor | None = None
     _table: Table | None = field(default=None, repr=False)
 
     @property
@@ -77,12 +86,20 @@ def _features(of: _Of) -> Features:
     return Features(of.table)
 
 
+class Models(NamedTuple):
+    """The deployments, by name, and which of them each tier lists."""
+
+    deployments: Mapping[str, Deployment]
+    tiers: TiersShape
+
+
 def classifier_of(
     shape: ClassifierShape,
     thresholds: ThresholdsShape | None,
     folder: Path,
     findings: Findings,
     is_missing: Callable[[Path], bool],
+    models: Models,
 ) -> Classifier:
     """Return who judges; cut points of other weights have no effect."""
     table, weights = None, None if shape.weights is None else folder / shape.weights
@@ -92,7 +109,8 @@ def classifier_of(
         except (OSError, ValueError, KeyError, TypeError) as error:
             said = str(error) if isinstance(error, OSError) or "no weights" in str(error) else f"{weights} is damaged"
             findings.wrong(("classifier", "weights"), said)
-    found = Classifier(weights=weights, labels=_labels_of(shape.labels), _table=table)
+    advisor = _advisor_of(shape.judge, models, findings)
+    found = Classifier(weights=weights, labels=_labels_of(shape.labels), advisor=advisor, _table=table)
     if thresholds is None:
         return found
     steps = ("routing", "thresholds")
@@ -109,3 +127,32 @@ def _labels_of(shape: LabelsShape) -> Labels | None:
     if not shape.enabled:
         return None
     return Labels(ttl_s=shape.ttl, customer_max=shape.customer_max, all_max=shape.all_max, retry_s=shape.retry)
+
+
+def _advisor_of(shape: JudgeShape, models: Models, findings: Findings) -> Advisor | None:
+    if not shape.enabled:
+        return None
+    deployment = _asked(shape.model, ("classifier", "judge", "model"), models, findings)
+    if deployment is None:
+        return None
+    amount, per = shape.budget
+    return Advisor(
+        deployment, float(shape.near), shape.deadline, shape.share, Budget(usd_to_nusd(amount), per), shape.cache
+    )
+
+
+def _asked(name: str, steps: Steps, models: Models, findings: Findings) -> Deployment | None:
+    """Return the model that a name means, or the first of a tier that can be asked; None and a warning: none can."""
+    names: Sequence[str] = (name,)
+    if name in TIERS:
+        names = getattr(models.tiers, name)
+    elif name not in models.deployments:
+        findings.unknown(steps, name, "model or tier", [*TIERS, *sorted(models.deployments)])
+        return None
+    found = [each for each in map(models.deployments.get, names) if each is not None and "chat" in each.serves]
+    if not found and name not in TIERS:
+        findings.wrong(steps, f"{name} does not chat")
+    enabled = next((each for each in found if each.provider.enabled), None)
+    if enabled is None:
+        findings.warn(steps, f"{'.'.join(map(str, steps))} has no effect: no provider of {name} is enabled")
+    return enabled

@@ -14,7 +14,7 @@ from margin import costbook
 from margin.costbook import CostBook
 from proxy.settings import document as yaml_document
 from proxy.settings import entries, models, overrides, plans, reading, sources
-from proxy.settings.classifier import classifier_of
+from proxy.settings.classifier import Models, classifier_of
 from proxy.settings.findings import Findings
 from proxy.settings.limiting import Known, limits_of
 from proxy.settings.plans import Sold
@@ -75,7 +75,7 @@ def load(
     routing = routing_of(shape.routing, deployments, sold, findings)
     classifier = classifier_of(
         shape.classifier, shape.routing.thresholds, path.parent, findings,
-        lambda file: _is_missing(("classifier", "weights"), file, findings),
+        lambda file: _is_missing(("classifier", "weights"), file, findings), Models(deployments, shape.tiers),
     )  # fmt: skip
     known = Known(shape.models, None, {}) if sold is None else Known(shape.models, sold.book.plans, sold.limits)
     limits = limits_of(shape.limits, known, shape.tiers, findings)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
+from proxy.settings.classifier_shape import ClassifierShape
 from proxy.settings.fields import (
     Credits,
     Duration,
@@ -26,7 +27,7 @@ from proxy.settings.fields import (
 from proxy.settings.limit_shape import LimitsShape
 from proxy.settings.routing_shape import RoutingShape
 from proxy.settings.units import UnitError
-from proxy.settings.values import Caching, Conversations, Idempotency, Labels, Server, Store, Timeouts
+from proxy.settings.values import Caching, Conversations, Idempotency, Server, Store, Timeouts
 
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
@@ -41,7 +42,6 @@ _CACHING = Caching()
 _IDEMPOTENCY = Idempotency()
 _CONVERSATIONS = Conversations()
 _STORE = Store()
-_LABELS, _LABELS_ENABLED = Labels(), False
 
 
 class ServerShape(Section):
@@ -224,28 +224,6 @@ class PromptsShape(Section):
         _CACHING.prompts,
         description="auto marks what providers may cache; off leaves requests as they are.",
     )
-
-
-class LabelsShape(Section):
-    """What is kept to learn from: of each request the numbers of words that the weights know; never the prompt."""
-
-    enabled: Flag = Field(_LABELS_ENABLED, description="Whether decisions keep it, and `/v1/feedback` is taken.")
-    ttl: Duration = Field(_LABELS.ttl_s, description="For how long a label is kept.")
-    customer_max: Whole = Field(_LABELS.customer_max, ge=1, description="Most labels of one customer; the oldest go.")
-    all_max: Whole = Field(_LABELS.all_max, ge=1, le=10**6, description="Most labels; the oldest go.")
-    retry: Duration = Field(
-        _LABELS.retry_s,
-        description="The same asked again within it, of a stronger tier or as the answer was wrong, is a label.",
-    )
-
-
-class ClassifierShape(Section):
-    """Who judges `auto`."""
-
-    weights: Text | None = Field(
-        None, description="A file that `penstock learn` wrote, against this file's folder; unset, the shipped weights."
-    )
-    labels: LabelsShape = Field(default_factory=LabelsShape, description="What is kept to learn from.")
 
 
 class CachingShape(Section):

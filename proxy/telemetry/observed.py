@@ -75,7 +75,7 @@ class Observed(Collector):
         decision = record.get("dec")
         if decision is None or "total_us" not in decision:
             return
-        if "session" in decision or "escalated" in decision or "hedged" in decision:
+        if "session" in decision or "escalated" in decision or "hedged" in decision or "advice" in decision:
             self._routed.settled(record)
         tier = self._of_tier.get(decision["charge_tier"])
         if tier is None:

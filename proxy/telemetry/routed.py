@@ -29,11 +29,18 @@ class Routed:
             "penstock_session_turns", "Turns of conversations, by decision.", ("decided",), registry=registry
         )
 
+        self._advice = Counter(
+            "penstock_advice", "Requests between two tiers, by how a model's word came, and whether it moved them.",
+            ("came", "moved"), registry=registry,
+        )  # fmt: skip
+
     def settled(self, record: dict[str, Any]) -> None:
         """Observe one settled exchange."""
         decision, served = record["dec"], record["a"][-1:]
         if "hedged" in decision and served:
             self._hedges.labels("other" if served[0]["d"] == decision["hedged"] else "first").inc()
+        if "advice" in decision:
+            self._advice.labels(decision["advice"]["came"], "yes" if decision["advice"]["moved"] else "no").inc()
         if "session" in decision:
             self._sessions.labels(decision["session"]["decided"]).inc()
         for _, tier, flaw in decision.get("escalated", ()):

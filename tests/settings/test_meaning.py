@@ -174,9 +174,35 @@ def test_learnt_weights_are_part_of_the_version(tmp_path: Path) -> None:
     assert after.classifier.judge(read_ask([{"role": "user", "content": "hi"}])).version == after.classifier.version
 
 
+@pytest.mark.parametrize(("model", "name"), [("local", "local"), ("simple", "gpt-6-luna"), ("complex", "gpt-6-astra")])
+def test_who_is_asked_in_doubt_is_a_model_or_a_tier_s_first(tmp_path: Path, model: str, name: str) -> None:
+    """With the bounds that are stated, and the shipped ones else; off, nobody is."""
+    asked = loaded(tmp_path, f"{GOOD}classifier: {{judge: {{enabled: true, model: {model}, near: 0.2}}}}\n")
+    off = loaded(tmp_path, f"{GOOD}classifier: {{judge: {{model: {model}}}}}\n")
+
+    found = asked.classifier.advisor
+    assert found is not None
+    assert (found.deployment.name, found.near, found.deadline_s) == (name, 0.2, 0.3)
+    assert (found.share, found.budget) == (Decimal("0.1"), Budget(5 * 10**9, "day"))
+    assert off.classifier.advisor is None
+
+
+def test_a_model_that_cannot_be_asked_is_a_warning(tmp_path: Path) -> None:
+    """Its provider has no key: nobody is asked, and it is said."""
+    address = "base_url: http://127.0.0.1:8000/v1"
+    text = changed(address, f"{address}\n    api_key: ${{HOUSE}}")
+
+    settings = loaded(tmp_path, f"{text}classifier: {{judge: {{enabled: true, model: local}}}}\n")
+
+    assert settings.classifier.advisor is None
+    assert any("classifier.judge.model has no effect: no provider of local" in each for each in settings.warnings)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("classifier: {judge: {enabled: true, model: gpt-7}}", "gpt-7"),
+        ("classifier: {judge: {deadline: 0s}}", "classifier.judge.deadline"),
         ("routing: {target: {}}", "routing.target: says nothing: state quality or share"),
         (
             "routing: {thresholds: {medium: 0.3, complex: 0.1, classifier: t}}",
