@@ -46,8 +46,8 @@ def aside(x: str, kind: Aside) -> str:
 
 def aside_of(x: str) -> Aside | None:
     """Return what kind of call beside an exchange bears a name; None of an exchange itself."""
-    _, _, kind = x.partition(".")
-    return next((each for each in ASIDES if each == kind), None) if kind else None
+    _, _, kind = x.rpartition(".")
+    return next((each for each in ASIDES if each == kind), None) if kind != x else None
 
 
 def sure_kind(x: str) -> CostKind:

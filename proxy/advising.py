@@ -13,7 +13,7 @@ import time
 from proxy import asides, repeating
 from proxy.asides import NotAsked, Question
 from proxy.routing import advice, policy
-from proxy.routing.advice import Advice
+from proxy.routing.advice import OUTPUT_TOKENS, Advice
 from proxy.routing.judging import Moved
 from proxy.settings import Advisor, Tier
 from proxy.settlement import Case
@@ -47,7 +47,7 @@ async def _said(world: World, case: Case, advisor: Advisor, asked: Advice) -> Ad
         return asked._replace(came="memory", said=word)
     if not world.vitals.advice.take(time.perf_counter()):
         return asked
-    about = Question("classifier", advisor.deployment, question, advisor.budget, WITHIN_S)
+    about = Question(case.ticket.x, "classifier", advisor.deployment, question, advisor.budget, WITHIN_S, OUTPUT_TOKENS)
     told: asyncio.Future[Advice] = asyncio.get_running_loop().create_future()
     world.tasks.start(_ask(world, case, about, asked, place, told), f"advice {case.ticket.x}")
     await asyncio.wait([told], timeout=min(advisor.deadline_s, case.left_s()))

@@ -17,8 +17,7 @@ from margin.ledger.spending import most_nusd
 from margin.records import Aside, Record
 from proxy import metering, sending
 from proxy.admission import Ticket
-from proxy.ceilings import OUTPUT_ASSUMED_TOKENS, ceiling_nusd
-from proxy.limits.bundles import OUTPUT_FIRST_TOKENS
+from proxy.ceilings import ceiling_nusd
 from proxy.limits.guard import Away, Reached
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts
@@ -41,13 +40,18 @@ class NotAsked(Exception):
 
 
 class Question(NamedTuple):
-    """What is asked beside an exchange, of whom, within which budget, and how long its answer is waited for."""
+    """What is asked beside which exchange, of whom, within which budget, and how long its answer is waited for.
 
+    `output_tokens` is how long its answer is reckoned to be at most: what budgets and limits hold for it.
+    """
+
+    x: str
     kind: Aside
     deployment: Deployment
     ask: Ask
     budget: Budget
     within_s: float
+    output_tokens: int
 
 
 class _Room:
@@ -103,10 +107,11 @@ async def _room(world: World, case: Case, question: Question) -> _Room:
     Raises:
         Reached, Away: there is not so much, or nobody can tell.
     """
-    ask, limits, guard = question.ask, case.settings.limits, world.limits.guard
-    found = ceiling_nusd(question.deployment, ask, world.now() // NS, assumed_out=OUTPUT_ASSUMED_TOKENS)
+    limits, guard = case.settings.limits, world.limits.guard
+    bounded: Ask = question.ask._replace(output_max=question.output_tokens)  # type: ignore[attr-defined]
+    found = ceiling_nusd(question.deployment, bounded, world.now() // NS, assumed_out=question.output_tokens)
     most = 0 if found is None else found  # of an unknown price nothing is booked, so no budget can count it
-    tokens = input_estimate(ask) + (OUTPUT_FIRST_TOKENS if ask.output_max is None else ask.output_max) * ask.choices
+    tokens = input_estimate(bounded) + question.output_tokens
     budgets = await guard.admit(world.limits.aside(question.kind, question.budget, limits), Amounts(0, 0, most, 0))
     try:
         model = await guard.admit(world.limits.of_model(question.deployment.name, limits), Amounts(1, tokens, most, 0))
@@ -120,7 +125,7 @@ def _beside(world: World, case: Case, question: Question, room: _Room) -> Case:
     """Return the call's own exchange, held: it charges nothing."""
     t, route = world.now(), case.route
     ticket = Ticket(
-        world.journal, world.wallets, records.aside(case.ticket.x, question.kind), case.ticket.customer, enforced=False
+        world.journal, world.wallets, records.aside(question.x, question.kind), case.ticket.customer, enforced=False
     )
     ticket.right = room
     ticket.hold(

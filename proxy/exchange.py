@@ -27,6 +27,7 @@ from proxy import (
     identity,
     limiting,
     repeating,
+    shadowing,
     staying,
     telling,
 )
@@ -274,6 +275,9 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
     if case.ask.surface == conversing.SURFACE:
         await conversing.keep(world, case, call, body)
     await world.durable()
+    if case.settings.classifier.shadows is not None and (sample := shadowing.drawn(world, case)) is not None:
+        sample.add(read)
+        sample.answered(call)
     found = [headers.JSON, *telling.headers_of(world, case, call)]
     if cost is not None and "see-cost" in case.principal.scopes:
         found.append((b"x-penstock-cost-usd", headers.usd(cost)))

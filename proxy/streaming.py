@@ -13,7 +13,7 @@ from typing import Protocol
 
 from margin.journal import JournalBroken
 from margin.records import Outcome
-from proxy import conversing, metering, repeating
+from proxy import conversing, metering, repeating, shadowing
 from proxy.idempotency import Tape
 from proxy.settlement import NS, Call, Case, settle
 from proxy.upstream import dialects
@@ -65,6 +65,7 @@ class Relay:
         "_limit",
         "_marked_t",
         "_marked_tokens",
+        "_sample",
         "_stream",
         "_world",
         "tape",
@@ -81,6 +82,7 @@ class Relay:
         self.tape: Tape | None = None
         """Keeps the answer, when it came with an idempotency key."""
         self._kept = None if case.place is None else repeating.Recording(world, case, call)
+        self._sample = None if case.settings.classifier.shadows is None else shadowing.drawn(world, case)
 
     def left(self) -> None:
         """The caller is gone: read on, but no longer than the drain budget."""
@@ -136,6 +138,8 @@ class Relay:
                 await conversing.keep(self._world, self._case, self._call, end)
             await self._keep(end, is_whole=error is None)
             await self._send(outlet, self._comment(error, cost) + end)
+            if self._sample is not None and error is None:
+                self._sample.answered(self._call)
         finally:
             # Only a bug or the end of the process comes here with the ticket open.
             self._settle("client_gone" if self._gone else "cut")
@@ -186,6 +190,8 @@ class Relay:
             self.left()
         async for data in self._answer.parts():
             block = self._stream.feed(data)
+            if self._sample is not None:
+                self._sample.add(data)
             if block:
                 self._mark()
                 if self.tape is not None:

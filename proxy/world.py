@@ -34,6 +34,9 @@ from proxy.settings import Settings
 from proxy.upstream.client import Upstream
 from proxy.wire.errors import NotDurable
 
+SHADOWS_AT_ONCE = 4
+"""Calls of a worker to compare answers: they wait for one another, and take no connection that customers need."""
+
 
 class Keeper(Registry, Protocol):
     """The keeper, as an exchange sees it."""
@@ -131,6 +134,9 @@ class World:
     """What the margin guard does to the requests of a customer; the keeper says so."""
     pins: Pins = field(default_factory=Pins)
     horizons: Horizons = field(default_factory=Horizons)
+    shadows: int = 0
+    """Samples of what another tier answers that are in hand."""
+    shadowing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SHADOWS_AT_ONCE))
     vitals: Vitals = field(init=False)
     incarnation: str = field(default_factory=lambda: secrets.token_hex(6))
     relays: set[Stoppable] = field(default_factory=set)

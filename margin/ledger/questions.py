@@ -247,7 +247,8 @@ def charge(db: sqlite3.Connection, x: str) -> dict[str, Any] | None:
         return None
     lines = _rows(db.execute("SELECT * FROM cost_lines WHERE x = ? ORDER BY n", (x,)), "usage")
     corrections = _rows(db.execute("SELECT * FROM corrections WHERE x = ? ORDER BY n, revision", (x,)), "usage")
-    names = tuple(aside(x, kind) for kind in ASIDES)
+    shadow = aside(x, "shadow")  # what compares its answer is asked beside it
+    names = (*(aside(x, kind) for kind in ASIDES), aside(shadow, "classifier"))
     beside = f"SELECT * FROM current_cost_lines WHERE x IN ({', '.join('?' * len(names))}) ORDER BY x, n"  # noqa: S608
     asides = _rows(db.execute(beside, names), "usage")
     reversals = _rows(db.execute("SELECT * FROM reversals WHERE x = ?", (x,)))

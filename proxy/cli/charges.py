@@ -7,11 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from margin.money import format_usd
-from margin.records import aside_of
+from margin.records import aside, aside_of
 from proxy import reasons
 
 Found = dict[str, Any]
-_BESIDE: dict[str | None, str] = {"classifier": "asked how hard it is", "shadow": "asked the same to compare"}
 
 
 def in_words(found: Found) -> Iterator[str]:
@@ -24,13 +23,21 @@ def in_words(found: Found) -> Iterator[str]:
             if each["n"] == line["n"]:
                 yield from _correction(each)
     for line in found["asides"]:
-        yield from _call(line, f"beside it, {_BESIDE[aside_of(line['x'])]}")
+        yield from _call(line, f"beside it, {_beside(found, line)}")
     yield from _burn(found)
     yield from _reversal(found)
     yield from _savings(found)
     yield "versions: " + ", ".join(
         f"{name.replace('_', ' ')} {each}" for name, each in found["versions"].items() if each
     )
+
+
+def _beside(found: Found, line: Found) -> str:
+    """Say what a call beside a charge was for."""
+    if aside_of(line["x"]) == "shadow":
+        return "asked the same to compare"
+    is_advice = line["x"] == aside(found["x"], "classifier")
+    return "asked how hard it is" if is_advice else "asked to compare the two"
 
 
 def _charge(found: Found) -> Iterator[str]:

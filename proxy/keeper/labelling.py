@@ -39,6 +39,19 @@ def give(office: Office, args: Args) -> Any:
     return {"id": args["id"], "kept": True}
 
 
+def compare(office: Office, args: Args) -> Any:
+    """Keep what came of an exchange's answer and another tier's: whether the lower tier (`served`) does."""
+    bounds = _bounds(office)
+    charge = _charge(office, args["customer"], args["id"])
+    if charge["decision"].get("ask") is None:
+        raise Refused(f"nothing is kept of the exchange {args['id']} to learn from")
+    row = Decided(0, charge["x"], charge["customer"], time.time_ns(), charge["served_tier"], charge["decision"])
+    label = _label(row, args["source"], args["good"], args["served"])._replace(propensity=args["propensity"])
+    with opened(office) as store, store.transaction():
+        store.put(label, bounds)
+    return {"id": args["id"], "kept": True}
+
+
 def _charge(office: Office, customer: int, id_: str) -> dict[str, Any]:
     """Return a customer's exchange; of an answer from memory the one that it repeats."""
     db = office.books.store.db
@@ -133,4 +146,6 @@ def _bounds(office: Office) -> Labels:
     return bounds
 
 
-COMMANDS: Mapping[str, Any] = {"labels.give": give, "labels.gather": gather, "labels.erase": erase}
+COMMANDS: Mapping[str, Any] = {
+    "labels.give": give, "labels.compare": compare, "labels.gather": gather, "labels.erase": erase,
+}  # fmt: skip

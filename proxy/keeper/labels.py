@@ -25,13 +25,14 @@ class Kept(NamedTuple):
     Attributes:
         customer: Whose exchange it was, by number.
         x: The exchange.
-        source: Who says so: `feedback`, `retry` or `escalation`.
+        source: Who says so: `feedback`, `retry`, `escalation`; or that compared answers of two tiers, `shadow`, or
+            `shadow_model` where a model did.
         t: When it was said, in nanoseconds since 1970 UTC.
         good: Whether the answer did; None where only `needed` is known.
-        served: The tier that gave it.
+        served: The tier that gave it; of two answers compared the lower one.
         needed: The lowest tier that does; None where nobody said.
         task: As judged; `medium` and `hard` are the probabilities of medium and complex.
-        propensity: How likely the served tier was.
+        propensity: How likely it was to be known: 1 where it follows from what was done, else the share of samples.
         features: `classifiers.featuring`.
     """
 

@@ -7,7 +7,7 @@ Reading order: `settings` (what comes out), `values` (its parts), `shape` (what 
 from typing import Any
 
 from margin.sellbook import TIERS, Tier
-from proxy.settings.asides import Advisor
+from proxy.settings.asides import Advisor, Shadows
 from proxy.settings.changes import Changed, difference, difference_of, effective, fixed_changes
 from proxy.settings.classifier import Classifier
 from proxy.settings.entries import Entry
@@ -62,6 +62,7 @@ __all__ = [
     "Server",
     "Settings",
     "SettingsError",
+    "Shadows",
     "Store",
     "Terms",
     "Tier",

@@ -1,6 +1,6 @@
 """Who judges `auto`, with which weights and cut points."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +13,8 @@ from classifiers.judging import judge_with
 from classifiers.table import Table, load, shipped
 from margin.money import usd_to_nusd
 from margin.sellbook import TIERS
-from proxy.settings.asides import Advisor
-from proxy.settings.classifier_shape import ClassifierShape, JudgeShape, LabelsShape
+from proxy.settings.asides import Advisor, Shadows
+from proxy.settings.classifier_shape import ClassifierShape, JudgeShape, LabelsShape, ShadowsShape
 from proxy.settings.findings import Findings
 from proxy.settings.limits import Budget
 from proxy.settings.problems import Steps
@@ -32,12 +32,14 @@ class Classifier:
         weights: The file of the weights; None: the shipped.
         labels: What is kept to learn from; None: nothing is.
         advisor: Who is asked where the weights are in doubt; None: nobody is.
+        shadows: Of which requests another tier's answer is asked for; None: of none.
     """
 
     cuts: Cuts | None = None
     weights: Path | None = None
     labels: Labels | None = None
     advisor: Advisor | None = None
+    shadows: Shadows | None = None
     _table: Table | None = field(default=None, repr=False)
 
     @property
@@ -87,10 +89,11 @@ def _features(of: _Of) -> Features:
 
 
 class Models(NamedTuple):
-    """The deployments, by name, and which of them each tier lists."""
+    """The deployments, by name, which of them each tier lists, and the plans' names; None: those are wrong."""
 
     deployments: Mapping[str, Deployment]
     tiers: TiersShape
+    plans: Collection[str] | None
 
 
 def classifier_of(
@@ -110,7 +113,8 @@ def classifier_of(
             said = str(error) if isinstance(error, OSError) or "no weights" in str(error) else f"{weights} is damaged"
             findings.wrong(("classifier", "weights"), said)
     advisor = _advisor_of(shape.judge, models, findings)
-    found = Classifier(weights=weights, labels=_labels_of(shape.labels), advisor=advisor, _table=table)
+    found = Classifier(weights=weights, labels=_labels_of(shape.labels), advisor=advisor,
+                       shadows=_shadows_of(shape, advisor, models, findings), _table=table)  # fmt: skip
     if thresholds is None:
         return found
     steps = ("routing", "thresholds")
@@ -156,3 +160,32 @@ def _asked(name: str, steps: Steps, models: Models, findings: Findings) -> Deplo
     if enabled is None:
         findings.warn(steps, f"{'.'.join(map(str, steps))} has no effect: no provider of {name} is enabled")
     return enabled
+
+
+def _shadows_of(
+    shape: ClassifierShape, advisor: Advisor | None, models: Models, findings: Findings
+) -> Shadows | None:  # fmt: skip
+    asked, steps = shape.shadows, ("classifier", "shadows")
+    for place, name in enumerate(asked.plans):
+        if models.plans is not None and name not in models.plans:
+            findings.unknown((*steps, "plans", place), name, "plan", sorted(models.plans))
+    if not asked.enabled:
+        return None
+    for is_missing, what in (
+        (not shape.labels.enabled, "classifier.labels.enabled is false"),
+        (not asked.plans and not asked.customers, "it names neither plans nor customers"),
+    ):
+        if is_missing:
+            findings.warn(steps, f"classifier.shadows has no effect: {what}")
+            return None
+    if asked.compare == "model" and advisor is None:
+        findings.warn((*steps, "compare"), "classifier.shadows.compare: model is as rule: classifier.judge is off")
+    return _read(asked)
+
+
+def _read(asked: ShadowsShape) -> Shadows:
+    amount, per = asked.budget
+    return Shadows(
+        float(asked.share), asked.tier, frozenset(asked.plans), frozenset(asked.customers),
+        Budget(usd_to_nusd(amount), per), asked.waiting, asked.compare,
+    )  # fmt: skip

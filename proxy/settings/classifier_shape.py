@@ -1,6 +1,7 @@
 """The YAML of who judges `auto`, what is kept to learn from, and who else is asked."""
 
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import Field
 
@@ -49,6 +50,33 @@ class JudgeShape(Section):
     )
 
 
+class ShadowsShape(Section):
+    """Of a share of requests another tier's answer is asked for, too, and compared: labels to learn from."""
+
+    enabled: Flag = Field(
+        default=False, description="Whether any is; needs `classifier.labels`. Nobody is charged for it."
+    )
+    share: Share = Field(
+        Decimal("0.01"), gt=0, description="The share of requests that `auto` routed of those sampled."
+    )
+    tier: Literal["below", "above"] = Field(
+        "below", description="Who is asked: the tier below the one that served, or above."
+    )
+    plans: list[Name] = Field([], description="Plans whose customers are sampled; nobody else is.")
+    customers: list[Name] = Field([], description="Customers who are sampled besides.")
+    budget: Budget = Field(
+        _A_DAY, description="US dollars that asking may cost, as of `limits`; then nobody is sampled."
+    )
+    waiting: Whole = Field(
+        64, ge=1, le=10_000, description="Samples that each worker has in hand; beyond them none is taken."
+    )
+    compare: Literal["rule", "model"] = Field(
+        "rule",
+        description="How answers are compared: by what stands in them, or, where that says nothing, by the model "
+        "of `classifier.judge`.",
+    )
+
+
 class ClassifierShape(Section):
     """Who judges `auto`."""
 
@@ -57,3 +85,4 @@ class ClassifierShape(Section):
     )
     labels: LabelsShape = Field(default_factory=LabelsShape, description="What is kept to learn from.")
     judge: JudgeShape = Field(default_factory=JudgeShape, description="A model asked in doubt; off by default.")
+    shadows: ShadowsShape = Field(default_factory=ShadowsShape, description="Samples of what another tier answers.")

@@ -75,7 +75,8 @@ def load(
     routing = routing_of(shape.routing, deployments, sold, findings)
     classifier = classifier_of(
         shape.classifier, shape.routing.thresholds, path.parent, findings,
-        lambda file: _is_missing(("classifier", "weights"), file, findings), Models(deployments, shape.tiers),
+        lambda file: _is_missing(("classifier", "weights"), file, findings),
+        Models(deployments, shape.tiers, None if sold is None else sold.book.plans),
     )  # fmt: skip
     known = Known(shape.models, None, {}) if sold is None else Known(shape.models, sold.book.plans, sold.limits)
     limits = limits_of(shape.limits, known, shape.tiers, findings)

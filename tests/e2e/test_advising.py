@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 
+from proxy.keeper.labels import LabelStore
 from tests.e2e.conftest import Launch
 from tests.e2e.invoices import reading
 from tests.e2e.polling import until
@@ -69,3 +70,42 @@ def test_the_charge_shows_what_was_asked_and_explain_asks_nobody(shop: Server) -
     assert "gpt-4o-mini takes it for simple, which is nearly as likely" in told
     assert "beside it, asked how hard it is: gpt-4o-mini at sandbox, status 200" in told
     assert len(shop.invoice()) == calls
+
+
+@pytest.fixture(scope="module")
+def sampled(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server that samples every request of its customers."""
+    classifier = {"labels": {"enabled": True}, "shadows": {"enabled": True, "share": 1, "plans": ["sandbox"]}}
+    server = launch(write_config(tmp_path_factory.mktemp("config"), classifier=classifier))
+    yield server
+    server.clear_away()
+
+
+def test_a_sample_is_booked_and_becomes_a_label(sampled: Server) -> None:
+    """Two requests, charged once each; the tier below answers both beside them; one is worth a label."""
+    url = (sampled.data_dir / "simulator" / "url").read_text().strip()
+    rules = [{"fault": "tokens=0", "times": 1, "model": "gpt-6-luna"}]
+    prompt = "Summarise this paragraph about bees in two sentences."
+    post(f"{url}/_simulator/faults", json=rules).raise_for_status()
+
+    first = sampled.chat(prompt, model="auto").headers["x-penstock-request-id"]
+    until(lambda: len(sampled.invoice()) == 2, "the tier below was asked")
+    store = LabelStore(sampled.data_dir)
+    until(store.everything, "a label")
+    sampled.chat(prompt, model="auto", stream=True)
+    until(lambda: len(sampled.invoice()) == 4, "and once more")
+    until(lambda: sampled.ask("ledger.verify")["open_holds"] == 0, "all is closed")
+
+    (label,) = store.everything()
+    store.close()
+    assert (label.x, label.source, label.good, label.served, label.propensity) == (first, "shadow", False, "simple", 1)
+    with reading(sampled) as db:
+        booked = db.execute("SELECT call_id, kind, cost_nusd FROM cost_lines").fetchall()
+        charged = db.execute("SELECT COUNT(*), SUM(credits_milli) FROM charges").fetchone()
+    bills = {bill["call_id"]: round(Fraction(bill["amount_usd"]) * 10**9) for bill in sampled.invoice()}
+    assert {call_id: cost for call_id, _, cost in booked} == bills
+    assert (charged, sorted(kind for _, kind, _ in booked)) == ((2, 6_000), ["model", "model", "shadow", "shadow"])
+    assert sampled.ask("ledger.verify")["violations"] == []
+    assert sampled.ask("report.savings")["total"]["overhead_nusd"] == sum(
+        cost for _, kind, cost in booked if kind == "shadow"
+    )

@@ -49,6 +49,7 @@ class Keeper:
         self.credits_milli = LENT
         self.is_away = False
         self.opened: list[str] = []
+        self.commands: list[tuple[str, dict[str, Any]]] = []
         self.conversations = Conversations(Bounds)
 
     async def lease(self, customer: int, need_milli: int, wish_milli: int, returned_milli: int) -> bool:
@@ -76,6 +77,16 @@ class Keeper:
         if self.is_away:
             raise KeeperAway
         return self.conversations.find({"customer": customer, "name": identity})
+
+    async def command(
+        self, command: str, args: dict[str, Any], key: str, *, claim: str | None, request: str
+    ) -> dict[str, Any]:
+        """Note what is asked for in a key's name."""
+        await asyncio.sleep(0)
+        if self.is_away:
+            raise KeeperAway
+        self.commands.append((command, args))
+        return {"result": {"key": key, "claim": claim, "request": request}}
 
     async def open_customer(self, name: str) -> None:
         """Open on the default plan."""

@@ -201,7 +201,24 @@ def test_a_model_that_cannot_be_asked_is_a_warning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("shadows: {enabled: true, plans: [open]}", "classifier.labels.enabled is false"),
+        ("labels: {enabled: true}, shadows: {enabled: true}", "it names neither plans nor customers"),
+        ("labels: {enabled: true}, shadows: {enabled: true, plans: [open], compare: model}", "classifier.judge is off"),
+    ],
+)
+def test_samples_that_teach_nothing_are_a_warning(tmp_path: Path, text: str, said: str) -> None:
+    """Nothing to keep them in, nobody to sample, nobody to compare."""
+    settings = loaded(tmp_path, f"{GOOD}classifier: {{{text}}}\n")
+
+    assert said in " ".join(settings.warnings)
+    assert (settings.classifier.shadows is None) is ("compare" not in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
         ("classifier: {judge: {enabled: true, model: gpt-7}}", "gpt-7"),
+        ("classifier: {shadows: {plans: [gold]}}", "gold"),
         ("classifier: {judge: {deadline: 0s}}", "classifier.judge.deadline"),
         ("routing: {target: {}}", "routing.target: says nothing: state quality or share"),
         (
