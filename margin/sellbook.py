@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from margin.meter import Meter
+from margin.plan_error import PlanError
 
 Tier = Literal["simple", "medium", "complex"]
 HoldSizing = Literal["strict", "statistical"]
@@ -37,20 +38,6 @@ OPEN: Final = "open"
 """The name of the plan that applies where no sell book is written."""
 
 _DIGEST_CHARS: Final = 12  # 48 bits: a chance collision needs some 2**24 versions of one book
-
-
-class PlanError(ValueError):
-    """Terms that contradict themselves.
-
-    Args:
-        field: The dotted name of the term at fault, as a plan's YAML spells it.
-        sentence: What is wrong with it and what would be right.
-    """
-
-    def __init__(self, field: str, sentence: str) -> None:
-        super().__init__(f"{field}: {sentence}")
-        self.field = field
-        self.sentence = sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from margin.meter import Meter
 from margin.money import usd_to_nusd
-from margin.sellbook import OPEN, TIERS, CreditTerms, Plan, PlanError, SellBook
+from margin.plan_error import PlanError
+from margin.sellbook import OPEN, TIERS, CreditTerms, Plan, SellBook
 from proxy.settings import document as yaml_document
 from proxy.settings import reading
 from proxy.settings.document import Document

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from margin.meter import Meter
-from margin.sellbook import CreditTerms, PlanError
+from margin.plan_error import PlanError
+from margin.sellbook import CreditTerms
 from margin.usage import Usage
 
 METER = Meter(Decimal(1), Decimal(4), cache_read=Decimal("0.1"))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from margin.sellbook import TIERS, CreditTerms, Plan, PlanError, SellBook
+from margin.plan_error import PlanError
+from margin.sellbook import TIERS, CreditTerms, Plan, SellBook
 
 
 def test_the_built_in_book_charges_nothing() -> None:
