@@ -25,6 +25,18 @@ WITHIN_S = 10.0
 """How long a call is read on whose request did not wait for it: its answer is paid for, and good for the next."""
 
 
+def remembered(world: World, case: Case) -> None:
+    """Have the keeper remember what is asked, of customers who opted in: a label may be made of it."""
+    labels = case.settings.classifier.labels
+    assert labels is not None, "the configuration keeps labels"
+    prompts, name = labels.prompts, case.principal.name
+    if prompts is None or case.ask.surface == "embeddings" or case.found is not None:
+        return
+    if case.plan.name in prompts.plans or name in prompts.customers:
+        text = case.judging.text.encode("utf-8", "replace").decode()
+        world.keeper.tell_prompt(case.ticket.customer, case.ticket.x, text)
+
+
 async def advised(world: World, case: Case) -> Case:
     """Return an exchange, served by what a model says where the judge is in doubt; as it was where nobody is asked."""
     advisor = case.settings.classifier.advisor

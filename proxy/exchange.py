@@ -166,6 +166,8 @@ async def run(world: World, case: Case) -> Reply:
         case = lowered(world, case)
         await admit(world, case)
     try:
+        if case.settings.classifier.labels is not None:
+            advising.remembered(world, case)
         if case.settings.classifier.advisor is not None and case.found is None:
             case = await advising.advised(world, case)
         if case.place is not None and case.found is None:

@@ -63,6 +63,10 @@ class Keeper(Registry, Protocol):
         """Have a command performed in the name of a key; raises `KeeperAway`."""
         ...
 
+    def tell_prompt(self, customer: int, x: str, text: str) -> None:
+        """Have remembered what an exchange asks, in case a label is made of it."""
+        ...
+
     async def usage(self, customer: int, days: int, key: str, member: str | None) -> dict[str, Any]:
         """Return what a customer has used in the last days; raises `KeeperAway`."""
         ...

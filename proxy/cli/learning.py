@@ -29,8 +29,11 @@ from proxy.settings.writing import written
 @click.option("--write", is_flag=True, help="Also name it in the configuration, as classifier.weights; comments stay.")
 @click.option("--anyway", is_flag=True, help="Write it also where it ranks labels held back no better.")
 @click.option("--erase", metavar="CUSTOMER", help="Learn nothing: forget this customer's labels; `*` forgets all.")
+@click.option("--export", type=click.Path(path_type=Path), help="Learn nothing: write labels with prompts, as JSONL.")
 @shared_options
-def learn(out: Path | None, erase: str | None, config: Path, *, write: bool, anyway: bool, as_json: bool) -> None:
+def learn(
+    out: Path | None, erase: str | None, export: Path | None, config: Path, *, write: bool, anyway: bool, as_json: bool
+) -> None:  # fmt: skip
     """Refit the judge on labels of your own: feedback, retries and escalations. Takes seconds; calls nobody.
 
     Exit 1 when there are too few labels, or the new weights are no better on labels held back: then nothing is written.
@@ -42,6 +45,10 @@ def learn(out: Path | None, erase: str | None, config: Path, *, write: bool, any
         return
     settings = load(config, quiet=True)
     keeper(config, "labels.gather", {})
+    if export is not None:
+        count = _export(settings, export)
+        print_json({"exported": count}) if as_json else click.echo(f"{export}: {count:,} labels with their prompts.")
+        return
     lessons = list(_lessons(stored(settings)))
     why = why_not(lessons)
     if why is not None:
@@ -72,6 +79,24 @@ def stored(settings: Settings) -> list[Kept]:
         store.close()
 
 
+def _export(settings: Settings, path: Path) -> int:
+    """Write the labels that have a prompt, as `penstock tune --labels` reads them; nobody else may read the file."""
+    store = LabelStore(settings.server.data_dir)
+    try:
+        prompts = store.prompts()
+    finally:
+        store.close()
+    found = [each for each in stored(settings) if (each.customer, each.x) in prompts]
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            for each in found:
+                line = {"prompt": prompts[each.customer, each.x], **_word(each), "source": each.source}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}", USAGE)
+    return len(found)
+
+
 def own_labels(settings: Settings, config: Path) -> list[Label]:
     """Return the label store as labels to tune on, scored by the configuration's weights."""
     keeper(config, "labels.gather", {})
@@ -81,8 +106,13 @@ def own_labels(settings: Settings, config: Path) -> list[Label]:
 
 def _given(features: Features, kept: Kept) -> dict[str, Any]:
     score, _ = features.score(kept.features, cast("Task", kept.task), kept.medium, kept.hard)
+    return {"score": score, "task": kept.task, **_word(kept)}
+
+
+def _word(kept: Kept) -> dict[str, Any]:
+    """Return what a label says, as a line of a label file has it."""
     said = {"good": kept.good, "served": kept.served} if kept.needed is None else {"tier": kept.needed}
-    return {"score": score, "task": kept.task, "propensity": kept.propensity, **said}
+    return {"propensity": kept.propensity, **said}
 
 
 def _lessons(labels: list[Kept]) -> Iterator[Lesson]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from margin.ledger.store import LedgerBusy
+from proxy.keeper import labelling
 from proxy.keeper.administering import Administration
 from proxy.keeper.claims import Claims
 from proxy.keeper.conversations import Conversations
@@ -193,6 +194,8 @@ class Crew:
                 self._start(self._answer(worker, message), f"answer {message['ask']}")
             elif "pins" in message:
                 self._tell_others(worker, message)
+            elif "prompt" in message:
+                labelling.remember(self._office, *message["prompt"])
             else:
                 self._note(worker, message)
 

@@ -35,7 +35,7 @@ def give(office: Office, args: Args) -> Any:
     row = Decided(0, charge["x"], charge["customer"], time.time_ns(), served, charge["decision"])
     label = _label(row, "feedback", args["good"], served)._replace(needed=args["needed"])
     with opened(office) as store, store.transaction():
-        store.put(label, bounds)
+        _put(office, store, label, bounds)
     return {"id": args["id"], "kept": True}
 
 
@@ -48,8 +48,31 @@ def compare(office: Office, args: Args) -> Any:
     row = Decided(0, charge["x"], charge["customer"], time.time_ns(), charge["served_tier"], charge["decision"])
     label = _label(row, args["source"], args["good"], args["served"])._replace(propensity=args["propensity"])
     with opened(office) as store, store.transaction():
-        store.put(label, bounds)
+        _put(office, store, label, bounds)
     return {"id": args["id"], "kept": True}
+
+
+def _put(office: Office, store: LabelStore, label: Kept, bounds: Labels) -> None:
+    """Keep a label, and with it what was asked, if that is remembered: only of customers who opted in it is."""
+    store.put(label, bounds)
+    if bounds.prompts is not None:
+        text = office.prompts.find(label.customer, label.x, bounds.prompts.ttl_s)
+        if text is not None:
+            store.keep_prompt(label.customer, label.x, time.time_ns(), text)
+
+
+def _expire(store: LabelStore, bounds: Labels) -> None:
+    """Drop what is too old; where nobody opts in any more, every prompt."""
+    now = time.time_ns()
+    prompts_s = 0.0 if bounds.prompts is None else bounds.prompts.ttl_s
+    store.expire(now - int(bounds.ttl_s * NS), now - int(prompts_s * NS))
+
+
+def remember(office: Office, customer: int, x: str, text: str) -> None:
+    """Remember what an exchange of a customer who opted in asks, until a label is made of it."""
+    bounds = office.settings.classifier.labels
+    if bounds is not None and bounds.prompts is not None:
+        office.prompts.keep(customer, x, text, bounds.prompts.bytes_max, bounds.prompts.ttl_s)
 
 
 def _charge(office: Office, customer: int, id_: str) -> dict[str, Any]:
@@ -80,8 +103,8 @@ def gather(office: Office, _: Args) -> Any:
             last = charges[-1].row if charges else reached
             with store.transaction():
                 for label in _outcomes(charges, reached, bounds):
-                    store.put(label, bounds)
-                store.expire(time.time_ns() - int(bounds.ttl_s * NS))
+                    _put(office, store, label, bounds)
+                _expire(store, bounds)
                 store.reach(last)
             if last <= reached:
                 return {"labels": len(store.everything())}
@@ -123,10 +146,14 @@ def _label(charge: Decided, source: str, good: bool | None, served: str) -> Kept
 
 
 def erase(office: Office, args: Args) -> Any:
-    """Forget the labels of a customer, or, where none is named, all."""
+    """Forget the labels and prompts of a customer, or, where none is named, all."""
     number = None if args["customer"] is None else office.number(args["customer"])
-    with opened(office) as store, store.transaction():
-        return {"erased": store.erase(number)}
+    office.prompts.erase(number)
+    with opened(office) as store:
+        with store.transaction():
+            erased = store.erase(number)
+        store.compact()
+    return {"erased": erased}
 
 
 @contextmanager

@@ -59,13 +59,22 @@ CREATE TABLE IF NOT EXISTS labels (
 """
 
 
+_PROMPTS = """
+CREATE TABLE IF NOT EXISTS prompts (
+    customer INTEGER NOT NULL, x TEXT NOT NULL, t INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (customer, x)
+) WITHOUT ROWID
+"""
+
+
 class LabelStore:
     """The file, opened for one piece of work."""
 
     def __init__(self, data_dir: Path) -> None:
         self._db = sqlite3.connect(data_dir / FILE, timeout=1, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
         self._db.execute(_TABLE)
+        self._db.execute(_PROMPTS)
         self._db.execute("CREATE INDEX IF NOT EXISTS by_age ON labels (t)")
         self._db.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID")
 
@@ -108,15 +117,29 @@ class LabelStore:
                 (*values, count - most),
             )
 
-    def expire(self, before_t: int) -> None:
-        """Drop what is older."""
+    def keep_prompt(self, customer: int, x: str, t: int, text: str) -> None:
+        """Keep what the ask of a label was, of a customer who opted in."""
+        self._db.execute("INSERT OR REPLACE INTO prompts VALUES (?, ?, ?, ?)", (customer, x, t, text))
+
+    def prompts(self) -> dict[tuple[int, str], str]:
+        """Return the prompts that are kept, by customer and exchange."""
+        return {(customer, x): text for customer, x, text in self._db.execute("SELECT customer, x, text FROM prompts")}
+
+    def expire(self, before_t: int, prompts_before_t: int = 0) -> None:
+        """Drop labels that are older, and prompts that are, or that have no label any more."""
         self._db.execute("DELETE FROM labels WHERE t < ?", (before_t,))
+        self._db.execute("DELETE FROM prompts WHERE t < ?", (prompts_before_t,))
+        self._db.execute("DELETE FROM prompts WHERE (customer, x) NOT IN (SELECT customer, x FROM labels)")
 
     def erase(self, customer: int | None) -> int:
-        """Forget the labels of a customer, or all; return how many those were."""
-        if customer is None:
-            return self._db.execute("DELETE FROM labels").rowcount
-        return self._db.execute("DELETE FROM labels WHERE customer = ?", (customer,)).rowcount
+        """Forget the labels of a customer with their prompts, or all; return how many labels those were."""
+        whose, values = ("", ()) if customer is None else (" WHERE customer = ?", (customer,))
+        self._db.execute(f"DELETE FROM prompts{whose}", values)  # noqa: S608 - words of ours
+        return self._db.execute(f"DELETE FROM labels{whose}", values).rowcount  # noqa: S608
+
+    def compact(self) -> None:
+        """Take what was erased out of the write-ahead log, too."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def everything(self) -> list[Kept]:
         """Return all labels, the oldest first."""

@@ -306,6 +306,10 @@ class KeeperLink:
         """Tell the other workers, by way of the keeper, where conversations are; nobody waits for a word."""
         self._frames.send({"pins": pins})
 
+    def tell_prompt(self, customer: int, x: str, text: str) -> None:
+        """Tell the keeper what an exchange of a customer who opted in asks; nobody waits for a word."""
+        self._frames.send({"prompt": [customer, x, text]})
+
     def report(self, refusals: dict[str, int]) -> None:
         """Tell the keeper of refusals since the last report."""
         if refusals:

@@ -32,6 +32,7 @@ from proxy.keeper import forgetting, pricing, recovery, terms
 from proxy.keeper.directory import Directory, DirectoryLost
 from proxy.keeper.lending import Lending
 from proxy.keeper.noting import Noting
+from proxy.keeper.prompts import Prompts
 from proxy.settings import Changed, Settings
 
 log = logging.getLogger("penstock")
@@ -68,6 +69,7 @@ class Office:
         self._check_directory()
         self.lending = Lending()
         self.noting = Noting(self.books)
+        self.prompts = Prompts()
         self.progress: Progress = silent
         """Hears how far a command is that takes long."""
         self.foreign: dict[str, str] | None = None

@@ -20,7 +20,7 @@ from proxy.settings.limits import Budget
 from proxy.settings.problems import Steps
 from proxy.settings.routing_shape import ThresholdsShape
 from proxy.settings.shape import TiersShape
-from proxy.settings.values import Deployment, Labels
+from proxy.settings.values import Deployment, Labels, Prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def classifier_of(
             said = str(error) if isinstance(error, OSError) or "no weights" in str(error) else f"{weights} is damaged"
             findings.wrong(("classifier", "weights"), said)
     advisor = _advisor_of(shape.judge, models, findings)
-    found = Classifier(weights=weights, labels=_labels_of(shape.labels), advisor=advisor,
+    found = Classifier(weights=weights, labels=_labels_of(shape.labels, models, findings), advisor=advisor,
                        shadows=_shadows_of(shape, advisor, models, findings), _table=table)  # fmt: skip
     if thresholds is None:
         return found
@@ -127,10 +127,22 @@ def classifier_of(
     return replace(found, cuts=Cuts(float(thresholds.medium), float(thresholds.complex)))
 
 
-def _labels_of(shape: LabelsShape) -> Labels | None:
+def _labels_of(shape: LabelsShape, models: Models, findings: Findings) -> Labels | None:
+    asked = shape.prompts
+    _check_plans(asked.plans, ("classifier", "labels", "prompts", "plans"), models, findings)
     if not shape.enabled:
         return None
-    return Labels(ttl_s=shape.ttl, customer_max=shape.customer_max, all_max=shape.all_max, retry_s=shape.retry)
+    prompts = None
+    if asked.plans or asked.customers:
+        prompts = Prompts(frozenset(asked.plans), frozenset(asked.customers), asked.ttl, asked.max_bytes)
+    return Labels(ttl_s=shape.ttl, customer_max=shape.customer_max, all_max=shape.all_max, retry_s=shape.retry,
+                  prompts=prompts)  # fmt: skip
+
+
+def _check_plans(names: Sequence[str], steps: Steps, models: Models, findings: Findings) -> None:
+    for place, name in enumerate(names):
+        if models.plans is not None and name not in models.plans:
+            findings.unknown((*steps, place), name, "plan", sorted(models.plans))
 
 
 def _advisor_of(shape: JudgeShape, models: Models, findings: Findings) -> Advisor | None:
@@ -166,9 +178,7 @@ def _shadows_of(
     shape: ClassifierShape, advisor: Advisor | None, models: Models, findings: Findings
 ) -> Shadows | None:  # fmt: skip
     asked, steps = shape.shadows, ("classifier", "shadows")
-    for place, name in enumerate(asked.plans):
-        if models.plans is not None and name not in models.plans:
-            findings.unknown((*steps, "plans", place), name, "plan", sorted(models.plans))
+    _check_plans(asked.plans, (*steps, "plans"), models, findings)
     if not asked.enabled:
         return None
     for is_missing, what in (

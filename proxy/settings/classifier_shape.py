@@ -5,18 +5,29 @@ from typing import Literal
 
 from pydantic import Field
 
-from proxy.settings.fields import Budget, Duration, Flag, Name, Section, Share, Text, Whole
-from proxy.settings.values import Labels
+from proxy.settings.fields import Budget, Duration, Flag, Name, Section, Share, Size, Text, Whole
+from proxy.settings.values import Labels, Prompts
 
-_LABELS, _LABELS_ENABLED = Labels(), False
+_LABELS, _LABELS_ENABLED, _PROMPTS = Labels(), False, Prompts()
 _A_DAY = (Decimal(5), "day")
 """What each kind of call of our own may cost where nobody says: it is noticed, and ruins nobody."""
 _HEARD_S = 0.3
 """A pause that callers hardly notice before a first token, which takes longer."""
 
 
+class PromptsShape(Section):
+    """Prompts kept with their labels, only of those who opted in."""
+
+    plans: list[Name] = Field([], description="Plans whose customers opted in; nobody else's prompts are kept.")
+    customers: list[Name] = Field([], description="Customers who opted in besides.")
+    ttl: Duration = Field(_PROMPTS.ttl_s, gt=0, description="For how long a prompt is kept; its label may stay longer.")
+    max_bytes: Size = Field(
+        _PROMPTS.bytes_max, description="What prompts that no label was made of yet take of the keeper's memory."
+    )
+
+
 class LabelsShape(Section):
-    """What is kept to learn from: of each request the numbers of words that the weights know; never the prompt."""
+    """What is kept to learn from: of each request the numbers of words that the weights know."""
 
     enabled: Flag = Field(_LABELS_ENABLED, description="Whether decisions keep it, and `/v1/feedback` is taken.")
     ttl: Duration = Field(_LABELS.ttl_s, description="For how long a label is kept.")
@@ -25,6 +36,9 @@ class LabelsShape(Section):
     retry: Duration = Field(
         _LABELS.retry_s,
         description="The same asked again within it, of a stronger tier or as the answer was wrong, is a label.",
+    )
+    prompts: PromptsShape = Field(
+        default_factory=PromptsShape, description="Whose prompts are kept with their labels; nobody's unless named."
     )
 
 

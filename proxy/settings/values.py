@@ -282,6 +282,23 @@ class Sandbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompts:
+    """Whose prompts are kept with their labels.
+
+    Args:
+        plans: Plans whose customers opted in.
+        customers: Names of customers who did besides.
+        ttl_s: For how long one is kept; a month is time enough to train on it.
+        bytes_max: What those that no label was made of yet may take of the keeper's memory.
+    """
+
+    plans: frozenset[str] = frozenset()
+    customers: frozenset[str] = frozenset()
+    ttl_s: float = 30 * 86_400.0
+    bytes_max: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
 class Labels:
     """What is kept to learn from.
 
@@ -290,9 +307,11 @@ class Labels:
         customer_max: Most labels of one customer, so that none teaches alone.
         all_max: Most labels; refitting on so many takes half a minute.
         retry_s: Within it the same ask again says that its answer did not do.
+        prompts: Whose prompts are kept, too; None: nobody's.
     """
 
     ttl_s: float = 180 * 86_400.0
     customer_max: int = 2_000
     all_max: int = 50_000
     retry_s: float = 3_600.0
+    prompts: Prompts | None = None

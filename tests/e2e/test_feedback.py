@@ -145,3 +145,27 @@ def test_learnt_weights_serve_after_a_reload(house: Server, store: LabelStore):
 def _decided_by(house: Server) -> str:
     answer = house.chat("What are your opening hours?", model="auto")
     return house.ask("explain.charge", id=exchange(answer))["decision"]["classifier"]
+
+
+def test_prompts_are_kept_and_exported_only_where_a_plan_opted_in(launch: Launch, tmp_path: Path):
+    """The export is a label file that `tune` reads; after the erasure it is empty."""
+    labels = {"labels": {"enabled": True, "prompts": {"plans": ["sandbox"]}}}
+    house = launch(write_config(tmp_path / "config", classifier=labels))
+    other = house.cli("keys", "create", "--customer", "acme", "--json").json()["key"]
+    told = {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of Peru?"}]}
+    id_ = exchange(house.chat("What is the capital of Chile?", model="auto"))
+    theirs = exchange(post(f"{house.origin}/v1/chat/completions", json=told,
+                           headers={"authorization": f"Bearer {other}"}, timeout=20))  # fmt: skip
+    assert say(house, id=id_, good=False).status_code == 200
+    assert say(house, other, id=theirs, good=False).status_code == 200
+    out = tmp_path / "labels.jsonl"
+
+    assert house.cli("learn", "--export", str(out), "--json").json() == {"exported": 1}
+
+    (line,) = map(orjson.loads, out.read_bytes().splitlines())
+    assert line == {"prompt": "What is the capital of Chile?", "good": False, "served": "simple", "propensity": 1.0,
+                    "source": "feedback"}  # fmt: skip
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert house.cli("tune", "--target", "quality=0.9", "--labels", str(out)).code == 1  # one label is too few
+    assert house.cli("learn", "--erase", "sandbox", "--json").json() == {"erased": 1}
+    assert house.cli("learn", "--export", str(out), "--json").json() == {"exported": 0}

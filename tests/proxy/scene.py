@@ -50,6 +50,7 @@ class Keeper:
         self.is_away = False
         self.opened: list[str] = []
         self.commands: list[tuple[str, dict[str, Any]]] = []
+        self.prompts: list[tuple[int, str, str]] = []
         self.conversations = Conversations(Bounds)
 
     async def lease(self, customer: int, need_milli: int, wish_milli: int, returned_milli: int) -> bool:
@@ -87,6 +88,10 @@ class Keeper:
             raise KeeperAway
         self.commands.append((command, args))
         return {"result": {"key": key, "claim": claim, "request": request}}
+
+    def tell_prompt(self, customer: int, x: str, text: str) -> None:
+        """Note what an exchange asks."""
+        self.prompts.append((customer, x, text))
 
     async def open_customer(self, name: str) -> None:
         """Open on the default plan."""

@@ -219,6 +219,7 @@ def test_samples_that_teach_nothing_are_a_warning(tmp_path: Path, text: str, sai
     [
         ("classifier: {judge: {enabled: true, model: gpt-7}}", "gpt-7"),
         ("classifier: {shadows: {plans: [gold]}}", "gold"),
+        ("classifier: {labels: {prompts: {plans: [gold]}}}", "gold"),
         ("classifier: {judge: {deadline: 0s}}", "classifier.judge.deadline"),
         ("routing: {target: {}}", "routing.target: says nothing: state quality or share"),
         (
