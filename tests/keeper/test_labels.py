@@ -144,6 +144,21 @@ def test_a_word_is_kept_of_a_customers_own_exchange(labelled: Office):
     assert ask(labelled, "labels.erase", customer=None) == {"result": {"erased": 1}}
 
 
+def test_what_came_of_two_answers_is_a_label_of_the_lower_tier(labelled: Office):
+    """With how likely it was to be drawn; of a customer's own exchange only; beside its own word."""
+    worker = Worker(labelled, "worker-1")
+    book(worker, "a1", "aa", "medium", at_s=0)
+    said = {"id": "a1", "good": False, "served": "simple", "propensity": 0.01, "source": "shadow"}
+
+    assert ask(labelled, "labels.compare", customer=2, **said)["refused"] == 'there is no exchange "a1"'
+    assert ask(labelled, "labels.compare", customer=1, **said) == {"result": {"id": "a1", "kept": True}}
+
+    assert kept(labelled) == {("a1", "shadow", "simple")}
+    store = LabelStore(labelled.settings.server.data_dir)
+    assert [each.propensity for each in store.everything()] == [0.01]
+    store.close()
+
+
 def test_without_labels_nothing_is_kept(tmp_path: Path):
     """The command says which key switches it on."""
     found = office(tmp_path / "data")
