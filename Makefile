@@ -52,6 +52,9 @@ $(TRAINED)/.synced: pyproject.toml uv.lock | $(BIN)/uv
 train: setup $(TRAINED)/.synced  ## rebuild classifiers/weights.json from classifiers/data, some minutes
 	@OPENBLAS_NUM_THREADS=1 $(TRAINED)/bin/python -m training
 
+semantic-weights: setup  ## rebuild the weights of the semantic cache from classifiers/data, half a minute
+	@$(BIN)/python -m training.rarity
+
 eval-classifier: setup $(TRAINED)/.synced  ## how well the judge ranks prompts it has not seen; renews docs/judging.md
 	@OPENBLAS_NUM_THREADS=1 $(TRAINED)/bin/python -m training.report
 
@@ -79,6 +82,9 @@ bench-limits: setup  ## what limits and budgets cost a request, against their bo
 bench-routing: setup  ## a month of routing in virtual time, beside other policies; renews docs/routing.md
 	@$(BIN)/python -m benchmarks.routing
 
+bench-semantic: setup  ## which pairs of prompts the semantic cache takes for one, against its bound; --curves with CURVES=1
+	@$(BIN)/python -m benchmarks.meaning $(if $(CURVES),--curves)
+
 format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix-only .
 
@@ -86,4 +92,4 @@ clean:  ## remove the environment and every cache; data stays
 	@rm -rf $(VENV) $(TRAINED) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist benchmarks/.peers
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run demo test test-full check train eval-classifier conformance bench bench-growth bench-quick bench-limits bench-routing check-perf format clean
+.PHONY: help setup run demo test test-full check train eval-classifier conformance bench bench-growth bench-quick bench-limits bench-routing bench-semantic semantic-weights check-perf format clean

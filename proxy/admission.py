@@ -325,6 +325,8 @@ class Ticket:
         self._give_back(self.held_milli - charged)
         if self.right is not None:
             self.right.repeat(charged)
+        if self.on_closed is not None:  # others may wait for it, where it looked further than they did
+            self.on_closed()
 
     @property
     def unwritten(self) -> Record:

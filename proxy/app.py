@@ -162,7 +162,7 @@ class WorkerProcess:
             chore.cancel()
         await asyncio.gather(*chores, return_exceptions=True)
         await self.world.upstream.close()
-        self.link.report(self.world.refusals)
+        self.link.report(self.world.refusals, self.world.counted())
         self.world.journal.close()
         await self.link.close()
 
@@ -193,7 +193,7 @@ class WorkerProcess:
         while True:
             await asyncio.sleep(REPORT_S)
             refusals, self.world.refusals = self.world.refusals, {}
-            self.link.report(refusals)
+            self.link.report(refusals, self.world.counted())
             self.link.give_back(self.world.limits.drop_idle())
 
     async def _sweep(self) -> None:

@@ -27,6 +27,7 @@ from proxy import (
     identity,
     limiting,
     repeating,
+    resembling,
     shadowing,
     staying,
     telling,
@@ -172,6 +173,8 @@ async def run(world: World, case: Case) -> Reply:
             case = await advising.advised(world, case)
         if case.place is not None and case.found is None:
             case = await repeating.followed(world, case)
+            if case.found is None and case.settings.caching.semantic is not None:
+                case = await resembling.sought(world, case)
         if case.found is not None:
             return await repeated(world, case, case.found)
         tries = Tries(world.vitals)
@@ -288,12 +291,12 @@ async def plain(world: World, case: Case, call: Call, answer: Answer) -> Reply:
 
 async def repeated(world: World, case: Case, found: Found) -> Reply:
     """Reply with an answer that was given before: charged as the plan says, at no cost."""
-    kept, events = found
+    kept, events = found.kept, found.events
     deployment = repeating.served_by(case, kept)
     call = Call(0, deployment, 200, upstream_s=0, overhead_s=time.perf_counter() - case.started)
     repeating.charge(world, case, kept)
     await world.durable()
-    said = telling.headers_of(world, case, call, cache=b"hit")
+    said = telling.headers_of(world, case, call, cache=b"hit" if found.resembling is None else b"semantic")
     if "see-cost" in case.principal.scopes and (events is None or case.wants_cost):
         said.append((b"x-penstock-cost-usd", headers.usd(0)))
     if events is None:

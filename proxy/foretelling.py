@@ -12,6 +12,7 @@ from classifiers import Ask as Read
 from classifiers.explaining import explain
 from margin.sellbook import Plan
 from proxy.caching import repeatable
+from proxy.caching.semantic import eligible
 from proxy.ceilings import ceiling_nusd
 from proxy.expected import Expected
 from proxy.outputs import Outputs
@@ -64,6 +65,7 @@ def foretold(
         "session": _session(settings, customer, headers, ask, route),
         "cache": "bypass" if uncached else "miss",
         "cache_why": uncached,
+        "meaning_why": uncached or eligible.why_not(settings.caching.semantic, ask, route.rule),
     }
 
 

@@ -10,6 +10,15 @@ def in_words(decision: Mapping[str, Any]) -> Iterator[str]:
     """Yield one clause for each thing that decided; none of a record whose details were forgotten."""
     if decision.get("cache") == "hit":
         yield f"answered from memory, as {decision['of']} was" if "of" in decision else "answered from memory"
+    if decision.get("cache") == "semantic":
+        yield (
+            f"answered from memory, as {decision['of']} was, whose prompt means the same: nearness {decision['near']}; "
+            f"{decision['errors']} of {decision['samples']} such answers that were checked were wrong"
+            if "of" in decision
+            else "answered from memory, as a prompt was that means the same"
+        )
+    if "near_to" in decision:
+        yield f"the answer of {decision['near_to']} was at hand (nearness {decision['near']}) and held against this one"
     yield from decision.get("reasons", ())
     said = decision.get("advice")
     if said is not None and not said["moved"]:  # where it moved something, the reasons say so

@@ -7,7 +7,7 @@ limits and is charged by its plan; it cost nothing, and its journal is one recor
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -15,7 +15,7 @@ from margin import records
 from margin.money import share_milli
 from margin.sellbook import Plan
 from margin.usage import Usage
-from proxy import metering
+from proxy import metering, resembling
 from proxy.admission import Ticket
 from proxy.caching import repeatable, words
 from proxy.caching.answers import SHARE_MAX, Found, Kept, Known, Place
@@ -107,10 +107,15 @@ def placed(case: Case, route: Route) -> Place | None:
 
 
 def _key(principal: Principal, ask: Ask, route: Route) -> bytes:
+    return key(principal.customer, route, repeatable.deciding(ask), ask.surface.encode())
+
+
+def key(customer: int, route: Route, decided: object, purpose: bytes) -> bytes:
+    """Return the digest of what decides an answer: whose it is, who may give it, and `decided`, which is JSON."""
     # Sorted: an order that follows prices, health or a conversation's place says nothing of the answer.
     served = sorted([each.provider.name, each.name, each.model] for each in route.deployments)
-    decided = orjson.dumps([principal.customer, route.served_tier, served, repeatable.deciding(ask)])
-    return blake2b(decided, digest_size=32, person=ask.surface.encode()).digest()
+    whole = orjson.dumps([customer, route.served_tier, served, decided])
+    return blake2b(whole, digest_size=32, person=purpose).digest()
 
 
 def sought(world: World, case: Case) -> Case:
@@ -122,16 +127,27 @@ def sought(world: World, case: Case) -> Case:
         return case._replace(place=None)  # what came before was not held against it
     if not at.words.reads:
         return case
-    age_s = case.settings.caching.ttl_s
-    if at.words.age_s_max is not None and at.words.age_s_max < age_s:
-        age_s = at.words.age_s_max
-    kept = world.answers.find(at.key, case.principal.customer, world.now() - int(age_s * NS))
+    kept = world.answers.find(at.key, case.principal.customer, since_t(world, case))
     if kept is None:
         return case
+    found = told(case, kept)
+    return case if found is None else case._replace(found=found)
+
+
+def since_t(world: World, case: Case) -> int:
+    """Return the moment before which an answer is too old for an exchange, in nanoseconds."""
+    age_s = case.settings.caching.ttl_s
+    if case.place is not None and case.place.words.age_s_max is not None and case.place.words.age_s_max < age_s:
+        age_s = case.place.words.age_s_max
+    return world.now() - int(age_s * NS)
+
+
+def told(case: Case, kept: Kept) -> Found | None:
+    """Return an answer as the caller wants it told; None of one that no stream can tell."""
     if not case.ask.stream:
-        return case._replace(found=Found(kept, None))
+        return Found(kept, None)
     events = chat_again.events(kept.body, include_usage=case.ask.include_usage)
-    return case if events is None else case._replace(found=Found(kept, events))  # some answers no stream can tell
+    return None if events is None else Found(kept, events)
 
 
 async def followed(world: World, case: Case) -> Case:
@@ -164,6 +180,8 @@ def keep(world: World, case: Case, call: Call, usage: Usage | None, body: bytes)
     answer = Kept(case.principal.customer, body, usage, call.deployment.name, case.ticket.x, world.now())
     if world.answers.keep(at.key, answer, bytes_max):
         _learn(world, case, at)
+        if case.meant is not None:
+            resembling.learn(world, case, at.key, body)
 
 
 class Recording:
@@ -227,11 +245,22 @@ def charge(world: World, case: Case, found: Kept) -> None:
             hold=case.ticket.unwritten, t=t, credits_milli=min(milli, case.quote.hold_milli),
             deployment=found.deployment, model=served_by(case, found).model, spared_nusd=spared, baseline_nusd=would,
             decision={"cache": "hit", "of": found.exchange, "requested": case.route.requested,
-                      "cached_share": "1" if share == 1 else f"{share.normalize():f}", "stream": case.ask.stream},
+                      "cached_share": "1" if share == 1 else f"{share.normalize():f}", "stream": case.ask.stream,
+                      **_resembling(case)},
         )
     )  # fmt: skip
+    if case.place is not None and case.found is not None and case.found.resembling is not None:
+        return  # its own answer is not kept: it is looked for anew
     if case.place is not None and not world.answers.knows(case.place.sight):
         _learn(world, case, case.place)
+
+
+def _resembling(case: Case) -> dict[str, Any]:
+    """Return what the record says of an answer that was given to another request."""
+    how = None if case.found is None else case.found.resembling
+    if how is None:
+        return {}
+    return {"cache": "semantic", "near": round(how.score, 4), "samples": how.samples, "errors": how.errors}
 
 
 class Replay:

@@ -27,6 +27,7 @@ from proxy.settings.patterns import Pattern
 from proxy.wire.ask import Ask
 
 if TYPE_CHECKING:
+    from proxy.caching.semantic.memory import Meant
     from proxy.staying import Seat
 
 NS = 1_000_000_000
@@ -60,6 +61,8 @@ class Case(NamedTuple):
     """Where its answer is kept; None when it is not to be answered from memory."""
     found: Found | None = None
     """The answer from memory that it is to get: nobody is called for it, and it costs nothing."""
+    meant: Meant | None = None
+    """What it is compared by, where answers may be given by meaning."""
     member: str | None = None
     """The digest of the member it is for, if members have limits."""
     asker: Asker | None = None
@@ -185,6 +188,7 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
         "charge_tier": route.charge_tier,
         "served_tier": policy.tier_of(case.settings, call.deployment, route.served_tier),
         "cache": "bypass" if case.place is None else "miss",
+        **_sampled(case),
         "stream": case.ask.stream,
         "usage_source": usage.source,
         "total_us": round(total_s * 1e6),
@@ -202,6 +206,12 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
     if route.would is not None:
         found["would"] = _would(route.would, usage, at_s)
     return found
+
+
+def _sampled(case: Case) -> dict[str, Any]:
+    """Return which exchange's answer was at hand, and how near its prompt is, while the provider was asked."""
+    sample = None if case.meant is None else case.meant.sample
+    return {} if sample is None else {"near": round(sample.score, 4), "near_to": sample.exchange}
 
 
 def _would(route: Route, usage: Usage, at_s: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from margin.journal import Journal, JournalBroken
 from margin.sellbook import Plan
@@ -33,6 +33,9 @@ from proxy.routing.policy import Prices
 from proxy.settings import Settings
 from proxy.upstream.client import Upstream
 from proxy.wire.errors import NotDurable
+
+if TYPE_CHECKING:
+    from proxy.caching.semantic.memory import Memory
 
 SHADOWS_AT_ONCE = 4
 """Calls of a worker to compare answers: they wait for one another, and take no connection that customers need."""
@@ -149,6 +152,7 @@ class World:
     is_closing: bool = False
     refusals: dict[str, int] = field(default_factory=dict)
     """Requests refused before they reached the books, by reason; the keeper exports them."""
+    _meaning: Memory | None = None
     _count: int = 0
     _loop: asyncio.AbstractEventLoop | None = None
 
@@ -188,6 +192,24 @@ class World:
         if self._loop is None:  # to ask for it costs a system call
             self._loop = asyncio.get_running_loop()
         self._loop.call_soon(self._loop.call_soon, step)  # `proxy.outbox` is emptied in between
+
+    def meaning(self) -> Memory:
+        """Return what is remembered to answer by meaning; nothing of it is loaded before somebody asks."""
+        if self._meaning is None:
+            from proxy.caching.semantic.memory import Memory
+
+            self._meaning = Memory()
+        return self._meaning
+
+    def counted(self) -> dict[str, float]:
+        """Return what look-ups by meaning came to since this was last asked, and the seconds of CPU they took."""
+        memory = self._meaning
+        if memory is None or not memory.counts:
+            return {}
+        counts = {**memory.counts, "seconds": memory.spent_s}
+        memory.counts.clear()
+        memory.spent_s = 0.0
+        return counts
 
     @staticmethod
     def now() -> int:

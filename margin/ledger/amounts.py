@@ -135,7 +135,7 @@ def _uncovered_nusd(parts: list[Any]) -> int:
 
 def _price(decision: dict[str, Any], outcome: str, usage: str | None, scheduled: int | None) -> _Price | None:
     """Return what the terms charge; None where the books do not say."""
-    if decision.get("cache") == "hit":
+    if decision.get("cache") in {"hit", "semantic"}:
         return _repeated(decision, scheduled)
     if "usage_source" not in decision:
         return None

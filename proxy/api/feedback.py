@@ -38,6 +38,8 @@ def routes(world: World) -> APIRouter:
         if said.good is None and said.tier is None:
             raise Malformed("Say `good`, true or false, or the lowest `tier` that would have done.", param="good")
         _count(counted)
+        if said.good is False:
+            world.meaning().complained(said.id, principal.customer)
         args = {"id": said.id, "customer": principal.customer, "good": said.good, "needed": said.tier}
         try:
             answer = await world.keeper.command("labels.give", args, principal.key, claim=None, request="")

@@ -30,11 +30,20 @@ class Kept(NamedTuple):
     t: int
 
 
+class Resembling(NamedTuple):
+    """How near the prompt is that an answer was given to, and how many such answers were checked, and were wrong."""
+
+    score: float
+    samples: int
+    errors: int
+
+
 class Found(NamedTuple):
-    """An answer to give again, and for a stream the events that it is told in."""
+    """An answer to give again, and the events of a stream. `resembling`: it was given to one that means the same."""
 
     kept: Kept
     events: list[bytes] | None
+    resembling: Resembling | None = None
 
 
 class Place(NamedTuple):

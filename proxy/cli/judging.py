@@ -13,6 +13,7 @@ import orjson
 
 from margin.money import format_usd
 from proxy.caching import repeatable
+from proxy.caching.semantic import eligible
 from proxy.cli import charges, judged
 from proxy.cli.frame import USAGE, fail, keeper, load, print_json, shared_options
 from proxy.foretelling import foretold
@@ -103,6 +104,14 @@ _UNCACHED = {
 }
 
 
+_UNMEANT = {
+    None: "So is one that means the same, once such answers are proven right often enough.",
+    "rule": "One that means the same is not: that is for requests of other rules.",
+    "ask": "One that means the same is not: its last message is not one text of the user's.",
+    "long": f"One that means the same is not: its last message is longer than {eligible.CHARS_MAX:,} characters.",
+}
+
+
 def _in_words(found: dict[str, Any]) -> Iterator[str]:
     yield from judged.in_words(found)
     for rule in found["rules"]:
@@ -136,6 +145,8 @@ def _in_words(found: dict[str, Any]) -> Iterator[str]:
     yield f"It can cost us at most {format_usd(found['ceiling_nusd'])}."
     if found["cache_why"] is None:
         yield "The same request of the same customer is answered from memory for a while after."
+        if found["meaning_why"] != "off":
+            yield _UNMEANT[found["meaning_why"]]
     else:
         yield f"Never answered from memory: {_UNCACHED[found['cache_why']]}."
     yield from judged.apart_in_words(found)

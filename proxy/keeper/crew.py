@@ -69,6 +69,7 @@ class Crew:
         self.guarded: Callable[[], list[Message]] = list
         """What the margin guard does to whom, as changes."""
         self.on_refused: Callable[[dict[str, int]], None] = lambda _: None
+        self.on_meant: Callable[[dict[str, float]], None] = lambda _: None
         self.all_up = asyncio.Event()
         """Set once all workers answered for the first time."""
 
@@ -224,6 +225,8 @@ class Crew:
                 self._counter.give_back(worker, Name.read(name), count)
         elif "refused" in message:
             self.on_refused(message["refused"])
+        elif "meant" in message:
+            self.on_meant(message["meant"])
         elif "hello" in message:
             worker.journal = message["hello"]
             self._start(self._introduce(worker), "introduce")

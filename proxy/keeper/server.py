@@ -107,6 +107,7 @@ class KeeperServer:
         office.on_record = self.metrics.observed.settled
         office.foreign = {}  # from here on one that is laid into the folder ends no service
         self._crew.on_refused = self.metrics.refused
+        self._crew.on_meant = self.metrics.meant
         self._listener = MetricsListener(self._render)
         self.failure: BaseException | None = None
         """What ended the server, when it was not asked to end."""

@@ -79,6 +79,7 @@ def load(
         Models(deployments, shape.tiers, None if sold is None else sold.book.plans),
     )  # fmt: skip
     known = Known(shape.models, None, {}) if sold is None else Known(shape.models, sold.book.plans, sold.limits)
+    caching = caching_of(shape.caching, routing.rules, findings)
     limits = limits_of(shape.limits, known, shape.tiers, findings)
     findings.stop()
     assert book is not None, "a book that is refused leaves a problem"
@@ -94,7 +95,7 @@ def load(
         aliases=MappingProxyType(aliases),
         routing=routing,
         classifier=classifier,
-        caching=caching_of(shape.caching),
+        caching=caching,
         idempotency=idempotency_of(shape.idempotency),
         conversations=conversations_of(shape.conversations),
         limits=limits,

@@ -1,15 +1,18 @@
 """The smaller sections of the YAML → their values."""
 
+from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 
 from margin.sellbook import SellBook
 from proxy.settings.findings import Findings
+from proxy.settings.routing import Rule
 from proxy.settings.shape import (
     CachingShape,
     ConversationsShape,
     IdempotencyShape,
+    ResponsesShape,
     SandboxShape,
     ServerShape,
     StoreShape,
@@ -20,6 +23,7 @@ from proxy.settings.values import (
     Idempotency,
     Sandbox,
     SandboxCustomer,
+    Semantic,
     Server,
     Store,
 )
@@ -46,15 +50,35 @@ def server_of(shape: ServerShape, findings: Findings) -> Server:
     )
 
 
-def caching_of(shape: CachingShape) -> Caching:
-    """Return what may be answered from memory."""
+def caching_of(shape: CachingShape, rules: Sequence[Rule], findings: Findings) -> Caching:
+    """Return what may be answered from memory; `rules` are the policy's."""
     return Caching(
         responses=shape.responses.enabled,
         ttl_s=shape.responses.ttl,
         bytes_max=shape.responses.max_bytes,
         scope=shape.responses.scope,
-        semantic=shape.responses.semantic.enabled,
+        semantic=_semantic(shape.responses, rules, findings),
         prompts=shape.prompts.mode,
+    )
+
+
+def _semantic(shape: ResponsesShape, rules: Sequence[Rule], findings: Findings) -> Semantic | None:
+    """Return on which terms answers are given by meaning; `None` where they are not."""
+    said, steps = shape.semantic, ("caching", "responses", "semantic")
+    known = [rule.name for rule in rules]
+    for at, name in enumerate(said.rules or ()):
+        if name not in known:
+            findings.unknown((*steps, "rules", at), name, "rule", known)
+    if not said.enabled:
+        return None
+    if not shape.enabled:
+        findings.warn((*steps, "enabled"), "answers by meaning need `caching.responses.enabled`: none are given")
+        return None
+    return Semantic(
+        rules=None if said.rules is None else frozenset(said.rules),
+        error_max=float(said.error_max),
+        verify_share=float(said.verify),
+        bytes_max=said.max_bytes,
     )
 
 

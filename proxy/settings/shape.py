@@ -19,6 +19,7 @@ from proxy.settings.fields import (
     Private,
     Rate,
     Section,
+    Share,
     Size,
     Text,
     Usd,
@@ -27,7 +28,7 @@ from proxy.settings.fields import (
 from proxy.settings.limit_shape import LimitsShape
 from proxy.settings.routing_shape import RoutingShape
 from proxy.settings.units import UnitError
-from proxy.settings.values import Caching, Conversations, Idempotency, Server, Store, Timeouts
+from proxy.settings.values import Caching, Conversations, Idempotency, Semantic, Server, Store, Timeouts
 
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
@@ -39,6 +40,7 @@ PLANS_FILE: Final = "plans.yaml"
 _SERVER = Server()
 _TIMEOUTS = Timeouts()
 _CACHING = Caching()
+_SEMANTIC = Semantic()
 _IDEMPOTENCY = Idempotency()
 _CONVERSATIONS = Conversations()
 _STORE = Store()
@@ -197,7 +199,24 @@ class TiersShape(Section):
 class SemanticShape(Section):
     """Answers to requests that mean the same."""
 
-    enabled: Flag = Field(_CACHING.semantic, description="Whether they are looked for.")
+    enabled: Flag = Field(default=False, description="Whether they are looked for.")
+    rules: list[Name] | None = Field(
+        None,
+        max_length=64,
+        description="Names of `routing.rules`: only requests that one of them fits. Unset, all requests.",
+    )
+    error_max: Share = Field(
+        Decimal(str(_SEMANTIC.error_max)),
+        ge=Decimal("0.001"),
+        le=Decimal("0.5"),
+        description="The share of wrong answers below which they must be proven to stay before any is given.",
+    )
+    verify: Share = Field(
+        Decimal(str(_SEMANTIC.verify_share)),
+        ge=Decimal("0.01"),
+        description="The share of would-be answers that are asked of the provider all the same, and compared.",
+    )
+    max_bytes: Size = Field(_SEMANTIC.bytes_max, description="What prompts take, per worker, beside their answers.")
 
 
 class ResponsesShape(Section):

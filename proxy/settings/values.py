@@ -186,6 +186,23 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class Semantic:
+    """On which terms requests that mean the same are answered from memory.
+
+    Args:
+        rules: Names of the policy's rules by whose requests it is done; `None` is by all.
+        error_max: The share of wrong answers below which they must be proven to stay.
+        verify_share: The share of would-be answers that are asked of the provider all the same.
+        bytes_max: What prompts may take in memory, per worker, beside their answers.
+    """
+
+    rules: frozenset[str] | None = None
+    error_max: float = 0.02
+    verify_share: float = 0.05
+    bytes_max: int = 32 * _MIB
+
+
+@dataclass(frozen=True, slots=True)
 class Caching:
     """What may be answered from memory, and whether prompts are marked for providers' caches.
 
@@ -194,7 +211,7 @@ class Caching:
         ttl_s: How long an answer may be repeated.
         bytes_max: The cache's size per worker.
         scope: Who shares answers: the requests of one customer.
-        semantic: Whether requests of the same meaning are answered too.
+        semantic: On which terms requests of the same meaning are answered, too; `None`: they are not.
         prompts: `auto` marks what providers may cache; `off` leaves requests as they are.
     """
 
@@ -202,7 +219,7 @@ class Caching:
     ttl_s: float = 3600.0
     bytes_max: int = 256 * _MIB
     scope: Literal["customer"] = "customer"
-    semantic: bool = False
+    semantic: Semantic | None = None
     prompts: Literal["auto", "off"] = "auto"
 
 

@@ -107,6 +107,13 @@ class Metrics:
         self._refused = Counter(
             "penstock_refused", "Requests refused before they reached the books.", ("reason",), registry=self.registry
         )
+        self._meant = Counter(
+            "penstock_semantic_cache", "What look-ups by meaning, and checks of such answers, came to.", ("event",),
+            registry=self.registry,
+        )  # fmt: skip
+        self._meant_s = Counter(
+            "penstock_semantic_cache_seconds", "CPU that look-ups by meaning took.", registry=self.registry
+        )
         self._reloads = Counter(
             "penstock_config_reloads", "Readings of a changed configuration, by result.", ("result",),
             registry=self.registry,
@@ -122,6 +129,12 @@ class Metrics:
         """Add refusals a worker reports."""
         for reason, count in counts.items():
             self._refused.labels(reason).inc(count)
+
+    def meant(self, counts: dict[str, float]) -> None:
+        """Add look-ups by meaning that a worker reports, and the seconds they took."""
+        self._meant_s.inc(counts.pop("seconds"))
+        for event, count in counts.items():
+            self._meant.labels(event).inc(count)
 
     def reloaded(self, *, ok: bool) -> None:
         """Count a reading of the configuration."""

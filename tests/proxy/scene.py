@@ -221,6 +221,7 @@ async def scene(
     repeats: bool = False,
     sections: str = "",
     models: str = "",
+    semantic: str = "{}",
 ) -> AsyncIterator[Scene]:
     """A scene; at its end all work is done and the journal is closed."""
     identity = Identity()
@@ -230,7 +231,7 @@ async def scene(
     provider = Loopback(simulator)
     (folder / "journals").mkdir()
     book = Brittle(folder / "journals" / "worker.journal")
-    settings = configured(folder, timeouts, drain, sections, models, repeats=repeats)
+    settings = configured(folder, timeouts, drain, sections, models, repeats=repeats, semantic=semantic)
     world = World(settings, identity, keeper.wallets, book, Upstream(provider), keeper)
     principal = Principal("key_1", CUSTOMER, "sandbox", plan, frozenset(scopes.split()))
     try:
@@ -242,15 +243,16 @@ async def scene(
 
 
 def configured(
-    folder: Path, timeouts: str | None, drain: str, sections: str = "", models: str = "", *, repeats: bool = False
-) -> Settings:
+    folder: Path, timeouts: str | None, drain: str, sections: str = "", models: str = "", *, repeats: bool = False,
+    semantic: str = "{}",
+) -> Settings:  # fmt: skip
     """The sandbox's settings, with other waits, and with more sections."""
     text = (CONFIGS / "sandbox.yaml").read_text(encoding="utf-8")
     if timeouts is not None:
         text = text.replace("api_key: simulator}", f"api_key: simulator, timeouts: {timeouts}}}")
     text = text.replace("models:\n", f"models:\n{models}")
     text = text.replace("server: {page: loopback}", f"server: {{page: loopback, drain: {drain}}}")
-    text += f"\ncaching: {{responses: {{enabled: {str(repeats).lower()}}}}}\n{sections}"
+    text += f"\ncaching: {{responses: {{enabled: {str(repeats).lower()}, semantic: {semantic}}}}}\n{sections}"
     (folder / "sandbox.yaml").write_text(text, encoding="utf-8")
     plans = (CONFIGS / "sandbox-plans.yaml").read_text(encoding="utf-8")
     (folder / "sandbox-plans.yaml").write_text(f"{plans}{METERED}", encoding="utf-8")

@@ -17,6 +17,7 @@ import orjson
 import pytest
 
 from proxy.caching.answers import Answers
+from proxy.caching.semantic.proof import Stand
 from proxy.exchange import Reply
 from proxy.identity import Principal
 from proxy.upstream.client import Upstream
@@ -28,6 +29,7 @@ from tests.proxy.test_repeating import cache_of, text_of
 ASKING: ContextVar[int] = ContextVar("ASKING")
 """For whom the task that runs now asks."""
 CUSTOMERS, PROMPTS = 4, 3
+WORDINGS = ("what is prompt {}", "What's prompt {}?", "Please tell me what prompt {} is!")
 AT_ONCE = 24
 
 
@@ -74,8 +76,11 @@ _USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 
 
 async def ask(here: Scene, rng: random.Random, seen: Counter[str]) -> None:
-    """Ask for a random customer, in a random way; what comes must be its own, whole, or nothing."""
-    customer, prompt = rng.randrange(1, CUSTOMERS + 1), f"prompt {rng.randrange(PROMPTS)}"
+    """Ask for a random customer, in random words and ways; what comes must be its own, whole, or nothing."""
+    customer, number = rng.randrange(1, CUSTOMERS + 1), rng.randrange(PROMPTS)
+    is_meant = here.world.settings.caching.semantic is not None
+    wordings = [each.format(number) for each in (WORDINGS if is_meant else WORDINGS[:1])]
+    prompt = rng.choice(wordings)
     ASKING.set(customer)
     key = f"key_{customer}_{rng.randrange(2)}"  # two each: a customer's keys share its answers
     here.principal = Principal(key, customer, f"c{customer}", "open", frozenset(["serve"]))
@@ -83,7 +88,7 @@ async def ask(here: Scene, rng: random.Random, seen: Counter[str]) -> None:
     reply = await here.ask(prompt, stream=rng.random() < 0.5, **fields)
     seen[cache_of(reply).decode()] += 1
     words = await _words(reply, rng)
-    assert words is None or words.startswith(f"for {customer}: {prompt}, number ")
+    assert words is None or words.startswith(tuple(f"for {customer}: {each}, number " for each in wordings))
 
 
 async def _words(reply: Reply, rng: random.Random) -> str | None:
@@ -99,9 +104,13 @@ async def _words(reply: Reply, rng: random.Random) -> str | None:
 @pytest.mark.parametrize(
     "requests", [600, pytest.param(int(os.environ.get("PENSTOCK_FOREIGN", "10000")), marks=[pytest.mark.full])]
 )
+@pytest.mark.parametrize("semantic", ["{enabled: false}", "{enabled: true}"])
 @pytest.mark.timeout(3_600)
-def test_no_answer_is_of_another_customer(tmp_path: Path, requests: int) -> None:
-    """Hits, shared calls and cancellations among them; and the books close every exchange once."""
+def test_no_answer_is_of_another_customer(tmp_path: Path, requests: int, semantic: str) -> None:
+    """Hits, shared calls and cancellations among them; and the books close every exchange once.
+
+    By meaning, too, as if every class were proven: then a customer gets what was said to it in other words at most.
+    """
     seed = int(os.environ.get("PENSTOCK_SEED", random.SystemRandom().randrange(10**9)))
     print(f"PENSTOCK_SEED={seed}")
     rng, seen = random.Random(seed), Counter[str]()
@@ -110,6 +119,7 @@ def test_no_answer_is_of_another_customer(tmp_path: Path, requests: int) -> None
         for number in range(1, CUSTOMERS + 1):
             here.world.identity.put_customer(number, f"c{number}", "open")
         here.world.upstream = Upstream(Telling(rng))
+        here.world.meaning().proof.stand = lambda *_: Stand(999, 0, proven=True)  # type: ignore[method-assign]
         for start in range(0, requests, AT_ONCE):
             tasks = [asyncio.ensure_future(ask(here, rng, seen)) for _ in range(AT_ONCE)]
             for each in tasks:
@@ -122,6 +132,7 @@ def test_no_answer_is_of_another_customer(tmp_path: Path, requests: int) -> None
                 here.world.answers = Answers()  # forgotten, so that calls are made again
         assert len(here.world.flights) == 0
 
-    play(tmp_path, act, repeats=True, plan="open")
+    play(tmp_path, act, repeats=True, plan="open", semantic=semantic)
 
     assert min(seen["hit"], seen["miss"]) > requests // 50
+    assert (seen["semantic"] > requests // 50) == ("true" in semantic)
