@@ -1,7 +1,8 @@
 """What limits cost a request: µs for looking them up, taking them, the ceiling, and giving them back.
 
 `make bench-limits` prints the median CPU time of several rounds: for the shipped defaults (a budget and a
-bound on open requests), a key with the usual four limits, and twenty-one limits at once. It fails above the bound.
+bound on open requests), a key with the usual four limits, and twenty-one at once. It fails where one of the first
+two is above the bound; the last is there to be seen.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from proxy.settlement import Case
 from proxy.wire import chat
 
 BOUND_US = 15.0
-"""What the hot path may pay for all limits together."""
+"""What the hot path may pay for the limits that are shipped, and for those that keys usually have."""
 ROUNDS, REQUESTS = 9, 2_000
 EXAMPLE = Terms(10**9, 10**12, concurrency=10**6, budgets=(Budget(10**17, "day"),))
 BUSY = Terms(10**9, 10**12, 10**10, 10**13, 10**6, (Budget(10**17, "day"), Budget(10**18, "month")))
+USUAL = "a key with rpm, tpm, concurrency, budget"
 LINE = {"kind": "model", "cost": 1_000, "u": {"input": 500, "output": 50}}
 
 
@@ -92,15 +94,13 @@ def main() -> int:
     busy = Limits(key_defaults=BUSY, all=BUSY, customers={"bench": BUSY})
     with tempfile.TemporaryDirectory() as folder, worker(Path(folder)) as served:
         world = served.world
-        rows = {
-            "as shipped": Limits(), "a key with rpm, tpm, concurrency, budget": Limits(key_defaults=EXAMPLE),
-            "key, customer and all with seven limits each": busy,
-        }  # fmt: skip
+        rows = {"as shipped": Limits(), USUAL: Limits(key_defaults=EXAMPLE),
+                "key, customer and all with seven limits each": busy}  # fmt: skip
         found = {name: asyncio.run(measure(world, limits)) for name, limits in rows.items()}
     for name, cpu_us in found.items():
         print(f"{name:<48}{cpu_us:6.1f} µs of CPU per request")
-    print(f"{'bound, as shipped':<48}{BOUND_US:6.1f}")
-    return int(found["as shipped"] > BOUND_US)
+    print(f"{'bound of the first two':<48}{BOUND_US:6.1f}")
+    return int(max(found["as shipped"], found[USUAL]) > BOUND_US)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ from proxy.upstream.client import Answer, CallFailed
 from proxy.wire import headers
 from proxy.wire.ask import Ask
 from proxy.wire.errors import (
+    Forbidden,
     ProxyError,
     Unavailable,
     UpstreamBroke,
@@ -163,8 +164,8 @@ async def run(world: World, case: Case) -> Reply:
     ticket, case = case.ticket, repeating.sought(world, case)
     try:
         await admit(world, case)
-    except limiting.UsedUp:
-        case = lowered(world, case)
+    except limiting.UsedUp as used:
+        case = lowered(world, case, used)
         await admit(world, case)
     try:
         if case.settings.classifier.labels is not None:
@@ -196,12 +197,19 @@ async def run(world: World, case: Case) -> Reply:
         raise
 
 
-def lowered(world: World, case: Case) -> Case:
-    """Return an exchange as it is served while a budget is used up that serves cheaper then."""
+def lowered(world: World, case: Case, used: limiting.UsedUp) -> Case:
+    """Return an exchange as it is served while a budget is used up that serves cheaper then.
+
+    Raises:
+        OverBudget: the key may use none of what serves then.
+    """
     plan = limiting.cheaper(case.plan)
     terms, uncarried = case.principal.terms, dialects.uncarried
-    route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, terms, case.asker,
-                         world.prices, case.acts)  # fmt: skip
+    try:
+        route = policy.route(case.settings, plan, case.ask, case.judging, case.hint, uncarried, terms, case.asker,
+                             world.prices, case.acts)  # fmt: skip
+    except Forbidden:
+        raise limiting.unserved(world, case, used) from None
     return case._replace(
         route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True, place=None, found=None
     )

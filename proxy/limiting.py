@@ -21,7 +21,7 @@ from proxy.limits.guard import Away, Guard, Reached
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts
 from proxy.settings import Deployment, Limits
-from proxy.wire.errors import Malformed, OverLimit, Unavailable
+from proxy.wire.errors import Malformed, OverBudget, OverLimit, Unavailable
 
 if TYPE_CHECKING:
     from proxy.settlement import Case
@@ -34,6 +34,10 @@ UNKNOWN = "The limits cannot be checked right now."
 
 class UsedUp(Exception):
     """A budget that serves cheaper when it is used up does not cover an exchange. Nothing was taken."""
+
+    def __init__(self, reached: Reached) -> None:
+        super().__init__(reached.share.name)
+        self.reached = reached
 
 
 class Right:
@@ -158,6 +162,17 @@ def who_of(principal: Principal, plan: Plan, feature_name: str | None, member_id
     return Who(principal.key, own, principal.customer, principal.name, plan.name, feature_name, member_id)
 
 
+def enter(world: World, customer: int) -> None:
+    """Let one more request of a customer in; `world.crowd.leave` ends it.
+
+    Raises:
+        OverLimit: it has as many open as it may while the house is nearly full.
+    """
+    if not world.crowd.enter(customer, world.exchanges_open, world.settings.server.exchanges_max):
+        raise OverLimit("Too many of this customer's requests are open.", reason="over_share",
+                        retry_after_s=world.crowd.wait_s(world.exchanges_open, customer))  # fmt: skip
+
+
 async def admit(world: World, case: Case) -> Right:
     """Take what an exchange needs of all its limits.
 
@@ -168,8 +183,7 @@ async def admit(world: World, case: Case) -> Right:
         UsedUp: it is to be served cheaper.
     """
     customer, bundle = case.ticket.customer, case.bundle
-    if not world.crowd.enter(customer, world.exchanges_open, world.settings.server.exchanges_max):
-        raise OverLimit("Too many of this customer's requests are open.", reason="over_share", retry_after_s=1)
+    enter(world, customer)
     right = lower = None
     try:
         lower = await _pass_downgrades(world, case)  # first: what is served cheaper may fit what refuses
@@ -303,12 +317,15 @@ def goes_on(case: Case, *, is_beside: bool) -> None:
 
 
 async def _hold_more(guard: Guard, right: Right, cost_nusd: int) -> None:
-    """Hold what the calls let through so far and this one may cost, beyond what is held."""
+    """Hold what the calls let through so far and this one may cost, beyond what is held: of all budgets, or of none.
+
+    Of those that serve cheaper when they are used up, what they hold: the next request meets them.
+    """
     missing = right.begun_nusd + cost_nusd - right.held_nusd
     if missing <= 0:
         return
-    for each in right.bundle.costs:
-        await guard.more(right.passage, each, missing)
+    await guard.more(right.passage, right.bundle.costs, missing)
+    guard.more_of_what_is_left(right.passage, right.bundle.cost_downgrades, missing)
     right.held_nusd += missing
 
 
@@ -331,14 +348,21 @@ async def _pass_downgrades(world: World, case: Case) -> Passage | None:
         return guard.take(shares, amounts)
     try:
         return await guard.admit(shares, amounts)
-    except Reached:
-        raise UsedUp from None
+    except Reached as reached:
+        raise UsedUp(reached) from None
     except Away:
         return None
 
 
 def _charge(case: Case) -> int:
     return -(-case.quote.hold_milli * nusd_per_credit(case.plan) // 1000)
+
+
+def unserved(world: World, case: Case, used: UsedUp) -> OverLimit | OverBudget:
+    """Return the refusal of an exchange that is to be served cheaper, by what its key may not use."""
+    found = refusing.refusal(used.reached, case.principal.scopes, world.limits.guard.clock())
+    found.message += " What serves meanwhile is cheaper, and not this key's to use."
+    return found
 
 
 def cheaper(plan: Plan) -> Plan:

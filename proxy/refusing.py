@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from proxy.limits.bundles import TOLD, Bundle
 from proxy.limits.guard import Reached
-from proxy.limits.shares import Name, Share
+from proxy.limits.shares import Name, Share, hundredths_left
 from proxy.wire.errors import OverBudget, OverLimit
 from proxy.wire.headers import Headers, usd
 
@@ -60,7 +60,7 @@ def _over_budget(reached: Reached, scopes: Collection[str]) -> OverBudget:
         amounts = f"it needs up to {_usd(need)} and {_usd(left)} is left"
     else:
         # What we pay is not for everybody's eyes: parts of the budget say as much as the caller must know.
-        amounts = f"it needs up to {need / limit:.2%} of it and {left / limit:.2%} is left"
+        amounts = f"it needs up to {need / limit:.2%} of it and {hundredths_left(left, limit)}% is left"
     whose = f"The budget of {WORDS[name.kind]} {period(name)} does not cover this request: {amounts}"
     if need > limit:
         return OverBudget(f"{whose}. No wait helps: it needs more than all of it. A smaller `max_tokens` needs less.",
@@ -111,7 +111,7 @@ def budget_headers(bundle: Bundle, scopes: Collection[str], t: int) -> Headers:
     shows = least.name.measure == "charge" or "see-cost" in scopes
     remaining = (
         (b"x-penstock-budget-remaining-usd", usd(left)) if shows
-        else (b"x-penstock-budget-remaining", b"%.4f" % (left / least.limit))
+        else (b"x-penstock-budget-remaining", b"%.2f" % (hundredths_left(left, least.limit) / 100))
     )  # fmt: skip
     return [remaining, (b"x-penstock-budget-reset", duration(least.resets_t - t))]
 

@@ -10,11 +10,12 @@ from typing import Final
 
 import orjson
 
+from proxy import limiting
 from proxy.exchange import Inbound, Reply, serve
 from proxy.identity import Principal, customer_name
 from proxy.server.turn import Caller, Head
 from proxy.wire import errors, headers
-from proxy.wire.errors import Malformed, OverLimit, ProxyError, TooLarge, Unavailable
+from proxy.wire.errors import Malformed, ProxyError, TooLarge, Unavailable
 from proxy.wire.surfaces import SURFACES
 from proxy.world import World
 
@@ -101,7 +102,7 @@ def _admitted(
         ProxyError: it is not, for what the head says.
     """
     if world.exchanges_open > world.settings.server.exchanges_max:
-        raise Unavailable("Too many requests are open; try again shortly.")
+        raise Unavailable("Too many requests are open; try again shortly.", retry_after_s=world.crowd.wait_s())
     principal = world.identity.authenticate(found, surface, client, world.settings.server.trusted_proxies)
     if found.get(b"content-encoding", b"identity") != b"identity":
         raise Malformed("Compressed bodies are not accepted.")
@@ -121,8 +122,7 @@ def _entered(world: World, principal: Principal, found: Mapping[bytes, bytes]) -
     name = customer_name(found)
     # Of a customer that is not open yet the key's own stands: it is opened when the request is whole.
     whose = principal if name is None else world.identity.attributed(principal, name) or principal
-    if not world.crowd.enter(whose.customer, world.exchanges_open, world.settings.server.exchanges_max):
-        raise OverLimit("Too many of this customer's requests are open.", reason="over_share", retry_after_s=1)
+    limiting.enter(world, whose.customer)
     return whose.customer
 
 

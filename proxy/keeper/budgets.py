@@ -14,6 +14,7 @@ from margin.ledger.spending import Sums
 from proxy.keeper.office import Office
 from proxy.keeper.words import iso
 from proxy.limits import periods
+from proxy.limits.shares import hundredths_left
 from proxy.settings import Budget, Terms
 from proxy.telemetry.metrics import BudgetLeft
 
@@ -183,11 +184,13 @@ class Budgets:
             frees_t = periods.frees_t(each.per, now, nusd)
             spent = sum(nusd.values())
             left = max(each.nusd - spent, 0)  # below zero after a bill beyond its ceiling: nothing is left
+            told = {"spent": -(-spent * 100 // each.nusd) / 100, "remaining": hundredths_left(left, each.nusd) / 100}
+            if each.of == "charge":  # what a customer pays is its own to know
+                told = {"spent": round(spent / each.nusd, 4), "remaining": round(left / each.nusd, 4),
+                        "remaining_usd": left / NUSD}  # fmt: skip
             yield {
                 "kind": kind, "id": id_, "per": each.per, "of": each.of, "action": each.action,
-                "spent": round(spent / each.nusd, 4), "remaining": round(left / each.nusd, 4),
-                **({"remaining_usd": left / NUSD} if each.of == "charge" else {}),
-                "resets": None if frees_t is None else iso(frees_t),
+                **told, "resets": None if frees_t is None else iso(frees_t),
             }  # fmt: skip
 
 

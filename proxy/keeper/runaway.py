@@ -13,6 +13,7 @@ from fractions import Fraction
 from margin import records
 from margin.ledger import spending
 from margin.ledger.spending import HOUR_NS, Sums
+from margin.money import format_usd
 from proxy.keeper import keyring
 from proxy.keeper.office import NS, Office
 
@@ -90,7 +91,11 @@ class Runaway:
             self.count += 1
         usual = round(self.usual_nusd(id_))
         log.error(
-            "customer %s costs $%.2f a minute, usually $%.4f; paused key: %s", id_, per_minute / 1e9, usual / 1e9, key
+            "customer %s costs %s a minute, usually %s; paused key: %s",
+            id_,
+            format_usd(per_minute),
+            format_usd(usual),
+            key,
         )
         self._office.act(records.runaway(t=now, customer=int(id_), cost_nusd=per_minute, usual_nusd=usual, paused=key))
         if key is not None:

@@ -41,8 +41,9 @@ class Who:
 class Bundle:
     """The shares that requests of one key, customer, feature and member take from."""
 
-    __slots__ = ("charges", "costs", "counts_cost", "downgrades", "is_strict", "limits", "output_tokens", "plan",
-                 "shares", "terms", "tokens", "told_purses", "told_requests", "told_tokens")  # fmt: skip
+    __slots__ = ("charges", "cost_downgrades", "costs", "counts_cost", "downgrades", "is_strict", "limits",
+                 "output_tokens", "plan", "shares", "terms", "tokens", "told_purses", "told_requests",
+                 "told_tokens")  # fmt: skip
 
     def __init__(self, shares: list[Share], downgrades: list[Share], who: Who, limits: Limits) -> None:
         self.shares, self.downgrades = tuple(shares), tuple(downgrades)
@@ -51,6 +52,7 @@ class Bundle:
         self.told_tokens = tuple(each for each in told if each.name.measure == "tokens")
         self.tokens = tuple(each for each in shares if each.name.measure == "tokens")
         self.costs = tuple(each for each in shares if each.name.measure == "cost")
+        self.cost_downgrades = tuple(each for each in downgrades if each.name.measure == "cost")
         self.charges = any(each.name.measure == "charge" for each in (*shares, *downgrades))
         self.counts_cost = any(each.name.measure == "cost" for each in (*shares, *downgrades))
         own = () if who.terms is None else who.terms.budgets

@@ -181,19 +181,27 @@ class Guard:
                 return None
         return Passage([(each, amounts[each.place], each.take(amounts[each.place], t)) for each in shares], self.clock)  # type: ignore[misc, arg-type]
 
-    async def more(self, passage: Passage, each: Share, count: int) -> None:
-        """Take more of a share that an exchange has taken from.
+    async def more(self, passage: Passage, shares: Sequence[Share], count: int) -> None:
+        """Take more of shares that an exchange has taken from: of all, or of none.
 
         Raises:
             Reached, Away: as `admit`.
         """
         for _ in range(ROUNDS_MAX):
             t = self.clock()
-            if each.free(t) >= count:
-                passage.add(each, count, t)
+            short = next((each for each in shares if each.free(t) < count), None)
+            if short is None:
+                for each in shares:
+                    passage.add(each, count, t)
                 return
-            await self._fill(each, count)
+            await self._fill(short, count)
         raise Away
+
+    def more_of_what_is_left(self, passage: Passage, shares: Sequence[Share], count: int) -> None:
+        """Take so much more of shares that an exchange has taken from, or what each holds if that is less."""
+        t = self.clock()
+        for each in shares:
+            passage.add(each, min(max(each.free(t), 0), count), t)
 
     async def _fill_short(self, shares: Sequence[Share], amounts: Amounts) -> None:
         t = self.clock()

@@ -261,6 +261,11 @@ class Purse:
         return self.held == 0
 
 
+def hundredths_left(left: int, limit: int) -> int:
+    """Return what is left of a budget in whole hundredths: what we pay for one request cannot be read from it."""
+    return max(left, 0) * 100 // limit
+
+
 def share(name: Name, limit: int, room: Room) -> Share:
     """Return an empty share of a limit. `room`: where the buckets of its window are counted, if it has one."""
     if name.measure in {"requests", "tokens"}:

@@ -200,7 +200,7 @@ def test_what_is_left_of_a_budget(shop: Server):
 
     answers = [shop.chat(f"Say hello to {n}", key, max_tokens=10) for n in range(8)]
 
-    told = [float(each.headers["x-penstock-budget-remaining"]) for each in answers]
+    told = [float(each.headers["x-penstock-budget-remaining"]) for each in answers]  # in hundredths: no cost is told
     assert all(0.9 < each < 1 for each in told)
     assert len(shop.workers) > 1 or told == sorted(told, reverse=True)
     assert all("x-penstock-budget-reset" in each.headers for each in answers)
@@ -208,7 +208,7 @@ def test_what_is_left_of_a_budget(shop: Server):
     def is_right() -> bool:
         now = float(shop.chat("Say hello", key, max_tokens=10).headers["x-penstock-budget-remaining"])
         (row,) = (each for each in shop.ask("report.margin")["customers"] if each["customer"] == "watchful")
-        return now == pytest.approx(1 - row["cost_nusd"] / 10_000_000, abs=0.0001)
+        return now == (100 - -(-row["cost_nusd"] * 100 // 10_000_000)) / 100
 
     until(is_right, "whoever answers knows what all have spent")
     found = get(f"{shop.origin}/v1/usage", headers={"authorization": f"Bearer {key}"}, timeout=20).json()

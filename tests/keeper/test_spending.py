@@ -251,7 +251,7 @@ def sockets_of_nobody() -> Any:
 
 
 def test_a_customer_hears_of_its_budgets_in_parts(found, worker):
-    """Which part is spent and when it begins anew, of itself and of its keys; no amount."""
+    """Which part is spent and when it begins anew, of itself and of its keys; in hundredths, no amount."""
     made = found_key(found)
     limited(found, customers={"acme": Limited(budgets=(Budget(8_000, "month", action="soft"),))})
     t = at("2026-11-20T10:00:00")
@@ -262,12 +262,12 @@ def test_a_customer_hears_of_its_budgets_in_parts(found, worker):
 
     assert rows == [
         {
-            "kind": "customer", "id": "1", "per": "month", "of": "cost", "action": "soft", "spent": 0.0875,
-            "remaining": 0.9125, "resets": "2026-12-01T00:00:00Z",
+            "kind": "customer", "id": "1", "per": "month", "of": "cost", "action": "soft", "spent": 0.09,
+            "remaining": 0.91, "resets": "2026-12-01T00:00:00Z",
         },
         {
-            "kind": "key", "id": made, "per": "day", "of": "cost", "action": "hard", "spent": 0.0,
-            "remaining": 1.0, "resets": "2026-11-21T00:00:00Z",
+            "kind": "key", "id": made, "per": "day", "of": "cost", "action": "hard", "spent": 0.01,
+            "remaining": 0.99, "resets": "2026-11-21T00:00:00Z",
         },
     ]  # fmt: skip
 

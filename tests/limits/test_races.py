@@ -340,13 +340,14 @@ class Race:
     async def _more(self, got: Got, ceiling: int) -> int:
         """Hold as much again of every budget of cost, all or nothing; return what is held beyond the ceiling."""
         guard = got.worker.guard
-        for name in self.money:
-            if name.measure == "cost" and not got.worker.is_dead:
-                try:
-                    await guard.more(got.passage, guard.share(name, self.limits[name]), ceiling)
-                except (Reached, Away):
-                    return 0
-        if got.worker.is_dead or not any(name.measure == "cost" for name in self.money):
+        shares = [guard.share(name, self.limits[name]) for name in self.money if name.measure == "cost"]
+        if not shares or got.worker.is_dead:
+            return 0
+        try:
+            await guard.more(got.passage, shares, ceiling)
+        except (Reached, Away):
+            return 0
+        if got.worker.is_dead:
             return 0
         self.open[id(got)] = (got, 2 * ceiling)
         return ceiling

@@ -36,7 +36,7 @@ def test_a_budget_says_whether_waiting_helps(need, no, should_retry, after_s):
 
     assert (error.status, error.should_retry, error.retry_after_s) == (402, should_retry, after_s)
     assert f"{need / 10:.2f}%" in error.message
-    assert "40.00%" in error.message
+    assert "40%" in error.message
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_all_others_spend_is_nobodys_to_read():
     own = Bundle([*others, purse("customer", 10_000, 5_000)], [], who, Limits())
     assert len(own.told_purses) == 1
     assert refusing.budget_headers(own, {"serve"}, 0) == [
-        (b"x-penstock-budget-remaining", b"0.5000"), (b"x-penstock-budget-reset", b"1m0s"),
+        (b"x-penstock-budget-remaining", b"0.50"), (b"x-penstock-budget-reset", b"1m0s"),
     ]  # fmt: skip
     for each in others:
         said = refusing.refusal(Reached(each, 300, No(200, is_final=True, frees_ns=None), None), {"see-cost"}, 0)
@@ -95,7 +95,7 @@ def test_the_budget_that_binds_is_told_of():
     own = Bundle([purse("key", 1_000, 100), purse("customer", 1_000_000, 500)], [],
                  Who("k", None, 1, "acme", "open", None), Limits())  # fmt: skip
 
-    assert refusing.budget_headers(own, {"serve"}, 0)[0] == (b"x-penstock-budget-remaining", b"0.1000")
+    assert refusing.budget_headers(own, {"serve"}, 0)[0] == (b"x-penstock-budget-remaining", b"0.10")
 
 
 def test_a_request_larger_than_its_budget_is_not_told_to_come_back():

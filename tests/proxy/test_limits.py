@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -9,6 +10,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from margin.card import Card
 from margin.costbook import PriceHistory
@@ -16,7 +19,8 @@ from proxy.ceilings import ceiling_nusd
 from proxy.cli.judging import _explained
 from proxy.identity import KeyTerms
 from proxy.limits.crowd import Crowd
-from proxy.limits.shares import Name
+from proxy.limits.guard import Reached
+from proxy.limits.shares import Amounts, Name
 from proxy.settings import Budget, Deployment, Limits, Provider, Terms
 from proxy.wire import chat
 from proxy.wire.errors import Malformed, OutOfCredit, OverBudget, OverLimit, Refused, UpstreamFailed
@@ -189,7 +193,7 @@ async def test_what_asks_for_very_much_is_told_what_it_needs_and_what_there_is(t
 
         text = refused.value.message
         assert ("it needs up to $" in text) == ("and $5 is left" in text) == ("see-cost" in scopes)
-        assert ("% of it and 100.00% is left" in text) == ("see-cost" not in scopes)
+        assert ("% of it and 100% is left" in text) == ("see-cost" not in scopes)
         assert (refused.value.should_retry, found.records(), found.billed()) == (False, [], [])
 
 
@@ -361,6 +365,41 @@ async def test_a_budget_that_is_used_up_serves_cheaper(tmp_path):
 
 
 @in_loop
+async def test_who_may_use_nothing_cheaper_hears_of_which_budget(tmp_path):
+    """A key of the complex tier alone: 402 names the budget and its part, and says why nothing else serves."""
+    async with scene(tmp_path) as found:
+        own = Terms(budgets=(Budget(1_000_000, "day", action="downgrade"),))
+        found.principal = replace(found.principal, terms=KeyTerms(tiers=frozenset({"complex"}), limits=own))
+        with pytest.raises(OverBudget) as caught:
+            await found.ask(model="auto", max_tokens=1_000)
+
+        assert "The budget of this key for the day does not cover this request" in caught.value.message
+        assert caught.value.message.endswith("What serves meanwhile is cheaper, and not this key's to use.")
+        assert found.world.crowd._open == {}
+        assert share(found, "key", "key_1", "cost", "day cost downgrade").held == 0
+        assert found.records() == []
+
+
+@in_loop
+async def test_of_two_budgets_more_is_held_of_both_or_of_none(tmp_path):
+    """The second has no room for a dearer model: the first holds what it held."""
+    async with scene(tmp_path) as found:
+        guard = found.world.limits.guard
+        wide, narrow = (guard.share(Name("key", id_, "cost", "day cost hard"), most)
+                        for id_, most in (("wide", 1_000), ("narrow", 100)))  # fmt: skip
+        passage = await guard.admit([wide, narrow], Amounts(1, 0, 60))
+        with pytest.raises(Reached):
+            await guard.more(passage, [wide, narrow], 50)
+        assert (wide.held, narrow.held) == (60, 60)
+        await guard.more(passage, [wide, narrow], 40)
+        guard.more_of_what_is_left(passage, [wide, narrow], 500)
+
+        assert (wide.held, narrow.held) == (600, 100)
+        passage.undo()
+        assert (wide.held, narrow.held) == (0, 0)
+
+
+@in_loop
 async def test_of_those_that_race_for_it_one_is_served_dear(tmp_path):
     """Room for one ceiling and two at once, while another limit is asked for: the second is served simple."""
     async with scene(tmp_path) as found:
@@ -412,7 +451,7 @@ async def test_a_key_keeps_the_defaults_it_says_nothing_of(tmp_path):
 
 
 def test_a_crowd_keeps_places_for_others():
-    """Sixteen places: one customer alone may hold fourteen, two hold seven each, and who comes last finds one."""
+    """Sixteen places: one customer alone may hold fourteen; of the last two each other customer finds one."""
     crowd, open_now = Crowd(), 0
     entered = {1: 0, 2: 0, 3: 0}
     for customer in (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3):
@@ -422,10 +461,51 @@ def test_a_crowd_keeps_places_for_others():
         else:
             open_now -= 1
 
-    assert entered == {1: 14, 2: 2, 3: 1}
+    assert entered == {1: 14, 2: 1, 3: 1}
     for _ in range(14):
         crowd.leave(1)
     assert set(crowd._open) == {2, 3}
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=900), st.integers(8, 256))
+def test_who_has_nothing_open_finds_a_place_while_the_last_eighth_has_one(steps: list[tuple[int, bool]], bound: int):
+    """Whoever comes and goes in whatever order, the greedy never take the last eighth, nor all of it together."""
+    crowd, mine = Crowd(), Counter[int]()
+    for customer, leaves in steps:
+        if leaves:
+            if mine[customer]:
+                crowd.leave(customer)
+                mine[customer] -= 1
+            continue
+        open_now = mine.total() + 1
+        if open_now > bound:
+            assert len([each for each in mine if mine[each]]) > 1 or bound < 8  # never one alone
+            continue
+        entered = crowd.enter(customer, open_now, bound)
+        assert entered or mine[customer]
+        mine[customer] += entered
+        assert crowd._open == +mine
+        assert max(mine.values()) <= bound - bound // 8
+
+
+def test_a_full_house_says_when_a_place_is_free():
+    """Sixty places and an end each second: any is free in a second, one of a customer's six in ten."""
+    now = [0.0]
+    crowd = Crowd(lambda: now[0])
+    for n in range(60):
+        assert crowd.enter(1 if n < 6 else n, n + 1, 1_000)
+    for n in range(10):
+        now[0] += 1
+        crowd.leave(59 - n)
+
+    assert (crowd.wait_s(), crowd.wait_s(60, 1), crowd.wait_s(60, 99)) == (1, 10, 1)
+    now[0] += 1
+    assert not crowd.enter(1, 6, 8)  # near its bound it begins to count anew
+    assert crowd.wait_s() == 1
+    now[0] += 7
+    assert crowd.wait_s() == 7
+    now[0] += 3_600
+    assert crowd.wait_s() == 60
 
 
 def test_nobody_is_held_back_while_there_is_room():
