@@ -11,7 +11,7 @@ from proxy import marking, metering
 from proxy.settings import Deployment
 from proxy.settlement import NS, Case
 from proxy.upstream import client
-from proxy.upstream.client import Answer, CallFailed, Lost, Unsent
+from proxy.upstream.client import Answer, CallFailed, Lost, NoStream, Unsent
 from proxy.upstream.dialects import DIALECTS
 from proxy.wire.errors import ProxyError, UpstreamBroke, UpstreamFailed, UpstreamLate
 from proxy.world import World
@@ -75,6 +75,8 @@ def failed(world: World, case: Case, made: Made, error: CallFailed) -> ProxyErro
     case.ticket.attempts.append(line)
     if error.late:
         return UpstreamLate(f"The provider did not answer in time ({error.phase}).")
+    if isinstance(error, NoStream):
+        return UpstreamBroke("The provider was asked for a stream and answered with something else.")
     if isinstance(error, Unsent):
         return UpstreamFailed("The provider cannot be reached.")
     return UpstreamBroke("The provider's connection broke before it answered.")

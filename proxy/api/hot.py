@@ -31,7 +31,7 @@ log = logging.getLogger("penstock")
 class ExchangeTurn:
     """One request for an answer, whatever happens to it. The caller is authenticated before its body is read."""
 
-    __slots__ = ("_crowded", "_headers", "_principal", "_surface", "_world", "bytes_max", "error")
+    __slots__ = ("_crowded", "_headers", "_is_open", "_principal", "_surface", "_world", "bytes_max", "error")
 
     def __init__(self, world: World, head: Head, surface: str) -> None:
         self._world, self._headers, self._surface = world, dict(head.headers), surface
@@ -40,17 +40,25 @@ class ExchangeTurn:
         self.error: ProxyError | None = None
         self._crowded: int | None = None
         """Whose place among the open requests this one holds while its body comes; from then on its ticket does."""
+        self._is_open = True
+        """Whether it is counted as open: who is refused takes no place from others, however slowly its body comes."""
         world.exchanges_open += 1
         try:
             self._principal = _admitted(world, self._headers, surface, head.client, self.bytes_max)
             self._crowded = _entered(world, self._principal, self._headers)
         except ProxyError as error:
             self.error = error
+            self._close()
 
     def abandon(self) -> None:
         """Nothing was begun."""
         self._leave_crowd()
-        self._world.exchanges_open -= 1
+        self._close()
+
+    def _close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._world.exchanges_open -= 1
 
     def _leave_crowd(self) -> None:
         if self._crowded is not None:
@@ -69,7 +77,7 @@ class ExchangeTurn:
                 await reply.relay.run(_Outlet(caller, reply))
                 caller.end()
         finally:
-            self._world.exchanges_open -= 1
+            self._close()
 
     async def _answer(self, body: bytes) -> Reply:
         """Return the reply, or the error as one. Once a reply has begun an error can only be an event of its stream."""

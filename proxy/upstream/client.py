@@ -41,6 +41,13 @@ class Lost(CallFailed):
     """The provider had the request and may bill for it."""
 
 
+class NoStream(Lost):
+    """It answered a stream's request with a page, or with all at once: nothing of that can be relayed."""
+
+    def __init__(self) -> None:
+        super().__init__("no stream", late=False)
+
+
 class Answer:
     """A provider's answer whose head has arrived."""
 
@@ -63,9 +70,9 @@ class Answer:
         return None if told is None else told.decode("ascii", "replace")[:CALL_ID_MAX]
 
     @property
-    def is_event_stream(self) -> bool:
-        """Whether the provider says it streams."""
-        return (self.header("content-type") or b"").startswith(b"text/event-stream")
+    def is_stream(self) -> bool:
+        """Whether it may be a stream: not where the provider says that it is a page or an object."""
+        return not (self.header("content-type") or b"").lower().startswith((b"text/html", b"application/json"))
 
     async def read(self, bytes_max: int = ANSWER_BYTES_MAX, within_s: float = math.inf) -> bytes:
         """Return the whole body, within `within_s`; no wait, and no deadline to set, when it came along with the head.
@@ -186,18 +193,24 @@ class Upstream:
         Raises:
             Unsent: no connection in time.
             Lost: no answer in time, or the connection broke.
+            NoStream: a stream was asked for, and the answer says that it is none.
         """
         way = (deployment.name, surface, stream)
         transport, template = self._doors.get(way) or self._door(deployment, way)
         request = _copied(template, body)
         if within_s >= deployment.provider.timeouts.head_s:  # each phase is bounded by then: no timer is needed
-            return await _call(transport, deployment.provider, request)
-        try:
-            async with asyncio.timeout(within_s):
-                return await _call(transport, deployment.provider, request)
-        except TimeoutError:
-            # Nobody can say how far it came: it may be billed.
-            raise Lost("total", late=True) from None
+            answer = await _call(transport, deployment.provider, request)
+        else:
+            try:
+                async with asyncio.timeout(within_s):
+                    answer = await _call(transport, deployment.provider, request)
+            except TimeoutError:
+                # Nobody can say how far it came: it may be billed.
+                raise Lost("total", late=True) from None
+        if stream and answer.status == 200 and not answer.is_stream:
+            await answer.close()
+            raise NoStream
+        return answer
 
     async def fetch(self, deployment: Deployment, method: str, path: str) -> Answer:
         """Ask for what lies below the provider's address, without a body.

@@ -1,9 +1,10 @@
 """A chat request → the neutral form, for providers that speak another format.
 
 What the form has no word for is named, never dropped: `unheld` names a field by a look at the top of the request,
-`read` a place deeper in it. Left out are hints that cannot change an answer (`detail` of an image, `prediction`, cache
-keys) and what an assistant's message echoes of an earlier answer without being input (annotations, reasoning). Meaning
-of the fields: OpenAI's API reference, "Create chat completion".
+`read` a place deeper in it. Left out are labels (`metadata`, a schema's name), hints that cannot change an answer
+(`detail` of an image, `prediction`, `stream_options.include_obfuscation`, cache keys) and what an assistant's message
+echoes of an earlier answer without being input (annotations, reasoning). Meaning of the fields: OpenAI's API
+reference, "Create chat completion".
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from proxy.wire import lenient
 from proxy.wire.chat import ChatRequest
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, Call, Choice, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
-from proxy.wire.prompts import append, first_unheld, image_at, stops_of, unsayable
+from proxy.wire.prompts import append, first_unheld, image_at, only, stops_of, unsayable
 
 _HELD: Final = frozenset(
     {
@@ -79,6 +80,7 @@ def read(ask: ChatRequest) -> Prompt:
     name = unheld(ask)
     if name is not None:
         raise unsayable(name)
+    only(fields.get("stream_options") or {}, {"include_usage", "include_obfuscation"}, "stream_options")
     system, turns = _conversation(ask.messages)
     return Prompt(
         system=system,
@@ -117,10 +119,7 @@ def _conversation(messages: list[dict[str, Any]]) -> tuple[tuple[Text, ...], tup
 def _check_keys(message: Mapping[str, Any], role: str, where: str) -> None:
     if role == "function":
         raise unsayable(f"{where}.role")
-    known = _KEYS[role]
-    for key, value in message.items():
-        if key not in known and value is not None:
-            raise unsayable(f"{where}.{key}")
+    only(message, _KEYS[role], where)
 
 
 def _blocks(message: Mapping[str, Any], role: str, where: str) -> tuple[Block, ...]:
@@ -159,7 +158,7 @@ def _text(part: Mapping[str, Any], where: str) -> Text:
     text = part.get("text" if kind == "text" else "refusal")
     if kind not in {"text", "refusal"} or not isinstance(text, str):
         raise unsayable(f"{where}.{kind}")
-    _check_part(part, {"type", kind, "cache_control"}, where)
+    only(part, {"type", kind, "cache_control"}, where)
     return Text(text, _mark(part.get("cache_control"), f"{where}.cache_control"))
 
 
@@ -170,13 +169,8 @@ def _mark(mark: Any, where: str) -> Literal["5m", "1h"] | None:
     lifetime = mark.get("ttl", "5m") if isinstance(mark, dict) and mark.get("type") == "ephemeral" else None
     if lifetime not in ("5m", "1h"):
         raise Malformed(f'`{where}` must be {{"type": "ephemeral", "ttl": "5m" or "1h"}}.', param=where)
+    only(mark, {"type", "ttl"}, where)
     return cast('Literal["5m", "1h"]', lifetime)
-
-
-def _check_part(part: Mapping[str, Any], known: set[str], where: str) -> None:
-    for key, value in part.items():
-        if key not in known and value is not None:
-            raise unsayable(f"{where}.{key}")
 
 
 def _parts(content: Any, where: str) -> Iterator[Text | ImageBytes | ImageLink]:
@@ -193,9 +187,9 @@ def _parts(content: Any, where: str) -> Iterator[Text | ImageBytes | ImageLink]:
 
 
 def _image(part: Mapping[str, Any], where: str) -> ImageBytes | ImageLink:
-    _check_part(part, {"type", "image_url"}, where)
+    only(part, {"type", "image_url"}, where)
     image = part["image_url"]
-    _check_part(image, {"url", "detail"}, f"{where}.image_url")
+    only(image, {"url", "detail"}, f"{where}.image_url")
     return image_at(image["url"], f"{where}.image_url.url")
 
 
@@ -205,6 +199,8 @@ def _call(call: Mapping[str, Any], where: str) -> Call:
     function, call_id = call.get("function"), call.get("id")
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not isinstance(call_id, str):
         raise Malformed(f"`{where}` must have an `id` and a `function` with a `name`.", param=where)
+    only(call, {"id", "type", "function", "index"}, where)  # the last is an echo of a stream
+    only(function, {"name", "arguments"}, f"{where}.function")
     return Call(call_id, function["name"], _arguments(function.get("arguments"), f"{where}.function.arguments"))
 
 
@@ -224,9 +220,9 @@ def _arguments(text: Any, where: str) -> Mapping[str, Any]:
 def _tool(tool: Mapping[str, Any], where: str) -> Tool:
     if tool["type"] != "function":
         raise unsayable(f"{where}.type")
-    _check_part(tool, {"type", "function"}, where)
+    only(tool, {"type", "function"}, where)
     function = tool["function"]
-    _check_part(function, {"name", "description", "parameters", "strict"}, f"{where}.function")
+    only(function, {"name", "description", "parameters", "strict"}, f"{where}.function")
     schema, description = function.get("parameters"), function.get("description")
     if not isinstance(schema, dict | None) or not isinstance(description, str | None):
         raise Malformed(f"`{where}.function` needs a text as `description` and an object as `parameters`.", param=where)
@@ -240,6 +236,8 @@ def _choice(choice: Any) -> Choice | None:
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str):
         raise unsayable("tool_choice", "must be auto, none, required or one function to be carried over")
+    only(choice, {"type", "function"}, "tool_choice")
+    only(function or {}, {"name"}, "tool_choice.function")
     return Named(name)
 
 
@@ -257,11 +255,15 @@ def _effort(effort: Any) -> str | None:
 
 def _schema(wanted: Any) -> Mapping[str, Any] | None:
     """Return the schema asked for. Its name and description are labels; JSON of no stated shape has no word."""
-    if wanted is None or wanted["type"] == "text":
+    if wanted is None:
+        return None
+    only(wanted, {"type", "json_schema"}, "response_format")
+    if wanted["type"] == "text":
         return None
     schema = wanted["json_schema"].get("schema") if wanted["type"] == "json_schema" else None
     if schema is None:
         raise unsayable("response_format", "can be carried over only as `json_schema` with a schema")
+    only(wanted["json_schema"], {"name", "description", "schema", "strict"}, "response_format.json_schema")
     return schema  # type: ignore[no-any-return]  # `proxy.wire.shapes` checked that it is an object
 
 

@@ -11,8 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from proxy.wire.errors import Malformed
-from proxy.wire.fields import COUNT_MAX, boolean, include_usage, integer, model
+from proxy.wire.fields import COUNT_MAX, boolean, check_texts, include_usage, integer, model
 from proxy.wire.inputs import Input, inputs_of, weight_bytes
 from proxy.wire.shapes import check_settings
 from proxy.wire.strict import read_object
@@ -65,9 +64,8 @@ def read(body: bytes) -> CompletionsRequest:
     fields = read_object(body)
     inputs = inputs_of(fields.get("prompt"), "prompt", many_max=PROMPTS_MAX)
     check_settings(fields)
+    check_texts(fields, ("suffix", "user"))
     suffix = fields.get("suffix")
-    if not isinstance(suffix, str | None):
-        raise Malformed("`suffix` must be a string.", param="suffix")
     boolean(fields, "echo")
     integer(fields, "logprobs", low=0, high=COUNT_MAX, default=0)
     stream = boolean(fields, "stream")

@@ -16,14 +16,13 @@ import orjson
 
 from margin.usage import Usage
 from proxy.wire.errors import Malformed
-from proxy.wire.fields import COUNT_MAX, boolean, integer, model
+from proxy.wire.fields import COUNT_MAX, boolean, check_texts, integer, model
 from proxy.wire.inputs import Input, check_filled, inputs_of, weight_bytes
 from proxy.wire.strict import read_object
 
 INPUTS_MAX: Final = 2_048
 """OpenAI's own bound."""
 FORMATS: Final = frozenset({"float", "base64"})
-_TEXTS: Final = ("user", "service_tier")
 
 
 class EmbeddingsRequest(NamedTuple):
@@ -73,9 +72,7 @@ def read(body: bytes) -> EmbeddingsRequest:
     form = fields.get("encoding_format")
     if form is not None and (not isinstance(form, str) or form not in FORMATS):
         raise Malformed("`encoding_format` must be float or base64.", param="encoding_format")
-    for name in _TEXTS:
-        if not isinstance(fields.get(name), str | None):
-            raise Malformed(f"`{name}` must be a string.", param=name)
+    check_texts(fields, ("user", "service_tier"))
     return EmbeddingsRequest(
         fields=fields,
         body_bytes=weight_bytes(inputs),
@@ -94,7 +91,7 @@ def answer(vectors: Sequence[Sequence[float]], ask: EmbeddingsRequest, model: st
     Args:
         vectors: One for each input, in their order.
         ask: The request.
-        model: Who made them, in the provider's words.
+        model: Who made them, by the name that the caller asked for.
         usage: What it took; left out where nobody said so.
 
     Raises:
@@ -102,9 +99,13 @@ def answer(vectors: Sequence[Sequence[float]], ask: EmbeddingsRequest, model: st
     """
     if not all(isinstance(vector, list) for vector in vectors):
         raise TypeError("a vector is no array")
+    try:
+        checked = [array("d", vector) for vector in vectors]
+    except OverflowError:
+        raise TypeError("a number in a vector is beyond all numbers") from None
     data = [
-        {"object": "embedding", "index": index, "embedding": _base64(vector) if ask.is_base64 else vector}
-        for index, vector in enumerate(vectors)
+        {"object": "embedding", "index": index, "embedding": _base64(vector) if ask.is_base64 else vector.tolist()}
+        for index, vector in enumerate(checked)
     ]
     told: dict[str, Any] = {"object": "list", "data": data, "model": model}
     if usage is not None:
@@ -112,7 +113,7 @@ def answer(vectors: Sequence[Sequence[float]], ask: EmbeddingsRequest, model: st
     return orjson.dumps(told)
 
 
-def _base64(vector: Sequence[float]) -> str:
+def _base64(vector: array[float]) -> str:
     floats = array("f", vector)
     if sys.byteorder == "big":
         floats.byteswap()

@@ -98,6 +98,17 @@ def check_numbers(fields: Mapping[str, Any], names: Iterable[str]) -> None:
             raise Malformed(f"`{name}` must be a number.", param=name)
 
 
+def check_texts(fields: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Check fields that are strings, where they are there.
+
+    Raises:
+        Malformed: one is something else.
+    """
+    for name in names:
+        if not isinstance(fields.get(name), str | None):
+            raise Malformed(f"`{name}` must be a string.", param=name)
+
+
 def weight(part: Mapping[str, Any]) -> int:
     """Return the characters of the strings in a part that is no text, two levels deep, where URLs and base64 stand."""
     values = [*part.values()]

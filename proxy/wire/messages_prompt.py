@@ -1,8 +1,9 @@
 """A Messages request → the neutral form, for providers that speak another format.
 
 What the form has no word for is named, never dropped: `unheld` names a field by a look at the top of the request,
-`read` a place deeper in it. Left out are what an assistant's message echoes without being input (thinking, citations)
-and labels. Source: Anthropic's API reference, "Create a message".
+`read` a place deeper in it. Left out are what an assistant's message echoes without being input (thinking, citations, a
+call's `caller`), labels (`metadata`), and what is shown of thinking (`thinking.display`). Source: Anthropic's API
+reference, "Create a message".
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final, Literal, cast
 from proxy.wire.errors import Malformed
 from proxy.wire.messages import MessagesRequest, blocks
 from proxy.wire.neutral import Block, Call, Choice, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
-from proxy.wire.prompts import append, first_unheld, image_at, unsayable
+from proxy.wire.prompts import append, first_unheld, image_at, only, unsayable
 
 _HELD: Final = frozenset(
     {
@@ -82,10 +83,12 @@ def read(ask: MessagesRequest) -> Prompt:
     system, turns = _conversation(fields["messages"])
     choice = fields.get("tool_choice") or {}
     config = fields.get("output_config") or {}
+    only(fields.get("thinking") or {}, {"type", "display"}, "thinking")
+    only(config.get("format") or {}, {"type", "schema"}, "output_config.format")
     return Prompt(
         system=(*_texts(fields.get("system"), "system"), *system),
         turns=turns,
-        tools=tuple(_tool(tool) for tool in fields.get("tools") or ()),
+        tools=tuple(_tool(tool, f"tools[{index}]") for index, tool in enumerate(fields.get("tools") or ())),
         choice=_choice(choice),
         parallel=False if choice.get("disable_parallel_tool_use") else None,
         output_max=ask.output_max,
@@ -104,6 +107,7 @@ def _conversation(messages: list[dict[str, Any]]) -> tuple[tuple[Text, ...], tup
     turns: list[Turn] = []
     for index, message in enumerate(messages):
         where, role = f"messages[{index}].content", message["role"]
+        only(message, {"role", "content"}, f"messages[{index}]")
         if role == "system":
             system += _texts(message["content"], where)
             continue
@@ -126,9 +130,7 @@ def _blocks(content: Any, where: str) -> Iterator[Block]:
             continue
         if kind not in _KEYS:
             raise unsayable(f"{at}.type")
-        for name in block:
-            if name not in _KEYS[kind] and block[name] is not None:
-                raise unsayable(f"{at}.{name}")
+        only(block, _KEYS[kind], at)
         if kind == "text":
             if block["text"]:
                 yield Text(block["text"], _mark(block.get("cache_control"), f"{at}.cache_control"))
@@ -158,6 +160,7 @@ def _mark(marked: Any, where: str) -> Literal["5m", "1h"] | None:
     lifetime = marked.get("ttl", "5m")
     if lifetime not in ("5m", "1h"):
         raise Malformed(f"`{where}.ttl` must be 5m or 1h.", param=f"{where}.ttl")
+    only(marked, {"type", "ttl"}, where)
     return cast("Literal['5m', '1h']", lifetime)
 
 
@@ -165,18 +168,23 @@ def _image(source: Mapping[str, Any], where: str) -> ImageBytes | ImageLink:
     if source["type"] == "base64":
         media_type, told = source.get("media_type"), source.get("data")
         if isinstance(media_type, str) and isinstance(told, str):
+            only(source, {"type", "media_type", "data"}, where)
             return ImageBytes(media_type, told)
     elif source["type"] == "url" and isinstance(source.get("url"), str):
+        only(source, {"type", "url"}, where)
         return image_at(source["url"], f"{where}.url")
     raise Malformed(f"`{where}` must be base64 with its media type, or a URL.", param=where)
 
 
-def _tool(tool: Mapping[str, Any]) -> Tool:
+def _tool(tool: Mapping[str, Any], where: str) -> Tool:
+    only(tool, {"type", "name", "description", "input_schema", "strict", "cache_control"}, where)
+    _mark(tool.get("cache_control"), f"{where}.cache_control")
     return Tool(tool["name"], tool.get("description"), tool["input_schema"], bool(tool.get("strict")))
 
 
 def _choice(choice: Mapping[str, Any]) -> Choice | None:
     kind = choice.get("type")
+    only(choice, {"type", "name", "disable_parallel_tool_use"}, "tool_choice")
     if kind is None:
         return None
     if kind == "tool" and isinstance(choice.get("name"), str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Literal
 
 from proxy.wire.errors import Malformed
@@ -15,6 +15,22 @@ _DATA_URL: Final = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECA
 def unsayable(where: str, why: str = "cannot be carried over to this model's provider") -> Malformed:
     """Return the error for what the neutral form has no word for."""
     return Malformed(f"`{where}` {why}.", param=where)
+
+
+def only(found: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    """Check that an object deep in a request holds nothing that the neutral form has no word for.
+
+    Args:
+        found: The object.
+        known: Its fields that are carried over, or left out on purpose.
+        where: Its place in the request.
+
+    Raises:
+        Malformed: it does; `param` names the field by its place.
+    """
+    for name, value in found.items():
+        if name not in known and value is not None:
+            raise unsayable(f"{where}.{name}")
 
 
 def first_unheld(

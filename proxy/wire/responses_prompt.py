@@ -1,9 +1,10 @@
 """A Responses request → the neutral form, for providers that speak another format.
 
 What the form has no word for is named, never dropped: `unheld` names a field by a look at the top of the request,
-`read` a place deeper in it. Left out are hints that cannot change an answer (`detail` of an image, cache keys, a wish
-for encrypted reasoning) and what an item echoes of an earlier answer without being input: its id, its status, its
-annotations, and reasoning, which only who wrote it can read. Source: OpenAI's API reference, "Create a model response".
+`read` a place deeper in it. Left out are labels (`metadata`, a schema's name), hints that cannot change an answer
+(`detail` of an image, cache keys, `reasoning.summary`, a wish for encrypted reasoning or for padding of a stream) and
+what an item echoes of an earlier answer without being input: its id, its status, its annotations, and reasoning, which
+only who wrote it can read. Source: OpenAI's API reference, "Create a model response".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal, cast
 from proxy.wire import lenient
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Block, Call, Choice, ImageBytes, ImageLink, Named, Prompt, Result, Text, Tool, Turn
-from proxy.wire.prompts import append, first_unheld, image_at, unsayable
+from proxy.wire.prompts import append, first_unheld, image_at, only, unsayable
 from proxy.wire.responses import ResponsesRequest, kind_of
 
 _HELD: Final = frozenset(
@@ -86,6 +87,7 @@ def read(ask: ResponsesRequest, before: Iterable[Mapping[str, Any]] = ()) -> Pro
     if name is not None:
         raise unsayable(name)
     fields = ask.fields
+    only(fields.get("stream_options") or {}, {"include_obfuscation"}, "stream_options")
     said = [("previous_response_id", item) for item in before]
     said += [(f"input[{index}]", item) for index, item in enumerate(ask.items)]
     system, turns = _conversation(said)
@@ -134,9 +136,7 @@ def _check_keys(item: Mapping[str, Any], kind: str, where: str) -> None:
     known = _KEYS.get(kind)
     if known is None:
         raise unsayable(f"{where}.type")
-    for key, value in item.items():
-        if key not in known and value is not None:
-            raise unsayable(f"{where}.{key}")
+    only(item, known, where)
 
 
 def _said(item: Mapping[str, Any], where: str) -> tuple[Block, ...]:
@@ -180,7 +180,7 @@ def _part(part: Mapping[str, Any], where: str) -> Text | ImageBytes | ImageLink:
     name = _PART_TEXT.get(kind)
     if name is None:
         raise unsayable(f"{where}.{kind}")
-    _check_part(part, _PART_LABELS | {name}, where)
+    only(part, _PART_LABELS | {name}, where)
     text = part.get(name)
     if not isinstance(text, str):
         raise Malformed(f"`{where}.{name}` must be a string.", param=f"{where}.{name}")
@@ -194,14 +194,8 @@ def _mark(mark: Any) -> Literal["5m", "1h"] | None:
     return "1h" if mark.get("ttl") == "12h" else "5m"
 
 
-def _check_part(part: Mapping[str, Any], known: frozenset[str], where: str) -> None:
-    for key, value in part.items():
-        if key not in known and value is not None:
-            raise unsayable(f"{where}.{key}")
-
-
 def _image(part: Mapping[str, Any], where: str) -> ImageBytes | ImageLink:
-    _check_part(part, _PART_LABELS | {"image_url", "detail"}, where)
+    only(part, _PART_LABELS | {"image_url", "detail"}, where)
     url = part.get("image_url")
     if not isinstance(url, str):
         raise Malformed(f"`{where}.image_url` must be a string.", param=f"{where}.image_url")
@@ -222,7 +216,7 @@ def _arguments(text: str, where: str) -> Mapping[str, Any]:
 
 
 def _tool(tool: Mapping[str, Any], where: str) -> Tool:
-    _check_part(tool, frozenset({"type", "name", "description", "parameters", "strict"}), where)
+    only(tool, {"type", "name", "description", "parameters", "strict"}, where)
     schema, description = tool.get("parameters"), tool.get("description")
     if not isinstance(schema, dict | None) or not isinstance(description, str | None):
         raise Malformed(f"`{where}` needs a text as `description` and an object as `parameters`.", param=where)
@@ -235,6 +229,7 @@ def _choice(choice: Any) -> Choice | None:
     name = choice.get("name") if isinstance(choice, dict) and choice.get("type") == "function" else None
     if not isinstance(name, str):
         raise unsayable("tool_choice", "must be auto, none, required or one function to be carried over")
+    only(choice, {"type", "name"}, "tool_choice")
     return Named(name)
 
 
@@ -245,6 +240,7 @@ def _parallel(value: Any) -> bool | None:
 
 
 def _effort(reasoning: Mapping[str, Any]) -> str | None:
+    only(reasoning, {"effort", "summary", "generate_summary", "mode"}, "reasoning")
     effort = reasoning.get("effort")
     if effort is None or effort in _EFFORTS:
         return cast("str | None", effort)
@@ -253,8 +249,12 @@ def _effort(reasoning: Mapping[str, Any]) -> str | None:
 
 def _schema(text: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the schema asked for. Its name and description are labels; JSON of no stated shape has no word."""
+    only(text, {"format", "verbosity"}, "text")
     form = text.get("format")
-    if form is None or form["type"] == "text":
+    if form is None:
+        return None
+    only(form, {"type", "name", "description", "schema", "strict"}, "text.format")
+    if form["type"] == "text":
         return None
     if form["type"] != "json_schema":
         raise unsayable("text.format", "can be carried over only as `json_schema` with a schema")

@@ -321,6 +321,27 @@ def test_slow_bodies_of_one_customer_leave_places_for_others(tmp_path: Path) -> 
     asyncio.run(main())
 
 
+def test_who_is_refused_takes_no_place(tmp_path: Path) -> None:
+    """Forty heads with a key that is none, whose bodies never come, in a house of sixteen: another caller is served."""
+
+    async def main() -> None:
+        async with scene(tmp_path) as here:
+            world = here.world
+            world.settings = replace(world.settings, server=replace(world.settings.server, exchanges_max=16))
+            head = Head(b"POST", b"/v1/chat/completions", [(b"authorization", b"Bearer sk-penstock-nobody")])
+            refused = [ExchangeTurn(world, head, "chat") for _ in range(40)]
+            assert {each.error.status for each in refused if each.error is not None} == {401}
+
+            server = Server(here, "hi", stream=False)
+            await server.ask()
+            for each in refused:
+                each.abandon()
+
+            assert (server.status, world.exchanges_open) == (200, 0)
+
+    asyncio.run(main())
+
+
 def test_too_many_at_once_are_refused(tmp_path: Path) -> None:
     """Before anything is read: 503, and nothing in the books."""
 

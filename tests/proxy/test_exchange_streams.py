@@ -11,6 +11,7 @@ import pytest
 
 from proxy.upstream.client import Upstream
 from proxy.wire import sse
+from proxy.wire.errors import AllDown
 from tests.proxy.provider import Loopback
 from tests.proxy.scene import Scene, charged_milli, check_books, scene
 
@@ -45,12 +46,14 @@ def streamed(folder: Path, prompt: str, fields: dict[str, Any] | None = None, **
     return play(folder, act, **stage)
 
 
-def scripted(*pieces: bytes) -> Callable[[Scene], None]:
-    """Return what puts a provider into a scene that answers with these packets."""
+def scripted(*pieces: bytes, pages: int = 0, page: bytes = b"text/html") -> Callable[[Scene], None]:
+    """Return what puts a provider into a scene that answers with these packets, after so many pages of another kind."""
+    left = [page] * pages
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        kind = left.pop() if left else b"text/event-stream"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
         for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -176,7 +179,6 @@ def test_the_cost_of_a_stream_is_a_comment(
         ("cut=3", "upstream_error"),
         ("cut=0", "upstream_error"),
         ("stall=3", "upstream_error"),
-        ("html", "upstream_error"),
         ("empty", "upstream_error"),
         ("slow=0.03", "upstream_timeout"),
     ],
@@ -229,6 +231,27 @@ def test_an_event_that_is_no_json_is_passed_on(tmp_path: Path) -> None:
         assert here.caller.got == CHUNK + garbage + CHUNK + DONE
 
     assert play(tmp_path, act).end()["o"] == "ok"
+
+
+@pytest.mark.parametrize("page", [b"text/html; charset=utf-8", b"Application/JSON"])
+def test_a_page_in_the_place_of_a_stream_is_an_error_before_the_first_byte(tmp_path: Path, page: bytes) -> None:
+    """The next model is asked; where all do so it is an error. What each may have billed is booked, nobody pays."""
+
+    async def act(here: Scene) -> None:
+        scripted(CHUNK, DONE, pages=1, page=page)(here)
+        await here.stream()
+        assert here.caller.got == CHUNK + DONE
+        scripted(CHUNK, pages=9, page=page)(here)
+        with pytest.raises(AllDown) as caught:
+            await here.stream()
+        assert "gpt-6-luna (no stream)" in caught.value.message
+
+    found = play(tmp_path, act)
+
+    served, voided = (each for each in found.records() if each["k"] in {"settled", "void"})
+    assert [line["kind"] for line in served["a"]] == ["failed", "estimated"]
+    assert [line["kind"] for line in voided["a"]] == ["failed"] * 3
+    assert all(line["cost"] > 0 for line in (*served["a"], *voided["a"]))
 
 
 def test_a_stream_without_usage_is_an_estimate(tmp_path: Path) -> None:

@@ -234,14 +234,16 @@ def test_a_cancelled_call_stays_cancelled() -> None:
         ("text/event-stream", True),
         ("text/event-stream; charset=utf-8", True),
         ("application/json", False),
-        (None, False),
+        ("TEXT/HTML", False),
+        ("text/plain", True),
+        (None, True),
     ],
 )
-def test_whether_an_answer_streams(kind: str | None, streams: bool) -> None:
-    """The provider's content type says so."""
+def test_whether_an_answer_may_be_a_stream(kind: str | None, streams: bool) -> None:
+    """Where its content type says that it is something else it is none; servers that say nothing may stream."""
     response = httpx.Response(200, headers={} if kind is None else {"content-type": kind})
 
-    assert Answer(response, TIMEOUTS).is_event_stream is streams
+    assert Answer(response, TIMEOUTS).is_stream is streams
 
 
 def test_a_header_may_hold_any_bytes() -> None:

@@ -10,7 +10,7 @@ from proxy.wire.completions import OUTPUT_TOKENS_DEFAULT, CompletionsRequest, re
 from proxy.wire.completions_pieces import Chunks
 from proxy.wire.errors import openai_body as error_body
 from proxy.wire.neutral import Piece, Prompt, Text, Turn
-from proxy.wire.prompts import first_unheld, stops_of, unsayable
+from proxy.wire.prompts import first_unheld, only, stops_of, unsayable
 from proxy.wire.surfaces.surface import Knobs
 
 __all__ = ["NAME", "NAMES", "answer", "error_body", "knobs", "prompt", "read", "schema", "unheld", "writer"]
@@ -47,6 +47,8 @@ def unheld(ask: CompletionsRequest) -> str | None:
     found = first_unheld(ask.fields, _HELD, _HARMLESS)
     if found is not None:
         return found
+    if ask.output_max == 0:  # nothing but the prompt, echoed or scored
+        return "max_tokens"
     return "prompt" if len(ask.inputs) > 1 or not isinstance(ask.inputs[0], str) else None
 
 
@@ -55,6 +57,7 @@ def prompt(ask: CompletionsRequest) -> Prompt:
     name = unheld(ask)
     if name is not None:
         raise unsayable(name)
+    only(ask.fields.get("stream_options") or {}, {"include_usage", "include_obfuscation"}, "stream_options")
     (said,) = ask.inputs
     if not isinstance(said, str) or not said:
         raise unsayable("prompt", "must not be empty to be carried over to this model")
