@@ -29,13 +29,13 @@ class Crowd:
         clock: In seconds.
     """
 
-    __slots__ = ("_clock", "_left", "_left_at_mark", "_mark_s", "_open")
+    __slots__ = ("_clock", "_left", "_left_at_mark", "_mark_s", "_near_s", "_open")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._open: dict[int, int] = {}
         self._left = self._left_at_mark = 0
-        self._mark_s = clock()
+        self._mark_s = self._near_s = clock()
 
     def enter(self, customer: int, open_now: int, bound: int) -> bool:
         """Let one more request of a customer in, unless the house is nearly full and its part is used up.
@@ -52,7 +52,10 @@ class Crowd:
         return True
 
     def _has_room(self, mine: int, open_now: int, bound: int) -> bool:
-        if self._left != self._left_at_mark and (now_s := self._clock()) - self._mark_s > SPAN_S:
+        now_s, was_near_s = self._clock(), self._near_s
+        self._near_s = now_s
+        # Counted anew when the house fills, and then from time to time; not while nobody leaves.
+        if now_s - was_near_s > SPAN_S or (now_s - self._mark_s > SPAN_S and self._left != self._left_at_mark):
             self._mark_s, self._left_at_mark = now_s, self._left
         shared = bound - bound // RESERVE_PART
         if open_now > shared:

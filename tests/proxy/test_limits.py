@@ -489,22 +489,26 @@ def test_who_has_nothing_open_finds_a_place_while_the_last_eighth_has_one(steps:
 
 
 def test_a_full_house_says_when_a_place_is_free():
-    """Sixty places and an end each second: any is free in a second, one of a customer's six in ten."""
+    """Counted since it filled: an end each second, and one of a customer's six in ten; while none ends, longer."""
     now = [0.0]
     crowd = Crowd(lambda: now[0])
+    now[0] = 3_600  # however long there was room
     for n in range(60):
-        assert crowd.enter(1 if n < 6 else n, n + 1, 1_000)
+        assert crowd.enter(1 if n < 6 else n, n + 1, 100)
+    assert (crowd.wait_s(), crowd.wait_s(60, 1)) == (1, 1)
     for n in range(10):
         now[0] += 1
         crowd.leave(59 - n)
 
     assert (crowd.wait_s(), crowd.wait_s(60, 1), crowd.wait_s(60, 99)) == (1, 10, 1)
     now[0] += 1
-    assert not crowd.enter(1, 6, 8)  # near its bound it begins to count anew
+    assert not crowd.enter(1, 90, 100)
     assert crowd.wait_s() == 1
-    now[0] += 7
-    assert crowd.wait_s() == 7
-    now[0] += 3_600
+    for waited_s in (7, 14, 21):  # nobody ends: who is refused meanwhile does not begin the count anew
+        now[0] += 7
+        assert crowd.wait_s() == waited_s
+        assert not crowd.enter(1, 90, 100)
+    now[0] += 50
     assert crowd.wait_s() == 60
 
 
