@@ -3,14 +3,13 @@
 import math
 import tracemalloc
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.caching.semantic.embedders import LETTERS, Embedder
+from proxy.caching.semantic.embedders import LETTERS
 from proxy.caching.semantic.nearby import PARTITION_MAX, Entry, Nearby
 from proxy.caching.semantic.reading import read
-from proxy.caching.semantic.vectors import dense, letters
+from proxy.caching.semantic.vectors import letters
 
 HERE, THERE = b"here", b"there"
 MUCH = 1 << 30
@@ -81,20 +80,3 @@ def test_a_cosine_is_one_with_itself_and_the_same_both_ways(one, other):
     assert math.isclose(mine.near(mine), 1, abs_tol=1e-5)
     assert math.isclose(mine.near(theirs), theirs.near(mine), abs_tol=1e-6)
     assert mine.near(theirs) <= 1 + 1e-5
-
-
-def test_a_models_vectors_are_found_by_their_directions():
-    """Of any length; one without a direction is none."""
-    maker = Embedder("model", 0.9, "loose")
-    memory, text = Nearby(), read("Why is the sky blue?")
-    for number in range(200):
-        turned = dense([math.cos(number / 100), math.sin(number / 100), 1.0])
-        memory.add(HERE, Entry(1, b"%d" % number, turned, text, 0), MUCH)
-
-    near = memory.find(HERE, 1, dense([20.0, 0.0, 20.0]), text, maker)
-
-    assert near is not None
-    assert near.score == pytest.approx(1, abs=0.05)
-    assert memory.find(HERE, 1, dense([-1.0, 0.0, -1.0]), text, maker) is None
-    assert dense([0.0, 0.0]) is None
-    assert dense([math.nan, 1.0]) is None

@@ -9,9 +9,11 @@ import orjson
 import pytest
 
 from proxy.caching.semantic.proof import bound, passes
+from proxy.cli import judging
+from proxy.foretelling import foretold
 from proxy.identity import Principal
 from proxy.upstream.client import Upstream
-from tests.proxy.scene import Scene, charged_milli
+from tests.proxy.scene import Scene, charged_milli, configured
 from tests.proxy.test_exchange import SIMPLE, play
 from tests.proxy.test_repeating import cache_of, streamed, text_of
 
@@ -214,6 +216,21 @@ def test_only_the_rules_that_are_named_and_nobody_when_it_is_off(tmp_path: Path)
 
     (tmp_path / "off").mkdir()
     play(tmp_path / "off", off, repeats=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [({}, None), ({"temperature": 1}, "varied"), ({"messages": [{"role": "user", "content": "a " * 600}]}, "long")],
+)
+def test_it_is_told_before_anybody_asks(tmp_path: Path, fields: dict[str, object], why: str | None) -> None:
+    """`penstock explain` says whether a request would be looked up, and if not, why; its words exist."""
+    settings = configured(tmp_path, None, "5s", repeats=True, semantic=ON)
+    body = {"model": "auto:simple", "messages": [{"role": "user", "content": ONE}], **fields}
+
+    found = foretold(settings, settings.sellbook.plan(None), orjson.dumps(body))
+
+    assert found["meaning_why"] == why
+    assert sum("means the same" in line for line in judging._in_words(found)) == (found["cache_why"] is None)
 
 
 def test_those_who_wait_for_an_answer_do_not_wait_for_one_by_meaning(tmp_path: Path) -> None:

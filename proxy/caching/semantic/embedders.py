@@ -23,5 +23,3 @@ class Embedder(NamedTuple):
 
 LETTERS: Final = Embedder("letters", 0.5, "strict")
 """Hashed pieces of words. The floor and the guard are the tuning pairs': docs/caching.md has the curves."""
-MODEL_FLOOR: Final = 0.8
-"""Of a model's vectors, where nothing else is said: what MiniLM's curve on the tuning pairs suggests."""

@@ -9,7 +9,6 @@ samples for a target of 2 %, 59 for 5 %. Later errors close a band again.
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from typing import Final, NamedTuple
 
@@ -41,8 +40,7 @@ class _Band:
         self.samples += 1
         self.errors += not is_right
         if self.samples > SAMPLES_MAX:
-            self.samples //= 2
-            self.errors = math.ceil(self.errors / 2)
+            self.samples, self.errors = (self.samples + 1) // 2, (self.errors + 1) // 2
 
 
 class Proof:

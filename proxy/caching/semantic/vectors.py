@@ -1,19 +1,17 @@
 """How near two texts are: vectors, and who makes them.
 
-`Letters` needs no service: words, pairs of them and pieces of four letters, hashed, each weighed by how rare it is in
-the training prompts (`weights.json`, built by `make semantic-weights`). A provider's embeddings come from
-`proxy.lookups`. Vectors of different makers are never compared.
+`letters` needs no service: words, pairs of them and pieces of four letters, hashed, each weighed by how rare it is in
+the training prompts (`weights.json`, built by `make semantic-weights`). Vectors of different makers are never compared.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import operator
 from array import array
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple, Protocol
@@ -66,34 +64,6 @@ class Sparse(NamedTuple):
         return sum(
             value * mine[place] for place, value in zip(other.places, other.values, strict=True) if place in mine
         )
-
-
-class Dense(NamedTuple):
-    """A vector of length one, as a model makes them; its sketch has the sign of each value."""
-
-    values: array[float]
-    sketch: int
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory, about."""
-        return 4 * len(self.values) + 300
-
-    def near(self, other: Vector) -> float:
-        """Return the cosine; two vectors of other lengths have nothing in common."""
-        assert isinstance(other, Dense)
-        return sum(map(operator.mul, self.values, other.values)) if len(self.values) == len(other.values) else 0.0
-
-
-def dense(values: Sequence[float]) -> Dense | None:
-    """Return a model's vector, stretched to length one; None if it has no direction."""
-    length = math.sqrt(sum(value * value for value in values))
-    if not math.isfinite(length) or length == 0:
-        return None
-    sketch = 0
-    for value in values[:SKETCH_BITS]:
-        sketch = sketch << 1 | (value > 0)
-    return Dense(array("f", [value / length for value in values]), sketch)
 
 
 @cache
