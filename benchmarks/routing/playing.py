@@ -77,10 +77,14 @@ def play(month: Month, settings: Settings, policy: Policy, *, from_day: float = 
             if on.get(turn.conversation, served.name) != served.name:
                 found.switches[turn.conversation] = found.switches.get(turn.conversation, 0) + 1
             on[turn.conversation] = served.name
+        if policy.margins is not None:
+            policy.margins.booked(turn, cost, 0 if served is None else _credits(policy) * 1_000)
         if counts:
             _count(found, turn, served, at, cost, usage, policy)
             key = turn.conversation, turn.ask
             lowest[key] = (turn, min(at, lowest[key][1]) if key in lowest else at)
+    if policy.margins is not None:
+        policy.margins.close(turn.t_s)
     _judge(found, lowest)
     _check_sessions(found, policy, turns_of)
     return found
@@ -123,7 +127,12 @@ def _count(
     found.nusd_by_tier[TIERS[at]] += cost
     found.input_tokens += usage.input_total
     found.cached_tokens += usage.cache_read
-    found.credits[turn.customer] += {"simple": 1, "medium": 3, "complex": 10}[policy.charge_tier]
+    found.credits[turn.customer] += _credits(policy)
+
+
+def _credits(policy: Policy) -> int:
+    """Return what a turn is charged: the tier that it is judged to need, whoever served it."""
+    return {"simple": 1, "medium": 3, "complex": 10}[policy.charge_tier]
 
 
 def _judge(found: Played, lowest: dict[tuple[int, int], tuple[Turn, int]]) -> None:
@@ -147,4 +156,7 @@ def _check_sessions(found: Played, policy: Policy, turns_of: Counter[int]) -> No
 
 
 def _tier(settings: Settings, deployment: Deployment) -> int:
-    return next(at for at, tier in enumerate(TIERS) if deployment in settings.tiers[tier])
+    # By name: the guard may ask for one in its provider's cheaper service tier, which is another value.
+    return next(
+        at for at, tier in enumerate(TIERS) if any(each.name == deployment.name for each in settings.tiers[tier])
+    )

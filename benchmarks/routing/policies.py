@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Final
 
+from benchmarks.routing.margins import Margins
 from benchmarks.routing.prompts import Judge, Prompt
 from benchmarks.routing.traffic import Turn
 from benchmarks.routing.truth import START_S
@@ -76,9 +77,9 @@ class Policy:
 
     def __init__(self, name: str, settings: Settings, judge: Judge, *, sessions: bool = False,
                  knows: Callable[[Prompt], Tier] | None = None, order: Callable[[Deployment], Any] | None = None,
-                 ) -> None:  # fmt: skip
+                 margins: Margins | None = None) -> None:  # fmt: skip
         self.name, self._settings, self._judge = name, settings, judge
-        self.is_staying, self._knows, self._order = sessions, knows, order
+        self.is_staying, self._knows, self._order, self.margins = sessions, knows, order, margins
         self.vitals = Virtual(settings)
         self.world: Any = SimpleNamespace(
             settings=settings, pins=Pins(lambda: self.vitals.now_s), horizons=Horizons(), vitals=self.vitals,
@@ -94,7 +95,11 @@ class Policy:
         self.vitals.now_s = turn.t_s
         ask = _ask(turn)
         judging = _Judging(self._judge, turn, None if self._knows is None else self._knows(turn.prompt))
-        route = policy.route(self._settings, self._plan, ask, judging)
+        acts = None if self.margins is None else self.margins.acts(turn)
+        if acts is not None and acts.refuses:
+            self._seat = None
+            return ()
+        route = policy.route(self._settings, self._plan, ask, judging, acts=acts)
         self.charge_tier = route.charge_tier
         self._seat = None
         if self.is_staying:

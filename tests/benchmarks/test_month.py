@@ -1,9 +1,12 @@
 """A slice of the simulated month: seeded, and nothing in it that may never be."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.routing import truth
-from benchmarks.routing.__main__ import BANDS, CHEAPEST, SAVED, bands, policies
+from benchmarks.routing.__main__ import BANDS, CHEAPEST, HELD_S, SAVED, bands, policies
+from benchmarks.routing.margins import Margins
 from benchmarks.routing.playing import Played, play
 from benchmarks.routing.policies import Policy
 from benchmarks.routing.prompts import Judge, prompts, weights
@@ -53,12 +56,28 @@ def test_a_band_of_the_brief_that_is_missed_is_named(played: dict[str, Played]) 
     saved = 1 - ours.cost_nusd / frontier.cost_nusd
     share = ours.by_tier["simple"] / ours.turns
 
-    missed = " ".join(bands(ours, frontier, oracle))
+    missed = " ".join(each.text for each in bands(ours, frontier, oracle))
 
     assert SAVED[0] <= saved <= SAVED[1]
     assert (CHEAPEST[0] <= share <= CHEAPEST[1]) is ("the cheapest tier serves" not in missed)
     for tier, (low, high) in BANDS.items():
         assert (low <= ours.usd_a_request(tier) <= high) is (f"a {tier} request costs" not in missed)
+
+
+def test_margins_stay_at_their_floor(drawn: Month, settings: Settings) -> None:
+    """At a hundredth of the fees seats cost more than they pay: steps are taken, and then they are refused."""
+    plans = {name: replace(each, fee_nusd_month=(each.fee_nusd_month or 0) // 100) for name, each in
+             settings.sellbook.plans.items()}  # fmt: skip
+    floors = replace(settings.routing.floors, guard=replace(settings.routing.floors.guard, evidence_nusd=10_000_000))
+    poor = replace(settings, sellbook=replace(settings.sellbook, plans=plans),
+                   routing=replace(settings.routing, floors=floors))  # fmt: skip
+    margins, judge = Margins(poor, drawn.customers), Judge(None, weights())
+
+    guarded = play(drawn, poor, Policy("guarded", poor, judge, sessions=True, margins=margins))
+
+    assert margins.stepped
+    assert margins.refused == guarded.unanswered > 0
+    assert margins.longest_s <= HELD_S
 
 
 def test_always_the_cheapest_and_the_oracle_are_its_bounds(played: dict[str, Played]) -> None:
