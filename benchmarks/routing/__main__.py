@@ -17,8 +17,8 @@ import yaml
 from benchmarks import page
 from benchmarks.plot import Panel, Series, svg
 from benchmarks.routing import truth
-from benchmarks.routing.playing import Played, play
 from benchmarks.routing.margins import Margins
+from benchmarks.routing.playing import Played, play
 from benchmarks.routing.policies import Policy, list_price, oracle
 from benchmarks.routing.prompts import Judge, prompts, weights
 from benchmarks.routing.traffic import Month, month
@@ -120,10 +120,10 @@ def floors(margins: Margins, guarded: Played) -> str:
         for each in sorted(margins.missed, key=lambda missed: -missed.short_nusd)
     ]  # fmt: skip
     said = (
-        f"With a floor of 60 % for everybody's margin (`month-plans.yaml`), guarded from the first day: steps were taken "
-        f"with {len(margins.stepped)} of {margins.count} customers, {margins.refused:,} requests were refused, and the "
-        f"month cost ${guarded.usd:,.2f} at a quality of {guarded.quality:.4f}, where a refused request is worth nothing. The "
-        f"longest that somebody whose ladder ends in *refuse* was below its floor and served is "
+        f"With a floor of 60 % for everybody's margin (`month-plans.yaml`), guarded from the first day: steps were "
+        f"taken with {len(margins.stepped)} of {margins.count} customers, {margins.refused:,} requests were refused "
+        f"and the month cost ${guarded.usd:,.2f} at a quality of {guarded.quality:.4f}, where one that is refused is "
+        f"worth nothing. The longest that somebody whose ladder ends in *refuse* was below its floor and served is "
         f"{margins.longest_s / 60:.0f} minutes. "
     )
     heads = ["customer", "plan", "month", "revenue $", "cost $", "short $", "steps"]

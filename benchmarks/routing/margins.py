@@ -1,12 +1,11 @@
 """What each customer of the simulated month brings and costs, held against its floor by the product's own guard.
 
-The keeper looks every five seconds; here it looks at a customer when it asks, and every five minutes while a step is taken
-with it. Fees accrue by the second of a calendar month; credits beyond the included ones, and prepaid ones, earn as they
-are charged.
+The keeper looks every five seconds; here it looks at a customer when it asks, and every five minutes while a step is
+taken with it. Fees accrue by the second of a calendar month; credits beyond the included ones, and prepaid ones, earn
+as they are charged.
 """
 
 from __future__ import annotations
-
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +18,6 @@ from proxy.routing import guard
 from proxy.routing.guard import NS, Acts, State, Sums
 from proxy.settings import Settings
 from proxy.settings.floors import Floor
-
 
 LOOK_NS = 300 * NS
 
