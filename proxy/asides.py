@@ -21,6 +21,7 @@ from proxy.ceilings import ceiling_nusd
 from proxy.limits.guard import Away, Reached
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts
+from proxy.routing.tries import Tries
 from proxy.settings import Budget, Deployment
 from proxy.settlement import NS, Case
 from proxy.upstream import dialects
@@ -92,9 +93,13 @@ async def ask(world: World, case: Case, question: Question) -> Gist | None:
         room = await _room(world, case, question)
     except (Malformed, Reached, Away):
         raise NotAsked from None
+    tries = Tries(world.vitals)
+    if not tries.may_call(deployment, 1, question.within_s):  # it began to rest meanwhile
+        room.end([], 0)
+        raise NotAsked
     beside = _beside(world, case, question, room)
     try:
-        return await _called(world, beside, question, body, room.most_nusd)
+        return await _called(world, beside, question, tries, body, room.most_nusd)
     except (ProxyError, JournalBroken):  # the books cannot be written: what is on file the keeper closes
         return None
     finally:
@@ -141,18 +146,21 @@ def _beside(world: World, case: Case, question: Question, room: _Room) -> Case:
     )  # fmt: skip
 
 
-async def _called(world: World, beside: Case, question: Question, body: bytes, most: int) -> Gist | None:
-    """Make the call, and note its cost line."""
+async def _called(
+    world: World, beside: Case, question: Question, tries: Tries, body: bytes, most: int
+) -> Gist | None:  # fmt: skip
+    """Make the call, and note its cost line. What fails says as much of the model as any other call that does."""
     deployment, ask, ticket = question.deployment, question.ask, beside.ticket
-    made = sending.note(world, beside, 1, deployment, body, time.perf_counter(), most, ())
+    made = sending.note(world, beside, 1, deployment, body, tries.begin(), most, ())
     try:
         answer = await sending.send(world, beside, made)
     except CallFailed as error:
-        sending.failed(world, beside, made, error)
+        tries.lost(error.phase, sending.failed(world, beside, made, error))
         return None
     if answer.status != 200:
-        await sending.refused(world, beside, made, answer)
+        tries.refused(answer.status, await sending.refused(world, beside, made, answer))
         return None
+    tries.answered(is_stream=False)
     read, call_id, usage, is_whole = b"", answer.call_id, None, False
     try:
         read = await answer.read(ANSWER_BYTES_MAX, beside.left_s())

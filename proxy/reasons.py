@@ -33,7 +33,7 @@ _CAME = {
     "late": "no answer in time",
     "failed": "no answer",
     "nonsense": "an answer that is none of the three words",
-    "unasked": "not now, as a share, a budget or a limit is used up",
+    "unasked": "not now, as a share, a budget or a limit is used up, or it rests",
 }
 
 

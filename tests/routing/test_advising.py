@@ -151,6 +151,21 @@ def play_loosely(act: Callable[[Scene], Awaitable[None]], folder: Path, **stage:
     return asyncio.run(main())
 
 
+def test_a_model_that_fails_rests_and_is_not_asked(tmp_path: Path) -> None:
+    """One failure is enough here: the next request in doubt asks nobody, and waits for nobody."""
+    touchy = "routing: {health: {calls: 1, rest: 1h, rest_max: 1h}}\n"
+
+    async def act(here: Scene) -> None:
+        await steer(here, orjson.dumps([{"fault": "status=500", "times": 1, "model": "gpt-4o-mini"}]))
+        for number in range(2):
+            await here.ask(f"{DOUBTFUL} {number}", model="auto")
+
+    found = play(act, tmp_path, sections=asking() + touchy)
+
+    assert [each["advice"]["came"] for each in decisions(found)] == ["failed", "unasked"]
+    assert found.world.limits.guard.names("aside")
+
+
 def test_a_late_answer_is_booked_and_good_for_the_next(tmp_path: Path) -> None:
     """The request does not wait beyond the deadline; the word comes after, and moves who asks the same again."""
 
