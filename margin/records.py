@@ -68,17 +68,20 @@ def held(
     *, x: str, t: int, customer: int, key: str, plan: str, plan_version: str, charge_tier: str, served_tier: str,
     credits_milli: int, deadline_t: int, metered: bool = False,
     claim: tuple[str, str] | None = None, feature: str | None = None, member: str | None = None,
+    task: str | None = None,
 ) -> Record:  # fmt: skip
     """Credits put aside before anything is sent. `deadline_t`: no exchange lives longer; then the reaper acts.
 
     `metered`: the charge follows from the usage, so it may be more than what is held here. `claim`: digests of the
     caller's idempotency key and of its request, when it sent a key. `feature`: what it was for, if that is counted.
-    `member`: a keyed digest of which of the customer's members it was for, if that is counted.
+    `member`: a keyed digest of which of the customer's members it was for, if that is counted. `task`: which one it
+    belongs to.
     """
     return {"k": "held", "x": x, "t": t, "c": customer, "key": key, "plan": plan, "pv": plan_version,
             "tier": charge_tier, "served": served_tier, "cr": credits_milli, "dl": deadline_t,
             **({"met": 1} if metered else {}), **({} if claim is None else {"i": list(claim)}),
-            **({} if feature is None else {"f": feature}), **({} if member is None else {"mb": member})}  # fmt: skip
+            **({} if feature is None else {"f": feature}), **({} if member is None else {"mb": member}),
+            **({} if task is None else {"tk": task})}  # fmt: skip
 
 
 def called(
@@ -265,6 +268,32 @@ def reversed_charge(
     """
     return {"k": "reversed", "x": x, "t": t, "c": customer, "cr": credits_milli, "burnt": list(burnt),
             "row": list(row), "why": why}  # fmt: skip
+
+
+def task_opened(
+    *, t: int, id: str, customer: int, plan: str, type: str, terms: str,  # noqa: A002
+    event: tuple[str, str] | None = None,
+) -> Record:  # fmt: skip
+    """A task begins; see `margin.ledger.tasks.Task` for its terms, which stay as they are.
+
+    `event` here and below: digests of the idempotency key it was asked for under, and of what was asked.
+    """
+    return {"k": "task_opened", "t": t, "id": id, "c": customer, "plan": plan, "type": type, "terms": terms,
+            **_event(event)}  # fmt: skip
+
+
+def task_closed(*, t: int, id: str, why: str, event: tuple[str, str] | None = None) -> Record:  # noqa: A002
+    """A task ends: *done* or *idle*, which charge it or await its outcome, or *abandoned*, which charges nothing."""
+    return {"k": "task_closed", "t": t, "id": id, "why": why, **_event(event)}
+
+
+def outcome(*, t: int, id: str, outcome: str, at: int, event: tuple[str, str] | None = None) -> Record:  # noqa: A002
+    """What came of a task, at which moment; *assumed* is the keeper's own word when the window has passed."""
+    return {"k": "outcome", "t": t, "id": id, "o": outcome, "at": at, **_event(event)}
+
+
+def _event(event: tuple[str, str] | None) -> Record:
+    return {} if event is None else {"ev": list(event)}
 
 
 def configured(*, t: int, version: str, before: str | None, diff: list[list[Any]]) -> Record:

@@ -13,8 +13,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from margin import tasking
 from margin.meter import Meter
 from margin.plan_error import PlanError
+from margin.tasking import OutcomeTerms, TaskTerms
 
 Tier = Literal["simple", "medium", "complex"]
 HoldSizing = Literal["strict", "statistical"]
@@ -139,6 +141,8 @@ class Plan:
         gate_policy: `down` serves a dearer request at `max_tier`, `refuse` answers 403.
         charge_follows_gate: Whether a request served lower by the gate is also charged lower.
         target_margin: The gross margin aimed at, 0..1; `None` when none is.
+        tasks: How types of tasks are charged.
+        outcomes: What outcomes cost that tasks are charged by.
         description: A sentence for people. It is no term: changing it keeps the version.
 
     Raises:
@@ -155,8 +159,13 @@ class Plan:
     charge_follows_gate: bool = True
     target_margin: Decimal | None = None
     description: str = ""
+    tasks: Mapping[str, TaskTerms] = field(default_factory=dict)
+    outcomes: Mapping[str, OutcomeTerms] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", MappingProxyType(dict(self.tasks)))
+        object.__setattr__(self, "outcomes", MappingProxyType(dict(self.outcomes)))
+        tasking.check(self.tasks, self.outcomes)
         _check_not_negative("fee.amount", self.fee_nusd_month)
         if self.target_margin is not None and not 0 <= self.target_margin <= 1:
             raise PlanError("target_margin", "must lie between 0 and 1")
@@ -167,8 +176,11 @@ class Plan:
     def terms(self) -> dict[str, Any]:
         """Return the terms as plain JSON values, for a digest or a decision record."""
         floor = {} if self.min_tier is None else {"min_tier": self.min_tier}  # without one it keeps its version
+        work = {name: {each: terms.terms() for each, terms in of.items()}
+                for name, of in (("tasks", self.tasks), ("outcomes", self.outcomes)) if of}  # fmt: skip
         return {
             **floor,
+            **work,
             "name": self.name,
             "fee_nusd_month": self.fee_nusd_month,
             "credits": self.credits.terms(),

@@ -25,6 +25,7 @@ from proxy import (
     escalating,
     idempotency,
     identity,
+    joining,
     limiting,
     repeating,
     resembling,
@@ -36,7 +37,7 @@ from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.caching.answers import Found
 from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
-from proxy.quote import quote
+from proxy.quote import FREE, quote
 from proxy.repeating import Replay, Understood
 from proxy.routing import deadline, hints, policy, rules
 from proxy.routing.guard import Acts
@@ -88,6 +89,8 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     """
     principal = await attribute(world, principal, inbound)
     plan = world.plan_of(principal.plan)
+    task = inbound.headers.get(joining.HEADER)
+    joined = None if task is None else await joining.join(world, principal, task)
     hint = hints.read(inbound.headers)
     asker = rules.asker(world.settings.routing, principal.name, inbound.headers)
     acts = world.guarded.get(principal.customer)
@@ -100,12 +103,13 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     bundle = limiting.bundle_of(world, principal, plan, feature, member)
     ticket = Ticket(world.journal, world.wallets, world.new_exchange(), principal.customer,
                     enforced=plan.credits.enforce == "hard")  # fmt: skip
-    terms = quote(plan, route, ask, world.outputs)
+    terms = quote(plan, route, ask, world.outputs) if joined is None or not joined.is_whole else FREE
     case = Case(
         world.settings, principal, plan, ask, judging, route, terms, ticket, started, _wants_cost(principal, inbound),
         bundle, feature, hint, place=place, within_s=deadline.read(inbound.headers, world.settings.routing.deadline_s),
         member=member, asker=asker, expects=escalating.expected(route, inbound.headers) if route.checks else None,
         expected=staying.learner(world, seat), seat=seat, acts=acts,
+        joined=joined,
     )  # fmt: skip
     claim = idempotency.read(inbound.headers, ask, ticket)
     return await run(world, case) if claim is None else await once(world, case, claim)
@@ -210,9 +214,8 @@ def lowered(world: World, case: Case, used: limiting.UsedUp) -> Case:
                              world.prices, case.acts)  # fmt: skip
     except Forbidden:
         raise limiting.unserved(world, case, used) from None
-    return case._replace(
-        route=route, quote=quote(case.plan, route, case.ask, world.outputs), is_lowered=True, place=None, found=None
-    )
+    price = case.quote if case.quote is FREE else quote(case.plan, route, case.ask, world.outputs)
+    return case._replace(route=route, quote=price, is_lowered=True, place=None, found=None)
 
 
 async def attribute(world: World, principal: Principal, inbound: Inbound) -> Principal:
@@ -264,6 +267,7 @@ async def admit(world: World, case: Case) -> None:
             credits_milli=case.quote.hold_milli, deadline_t=t + int(total_s + 60) * NS,
             metered=case.quote.meter is not None,
             claim=ticket.claim, feature=case.feature, member=case.member,
+            task=None if case.joined is None else case.joined.id,
         )
     )  # fmt: skip
 

@@ -64,6 +64,10 @@ class Quote(NamedTuple):
         )
 
 
+FREE = Quote(0)
+"""Of a request that its task is charged in the place of."""
+
+
 def quote(plan: Plan, route: Route, ask: Ask, outputs: Outputs) -> Quote:
     """Return the terms of a request.
 

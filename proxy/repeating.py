@@ -246,7 +246,7 @@ def charge(world: World, case: Case, found: Kept) -> None:
             deployment=found.deployment, model=served_by(case, found).model, spared_nusd=spared, baseline_nusd=would,
             decision={"cache": "hit", "of": found.exchange, "requested": case.route.requested,
                       "cached_share": "1" if share == 1 else f"{share.normalize():f}", "stream": case.ask.stream,
-                      **_resembling(case)},
+                      **_resembling(case), **({} if case.joined is None else {"joined": [*case.joined]})},
         )
     )  # fmt: skip
     if case.place is not None and case.found is not None and case.found.resembling is not None:

@@ -28,6 +28,7 @@ from proxy.wire.ask import Ask
 
 if TYPE_CHECKING:
     from proxy.caching.semantic.memory import Meant
+    from proxy.joining import Joined
     from proxy.staying import Seat
 
 NS = 1_000_000_000
@@ -77,6 +78,8 @@ class Case(NamedTuple):
     """Its place in a conversation that keeps its model."""
     advice: Advice | None = None
     """What came of asking a model how hard it is."""
+    joined: Joined | None = None
+    """The task it belongs to."""
     within_s: float = math.inf
     """How long it may take, from `started`, all its calls together."""
 
@@ -197,6 +200,8 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
         **metered,
         **({} if case.seat is None else case.seat.told()),
     }
+    if case.joined is not None:
+        found["joined"] = [*case.joined]
     if case.advice is not None:
         found["advice"] = case.advice.told()
     if call.escalated:

@@ -135,6 +135,8 @@ def _uncovered_nusd(parts: list[Any]) -> int:
 
 def _price(decision: dict[str, Any], outcome: str, usage: str | None, scheduled: int | None) -> _Price | None:
     """Return what the terms charge; None where the books do not say."""
+    if "joined" in decision and decision["joined"][1]:
+        return _Price(0)  # its task is charged in its place
     if decision.get("cache") in {"hit", "semantic"}:
         return _repeated(decision, scheduled)
     if "usage_source" not in decision:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from margin import records
-from margin.ledger import burning, ending, spending
+from margin.ledger import burning, ending, spending, tasks
 from margin.ledger.burning import Burnt, revenue_nusd
 from margin.ledger.grants import allocate
 from margin.ledger.overdrafts import cover, exceed
@@ -69,6 +69,8 @@ def _held(state: State, record: Record, effects: Effects, journal: str) -> None:
     state.put_hold(hold)
     if hold.claimed:
         effects.claims.append((hold.customer, *record["i"], hold.x, hold.t))
+    if hold.task:
+        tasks.touch(state.work, hold.task, hold.t)
 
 
 def _hold_of(state: State, record: Record, journal: str) -> Hold:
@@ -81,6 +83,7 @@ def _hold_of(state: State, record: Record, journal: str) -> Hold:
         record["x"], journal, record["c"], record["key"], record["plan"], record["pv"], record["tier"],
         record["served"], record["t"], record["dl"], record["cr"], tuple(parts), terms.uncovered_nusd_per_credit,
         record.get("call"), None, "i" in record, _excess(record, terms), record.get("f", ""), record.get("mb", ""),
+        record.get("tk", ""),
     )  # fmt: skip
 
 
@@ -125,6 +128,8 @@ def _void(state: State, record: Record, effects: Effects, _: str) -> None:
     _close(state, hold, 0, t, effects)
     effects.book(key, "void", t, _costs(hold, record, _row(hold, _served(record), "", t), effects))
     spending.note(effects.spent, hold, record["a"], 0)
+    if hold.task:
+        tasks.count(state.work, hold.task, record["a"], t, effects, is_call=False)
     _follow(state, hold, key, t, effects)
 
 
@@ -149,6 +154,8 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     elif within < hold.held_milli:
         _follow(state, hold, key, t, effects)
     spending.note(effects.spent, hold, record["a"], charge)
+    if hold.task:
+        tasks.count(state.work, hold.task, record["a"], t, effects, is_call=True)
     _book(hold, record, served, burnt, row, effects)
 
 
@@ -166,6 +173,8 @@ def _repeated(state: State, record: Record, effects: Effects, journal: str) -> N
     effects.book(_close_key(hold.x), "charge", t, burning.legs(hold.customer, burnt))
     served = _served(record)
     spending.note(effects.spent, hold, [served], charge)
+    if hold.task:
+        tasks.count(state.work, hold.task, [], t, effects, is_call=True)
     _book(hold, record, served, burnt, _row(hold, served, record["o"], t), effects)
 
 

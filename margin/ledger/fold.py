@@ -11,7 +11,7 @@ from dataclasses import replace
 from heapq import nsmallest
 from typing import Any
 
-from margin.ledger import ending, exchanges, pricebooks, reversing, spending, trail
+from margin.ledger import ending, exchanges, pricebooks, reversing, spending, tasks, trail
 from margin.ledger.capacity import SUM_MAX
 from margin.ledger.corrections import corrected, reconciled
 from margin.ledger.grants import NEVER_T, PRIORITY_INCLUDED, Grant
@@ -258,6 +258,21 @@ def _forgot(_: State, record: Record, effects: Effects) -> None:
     effects.forgotten.append((record["u"], len(effects.charges)))
 
 
+def _task_opened(state: State, record: Record, effects: Effects) -> None:
+    if record["c"] not in state.customers:
+        effects.refused.append((record["id"], f"opened for customer {record['c']}, who does not exist"))
+        return
+    tasks.opened(state.work, record, effects)
+
+
+def _task_closed(state: State, record: Record, effects: Effects) -> None:
+    tasks.closed(state.work, record, effects)
+
+
+def _outcome(state: State, record: Record, effects: Effects) -> None:
+    tasks.judged(state.work, record, effects)
+
+
 def _told(_state: State, _record: Record, _effects: Effects) -> None:
     """Nothing changes in the books; the trail keeps it."""
 
@@ -281,6 +296,9 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "corrected": corrected,
     "reconciled": reconciled,
     "reversed": reversing.apply,
+    "task_opened": _task_opened,
+    "task_closed": _task_closed,
+    "outcome": _outcome,
     "card": pricebooks.card,
     "costbook": pricebooks.costbook,
 }

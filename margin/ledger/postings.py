@@ -82,6 +82,7 @@ ROLLUP_SUMS = (
     "saving_prompt_negative_nusd", "unpriced",
     "credits_reversed_milli", "revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd",
     "excess_milli", "usage_unusable", "cost_escalated_nusd", "cost_hedged_nusd", "observed", "saving_observed_nusd",
+    "revenue_tasks_nusd", "revenue_tasks_reversed_nusd", "cost_unearned_nusd",
 )  # fmt: skip
 """What a rollup row adds up. `saving_cache_nusd` is what answers from memory spared, `saving_prompt_nusd` what marks
 for providers' prompt caches saved, net, and `saving_prompt_negative_nusd` its part below zero, sign turned;
@@ -93,7 +94,8 @@ own, on the day of the reversal: no sum ever falls, so counters can be made of t
 `cost_overhead_nusd` is the part of the costs that calls beside exchanges cost, whatever their cost lines stand on.
 `cost_escalated_nusd` and `cost_hedged_nusd` are the parts of the costs that answers cost which nobody got. `observed`
 counts requests that were served as before, `saving_observed_nusd` is what the policy would have saved of them, net: it
-is in no other sum, as nobody saved it."""
+is in no other sum, as nobody saved it. `cost_unearned_nusd` is the part of the costs that tasks cost which failed, were
+handed off or reversed."""
 
 
 @dataclass(slots=True)
@@ -106,6 +108,7 @@ class Effects:
     corrections: list[tuple[Any, ...]] = field(default_factory=list)
     reconciliations: list[tuple[Any, ...]] = field(default_factory=list)
     reversals: list[tuple[Any, ...]] = field(default_factory=list)
+    task_events: list[tuple[Any, ...]] = field(default_factory=list)
     cards: list[tuple[Any, ...]] = field(default_factory=list)
     costbooks: list[tuple[Any, ...]] = field(default_factory=list)
     rollup: dict[RollupKey, defaultdict[str, int]] = field(default_factory=dict)

@@ -19,8 +19,10 @@ TOTALS_KEY = ("plan", "charge_tier", "provider", "model", "outcome")
 MARGIN_SUMS = ("requests", "cost_nusd", "revenue_nusd", "saving_nusd", "unpriced")
 
 COSTS = tuple(f"cost_{kind}_nusd" for kind in COST_KINDS)
-_REVENUES = ("revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd")
-_REVERSED = ("revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd")
+_REVENUES = (
+    "revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd", "revenue_tasks_nusd",
+)  # fmt: skip
+_REVERSED = ("revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd", "revenue_tasks_reversed_nusd")
 
 COST = f"{' + '.join(COSTS)} - cost_corrected_nusd"
 """Cost in a row of the rollup, as SQL."""

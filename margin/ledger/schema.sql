@@ -52,6 +52,21 @@ CREATE TABLE IF NOT EXISTS reversals (
     x TEXT PRIMARY KEY, t INTEGER NOT NULL, customer INTEGER NOT NULL, credits_milli INTEGER NOT NULL,
     revenue_nusd INTEGER NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
 
+-- Tasks (see margin.ledger.tasks.Task), what a month's charges of one name and price come to, and what was answered to
+-- whom under an idempotency key: digests of the key and of the request, and the task as it was then.
+CREATE TABLE IF NOT EXISTS tasks (
+    id TEXT PRIMARY KEY, customer INTEGER NOT NULL, plan TEXT NOT NULL, type TEXT NOT NULL, terms TEXT NOT NULL,
+    opened_t INTEGER NOT NULL, last_t INTEGER NOT NULL, closed_t INTEGER, why TEXT NOT NULL, calls INTEGER NOT NULL,
+    cost_nusd INTEGER NOT NULL, unpriced INTEGER NOT NULL, outcome TEXT NOT NULL, outcome_t INTEGER, due_t INTEGER,
+    month TEXT NOT NULL, charged_nusd INTEGER NOT NULL, unearned_nusd INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS tasks_live ON tasks (id) WHERE closed_t IS NULL OR due_t IS NOT NULL;
+CREATE TABLE IF NOT EXISTS task_months (
+    customer INTEGER NOT NULL, month TEXT NOT NULL, name TEXT NOT NULL, price TEXT NOT NULL, units INTEGER NOT NULL,
+    nusd INTEGER NOT NULL, PRIMARY KEY (customer, month, name, price)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS task_events (
+    customer INTEGER NOT NULL, event TEXT NOT NULL, request TEXT NOT NULL, t INTEGER NOT NULL, task TEXT NOT NULL,
+    answer TEXT NOT NULL, PRIMARY KEY (customer, event)) WITHOUT ROWID;
+
 -- Every price card a call may have been booked by, and what each version of the cost book said of the models in use.
 CREATE TABLE IF NOT EXISTS cards (id TEXT PRIMARY KEY, t INTEGER NOT NULL, levels TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS costbooks (

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from margin.journal import Position
 from margin.ledger.grants import NEVER_T, Grant
+from margin.ledger.tasks import Work
 from margin.ledger.terms import Period, Terms
 
 
@@ -78,6 +79,8 @@ class Hold(NamedTuple):
     """The feature it is for, if that is counted."""
     member: str = ""
     """A digest of the customer's member it is for, if that is counted."""
+    task: str = ""
+    """The task it belongs to."""
 
     @property
     def grants(self) -> list[str]:
@@ -149,6 +152,8 @@ class State:
     owing: set[int] = field(default_factory=set)
     """Customers that owe more since this was last looked at: what workers hold of them must come back."""
     changed: set[tuple[str, Any]] = field(default_factory=set)
+    work: Work = field(default_factory=Work)
+    """Tasks, and what their months come to."""
     history: History = field(default_factory=NoHistory)
     """What earlier batches booked."""
 

@@ -24,7 +24,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, State
 from margin.ledger.terms import Terms
 
-FORMAT = 23
+FORMAT = 24
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
@@ -182,6 +182,7 @@ class Store:
             raise
         state.changed.clear()
         state.used_up.clear()
+        state.work.stored()
 
     def _write(self, state: State, effects: Effects, reached: Reached) -> None:
         self._looked_up = {}
@@ -193,6 +194,7 @@ class Store:
                 forgetting.forget(self.db, effects.forgotten, charges=len(effects.charges))
             self._write_claims(effects)
             self._write_state(state)
+            state.work.write(self.db)
             self._set_meta("reached", orjson.dumps(asdict(reached)).decode())
             self.db.execute("COMMIT")
         except BaseException:
@@ -254,6 +256,7 @@ class Store:
         self._insert("corrections", effects.corrections, 13)
         self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)
         self._insert("reversals", effects.reversals, 6)
+        self._insert("task_events", effects.task_events, 6)
         self.db.executemany("INSERT INTO trail (t, kind, by, content) VALUES (?, ?, ?, ?)", effects.trail)
         self.db.executemany("INSERT OR IGNORE INTO cards VALUES (?, ?, ?)", effects.cards)
         self.db.executemany("INSERT OR IGNORE INTO costbooks VALUES (?, ?, ?, ?, ?)", effects.costbooks)
@@ -374,6 +377,7 @@ class Store:
             fields = orjson.loads(content)
             fields["parts"] = tuple((name, milli) for name, milli in fields["parts"])
             state.put_hold(Hold(**fields))
+        state.work.read(self.db)
         state.grant_seq = int(self.db.execute("SELECT COALESCE(MAX(seq), 0) FROM grants").fetchone()[0])
         balances = dict(self.db.execute("SELECT account, balance FROM balances"))
         state.issued_milli, state.cash_nusd = -balances.get("credits.issued", 0), balances.get("cash", 0)

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import TypeVar
 
+from margin.ledger import tasks
 from margin.ledger.postings import ROLLUP_SUMS
 from margin.ledger.rollups import COST, REVENUE, SAVING, TOTALS_KEY, WEEK
 from margin.ledger.state import State
@@ -52,6 +53,14 @@ _PAIRS = {
     "charges' revenue less reversals and revenue booked": (
         f"SELECT {_STANDING.format('revenue_nusd')}",
         "SELECT COALESCE(-SUM(balance), 0) FROM accounts WHERE name IN ('rev.credits', 'rev.usage')",
+    ),
+    "what tasks are charged and revenue booked of them": (
+        "SELECT COALESCE(SUM(charged_nusd), 0) FROM tasks",
+        "SELECT COALESCE(-SUM(balance), 0) FROM accounts WHERE name IN ('rev.tasks', 'rev.outcomes')",
+    ),
+    "what tasks cost that earned nothing, in the rollup and in the tasks": (
+        "SELECT COALESCE(SUM(cost_unearned_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(unearned_nusd), 0) FROM tasks",
     ),
     "credits in the rollup and in the charges": (
         "SELECT COALESCE(SUM(credits_milli), 0) FROM rollup",
@@ -159,6 +168,7 @@ def violations(db: sqlite3.Connection, state: State) -> list[str]:
     """Return every broken invariant in words; empty when the books are sound."""
     found = [*_unbalanced(db), *_drifted(db), *_disagreeing(db), *coarser(db), *misplaced_credits(db)]
     found += [*_holds(db, state), *_grants(db, state), *_owed(db, state)]
+    found += tasks.violations(db)
     refused = db.execute("SELECT COUNT(*) FROM refused").fetchone()[0]
     if refused:
         found.append(f"{refused} journal records had no effect (a settlement without a hold, or the like)")

@@ -9,7 +9,7 @@ import orjson
 from fastapi import Request, Response
 
 from proxy.identity import Principal, Surface
-from proxy.wire.errors import AnswerUnavailable, KeyReused, Malformed, ProxyError, Unavailable, UnknownName
+from proxy.wire.errors import AnswerUnavailable, Conflict, KeyReused, Malformed, ProxyError, Unavailable, UnknownName
 from proxy.world import World
 
 
@@ -52,6 +52,8 @@ def refusal(answer: dict[str, Any]) -> ProxyError:
         return KeyReused("This idempotency key was used for another request.")
     if "gone" in answer:
         return AnswerUnavailable(_sentence(answer["gone"]))
+    if "conflict" in answer:
+        return Conflict(_sentence(answer["refused"]), param=answer["param"])
     kind = UnknownName if answer["unknown"] else Malformed
     return kind(_sentence(answer["refused"]), param=answer["param"])
 

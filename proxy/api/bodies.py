@@ -44,6 +44,26 @@ class Feedback(Body):
     tier: Literal["simple", "medium", "complex"] | None = None
 
 
+class NewTask(Body):
+    """A piece of work that begins."""
+
+    type: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class TaskEnd(Body):
+    """How a task ends: done, or given up, which charges nothing."""
+
+    completed: bool = True
+
+
+class OutcomeTold(Body):
+    """What came of a task, and when."""
+
+    task: Annotated[str, Field(min_length=1, max_length=64)]
+    outcome: Literal["pending", "confirmed", "failed", "handed_off", "reversed"]
+    at: Annotated[str, Field(max_length=40)] | None = None
+
+
 class Nothing(Body):
     """No field at all."""
 

@@ -18,7 +18,7 @@ from proxy.identity.keys import presented
 from proxy.identity.terms import SURFACES, KeyTerms
 from proxy.wire.errors import Forbidden, Malformed, Unauthenticated
 
-_SCOPE_OF: dict[str, str] = {**dict.fromkeys(SURFACES, "serve"), "admin": "admin"}
+_SCOPE_OF: dict[str, str] = {**dict.fromkeys(SURFACES, "serve"), "admin": "admin", "tasks": "outcomes"}
 
 NAME_MAX = 128
 """Characters of a customer's name in a header."""

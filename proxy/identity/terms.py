@@ -11,7 +11,9 @@ from proxy.identity.addresses import Networks, client_of, is_within
 from proxy.settings import Terms, Tier
 from proxy.wire.errors import Forbidden, Unauthenticated
 
-Surface = Literal["chat", "messages", "responses", "completions", "embeddings", "models", "usage", "feedback", "admin"]
+Surface = Literal[
+    "chat", "messages", "responses", "completions", "embeddings", "models", "usage", "feedback", "admin", "tasks"
+]
 SURFACES: tuple[Surface, ...] = get_args(Surface)
 """What a key may be used for; each is one endpoint or one family of them."""
 

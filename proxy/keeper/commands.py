@@ -20,7 +20,7 @@ from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import SavingsRow
 from margin.ledger.store import LedgerBusy
-from proxy.keeper import credits, guarding, keys, labelling, showing, studies
+from proxy.keeper import credits, guarding, keys, labelling, showing, studies, working
 from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
@@ -156,6 +156,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     **{name: partial(studies.perform, name) for name in studies.STUDIES},
     **labelling.COMMANDS,
     **showing.COMMANDS,
+    **working.COMMANDS,
     "report.margin": report_margin,
     "report.floors": report_floors,
     "report.savings": report_savings,
@@ -175,7 +176,8 @@ def no(error: BaseException) -> dict[str, Any]:
     if isinstance(error, LedgerBusy):
         return {"failed": f"the ledger cannot be written now ({error}); try again later"}
     param = error.param if isinstance(error, Refused) else None
-    return {"refused": str(error), "param": param, "unknown": isinstance(error, UnknownName)}
+    found = {"refused": str(error), "param": param, "unknown": isinstance(error, UnknownName)}
+    return found | {"conflict": True} if isinstance(error, working.Conflict) else found
 
 
 def performed(office: Office, name: str, args: Args, *, by: str) -> dict[str, Any]:

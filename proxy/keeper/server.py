@@ -23,6 +23,7 @@ from margin.ledger.refold import Progress
 from margin.ledger.store import LedgerBusy
 from proxy import heap
 from proxy import settings as configuration
+from proxy.keeper import working
 from proxy.keeper.auditor import Auditor, known
 from proxy.keeper.budgets import Budgets
 from proxy.keeper.claims import VERDICTS
@@ -43,6 +44,9 @@ from proxy.telemetry.metrics import Books, Metrics, Reconciled
 from proxy.telemetry.routed import NUSD
 
 log = logging.getLogger("penstock")
+
+LOOK_S = 1.0
+"""How often tasks are looked at that are idle, or whose window has passed: a task is idle for minutes."""
 
 WATCH_S = 1.0
 """How often the configuration's files are looked at."""
@@ -86,6 +90,7 @@ class KeeperServer:
         self._stopping = stopping
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticked_s = 0.0
+        self._looked_s = 0.0
         self._is_deferred = False
         self._budgets, self._runaway, self._guarding = Budgets(office), Runaway(office), Guarding(office)
         self._crew.guarded = self._guarding.told
@@ -245,6 +250,9 @@ class KeeperServer:
     def _tick_if_due(self) -> None:
         forget_some(self.office)
         now_s = time.monotonic()
+        if now_s - self._looked_s > LOOK_S:
+            self._looked_s = now_s
+            working.look(self.office)
         ending = self.office.books.state.ending
         is_ending = bool(ending) and ending[0][0] <= time.time_ns() - TICK_GRACE_NS
         if is_ending or now_s - self._ticked_s > TICK_S:

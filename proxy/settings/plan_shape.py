@@ -19,6 +19,7 @@ from margin.sellbook import (
 from proxy.settings.fields import Credits, Flag, MeterRate, Name, Section, Share, Usd, Whole
 from proxy.settings.limit_shape import TermsShape
 from proxy.settings.routing_shape import Steps
+from proxy.settings.task_shape import OutcomeShape, TaskShape
 
 
 def _shipped(tier: Tier) -> Decimal:
@@ -103,6 +104,10 @@ class PlanShape(Section):
     fee: FeeShape | None = Field(None, description="What a customer pays for being one.")
     credits: CreditsShape = Field(default_factory=CreditsShape, description="How credits are counted and sold.")
     gates: GatesShape = Field(default_factory=GatesShape, description="What a plan may use.")
+    tasks: dict[Name, TaskShape] = Field(default_factory=dict, description="How types of tasks are charged, by name.")
+    outcomes: dict[Name, OutcomeShape] = Field(
+        default_factory=dict, description="What outcomes cost that tasks are charged by, by name."
+    )
     limits: TermsShape = Field(default_factory=TermsShape, description="What each customer of it may use at most.")
     margin_floor: Share | None = Field(None, description="The gross margin, 0..1, that each customer of it must keep.")
     margin_steps: Steps | None = Field(

@@ -19,6 +19,7 @@ from proxy.settings.limiting import terms_of
 from proxy.settings.limits import Terms
 from proxy.settings.plan_shape import CreditsShape, MeteredShape, PlanShape, PlansShape
 from proxy.settings.problems import Steps
+from proxy.settings.task_shape import outcomes_of, tasks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ def _plan(name: str, shape: PlanShape) -> Plan:
         charge_follows_gate=shape.gates.charge_follows_gate,
         target_margin=shape.target_margin,
         description=shape.description,
+        tasks=tasks_of(shape.tasks),
+        outcomes=outcomes_of(shape.outcomes),
     )
 
 

@@ -13,6 +13,7 @@ The tree says whose doing it is::
     │  ├─ UnknownModel   404
     │  ├─ UnknownName    404  no key, customer or plan of that name
     │  ├─ MethodNotAllowed 405
+    │  ├─ Conflict       409  it contradicts what was told of the same task before
     │  ├─ KeyInUse       409  its idempotency key's first request still runs: come back
     │  ├─ AnswerUnavailable 409 that request was charged, and its answer is gone: told not to retry
     │  ├─ TooLarge       413
@@ -166,6 +167,15 @@ class MethodNotAllowed(Rejected):
     def __init__(self, message: str, *, allowed: str = "POST") -> None:
         super().__init__(message)
         self.headers = ((b"allow", allowed.encode()),)  # RFC 9110, 15.5.6: a 405 must say so
+
+
+class Conflict(Rejected):
+    """It contradicts what was told before. A retry of the same cannot help."""
+
+    status = 409
+    code = "conflict"
+    should_retry = False
+    reason = "conflict"
 
 
 class KeyInUse(Rejected):

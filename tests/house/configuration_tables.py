@@ -22,6 +22,8 @@ _NAMED = {
     "aliases": "ALIAS",
     "customers": "NAME",
     "plans": "NAME",
+    "tasks": "NAME",
+    "outcomes": "NAME",
 }
 """What stands for the name in a mapping whose keys are the operator's."""
 
