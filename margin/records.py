@@ -199,6 +199,16 @@ def moved(*, t: int, customer: int, plan: str) -> Record:
     return {"k": "moved", "t": t, "c": customer, "plan": plan}
 
 
+def seats(*, t: int, customer: int, count: int) -> Record:
+    """A customer has so many seats from here on."""
+    return {"k": "seats", "t": t, "c": customer, "n": count}
+
+
+def delivered(*, t: int, id: str, customer: int, item: str, count: int) -> Record:  # noqa: A002
+    """Somebody says that so many of an item of the customer's plan were delivered; `id` counts once, for ever."""
+    return {"k": "delivered", "t": t, "id": id, "c": customer, "item": item, "n": count}
+
+
 def key(
     *, t: int, id: str, digest: str, customer: int, scopes: list[str], terms: Record | None = None,  # noqa: A002
     replaces: str | None = None,
@@ -260,14 +270,17 @@ def costbook(*, t: int, version: str, models: list[list[Any]]) -> Record:
 
 
 def reversed_charge(
-    *, x: str, t: int, customer: int, credits_milli: int, burnt: Sequence[Sequence[Any]], row: Sequence[str], why: str
-) -> Record:
+    *, x: str, t: int, customer: int, credits_milli: int, burnt: Sequence[Sequence[Any]], row: Sequence[str], why: str,
+    rated: Sequence[Sequence[Any]] = (),
+) -> Record:  # fmt: skip
     """A charge is taken back whole. `burnt` is what it took of which grants, as it was booked; `row` where it counts.
+
+    `rated` is what it was charged by quantity: meter, plan, month, quantity and nano-dollars of each.
 
     See `margin.ledger.burning.Burnt` for one part. `row`: plan, both tiers, provider, model, outcome.
     """
     return {"k": "reversed", "x": x, "t": t, "c": customer, "cr": credits_milli, "burnt": list(burnt),
-            "row": list(row), "why": why}  # fmt: skip
+            "row": list(row), "why": why, **({"rated": [list(each) for each in rated]} if rated else {})}  # fmt: skip
 
 
 def task_opened(

@@ -13,7 +13,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from margin import tasking
+from margin import components, tasking
+from margin.components import METER_PARTS, Metered, Seats
 from margin.meter import Meter
 from margin.plan_error import PlanError
 from margin.tasking import OutcomeTerms, TaskTerms
@@ -143,10 +144,13 @@ class Plan:
         target_margin: The gross margin aimed at, 0..1; `None` when none is.
         tasks: How types of tasks are charged.
         outcomes: What outcomes cost that tasks are charged by.
+        usage: What an exchange is charged by its quantities, beside credits, by meter.
+        items: What is charged for things that somebody says were delivered, by the operator's name for them.
+        seats: What a seat costs and includes; `None` when none is sold.
         description: A sentence for people. It is no term: changing it keeps the version.
 
     Raises:
-        PlanError: A negative fee or a target outside 0..1.
+        PlanError: A negative fee, a target outside 0..1, or a meter that there is none of.
     """
 
     name: str
@@ -158,6 +162,9 @@ class Plan:
     gate_policy: GatePolicy = "down"
     charge_follows_gate: bool = True
     target_margin: Decimal | None = None
+    usage: Mapping[str, Metered] = field(default_factory=dict)
+    items: Mapping[str, Metered] = field(default_factory=dict)
+    seats: Seats | None = None
     description: str = ""
     tasks: Mapping[str, TaskTerms] = field(default_factory=dict)
     outcomes: Mapping[str, OutcomeTerms] = field(default_factory=dict)
@@ -171,7 +178,17 @@ class Plan:
             raise PlanError("target_margin", "must lie between 0 and 1")
         if None not in (self.min_tier, self.max_tier) and TIERS.index(self.min_tier) > TIERS.index(self.max_tier):
             raise PlanError("gates.min_tier", "is above max_tier")
+        self._check_meters()
+        object.__setattr__(self, "usage", components.frozen(self.usage))
+        object.__setattr__(self, "items", components.frozen(self.items))
         object.__setattr__(self, "version", _digest("plan", self.terms()))
+
+    def _check_meters(self) -> None:
+        for meter, metered in self.usage.items():
+            if meter not in METER_PARTS:
+                raise PlanError(f"usage.{meter}", f"is no meter; there are {', '.join(METER_PARTS)}")
+            if metered.tiers.parts != METER_PARTS[meter]:
+                raise PlanError(f"usage.{meter}", f"is counted in {METER_PARTS[meter]} parts of a unit")
 
     def terms(self) -> dict[str, Any]:
         """Return the terms as plain JSON values, for a digest or a decision record."""
@@ -181,6 +198,7 @@ class Plan:
         return {
             **floor,
             **work,
+            **self.components(),
             "name": self.name,
             "fee_nusd_month": self.fee_nusd_month,
             "credits": self.credits.terms(),
@@ -189,6 +207,17 @@ class Plan:
             "charge_follows_gate": self.charge_follows_gate,
             "target_margin": _canonical(self.target_margin),
         }
+
+    def components(self) -> dict[str, Any]:
+        """Return what is sold beside credits as plain JSON values: nothing of it leaves a plan its version."""
+        found: dict[str, Any] = {}
+        if self.usage:
+            found["usage"] = components.written(self.usage)
+        if self.items:
+            found["items"] = components.written(self.items)
+        if self.seats is not None:
+            found["seats"] = self.seats.terms()
+        return found
 
 
 def open_plan() -> Plan:

@@ -7,6 +7,7 @@ so the parts add up to the total to the last nano-dollar, in whatever order and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -177,7 +178,7 @@ class Tiers:
         return {"mode": self.mode, "included": self.included, "per": self.per, "parts": self.parts, "tiers": bands}
 
     @classmethod
-    def read(cls, terms: dict[str, Any]) -> Tiers:
+    def read(cls, terms: Mapping[str, Any]) -> Tiers:
         """Return the prices that `terms` wrote."""
         bands = tuple(Band(each["up_to"], Decimal(each["price"])) for each in terms["tiers"])
         return cls(bands, terms["mode"], terms["included"], terms["per"], terms["parts"])

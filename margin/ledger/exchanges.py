@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from margin import records
-from margin.ledger import burning, ending, spending, tasks
+from margin.ledger import burning, ending, rating, spending, tasks
 from margin.ledger.burning import Burnt, revenue_nusd
 from margin.ledger.grants import allocate
 from margin.ledger.overdrafts import cover, exceed
@@ -148,7 +148,8 @@ def _settled(state: State, record: Record, effects: Effects, _: str) -> None:
     burnt = _close(state, hold, within, t, effects)
     served = _served(record)
     row = _row(hold, served, record["o"], t)
-    effects.book(key, "charge", t, burning.legs(hold.customer, burnt) + _costs(hold, record, row, effects))
+    legs = burning.legs(hold.customer, burnt) + _costs(hold, record, row, effects)
+    effects.book(key, "charge", t, legs + _metered(state, hold, served, row, t, effects))
     if charge > within:
         burnt += exceed(state, hold, charge - within, t, effects)
     elif within < hold.held_milli:
@@ -170,12 +171,36 @@ def _repeated(state: State, record: Record, effects: Effects, journal: str) -> N
         effects.claims.append((hold.customer, *record["i"], hold.x, t))
         _end_claim(hold, effects, is_answered=True)
     burnt = _close(state, hold, charge, t, effects)
-    effects.book(_close_key(hold.x), "charge", t, burning.legs(hold.customer, burnt))
     served = _served(record)
+    row = _row(hold, served, record["o"], t)
+    legs = burning.legs(hold.customer, burnt) + _metered(state, hold, served, row, t, effects)
+    effects.book(_close_key(hold.x), "charge", t, legs)
     spending.note(effects.spent, hold, [served], charge)
     if hold.task:
         tasks.count(state.work, hold.task, [], t, effects, is_call=True)
-    _book(hold, record, served, burnt, _row(hold, served, record["o"], t), effects)
+    _book(hold, record, served, burnt, row, effects)
+
+
+def _metered(
+    state: State, hold: Hold, served: Record, row: RollupKey, t: int, effects: Effects
+) -> tuple[Leg, ...]:  # fmt: skip
+    """Count what the plan charges by quantity, and return its legs; what was not answered is no quantity."""
+    terms = state.terms_of(hold.plan)
+    if (
+        not terms.usage
+        or _is_charged_by_task(state, hold)
+        or row.outcome in UNANSWERED
+        or records.aside_of(hold.x) is not None
+    ):
+        return ()
+    nusd = rating.exchange(state, hold, terms, t, served["u"], effects)
+    effects.add(row, **rating.sums(nusd))
+    return rating.legs(hold.customer, nusd)
+
+
+def _is_charged_by_task(state: State, hold: Hold) -> bool:
+    task = state.work.find(hold.task) if hold.task else None
+    return task is not None and task.is_charged_whole
 
 
 def _end_claim(hold: Hold, effects: Effects, *, is_answered: bool) -> None:

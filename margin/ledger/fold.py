@@ -11,7 +11,7 @@ from dataclasses import replace
 from heapq import nsmallest
 from typing import Any
 
-from margin.ledger import ending, exchanges, pricebooks, reversing, spending, tasks, trail
+from margin.ledger import ending, exchanges, pricebooks, rating, reversing, spending, tasks, trail
 from margin.ledger.capacity import SUM_MAX
 from margin.ledger.corrections import corrected, reconciled
 from margin.ledger.grants import NEVER_T, PRIORITY_INCLUDED, Grant
@@ -65,7 +65,7 @@ def _customer(state: State, record: Record, effects: Effects) -> None:
     if number in state.customers:
         effects.refused.append((str(number), "customer exists"))
         return
-    fresh = Customer(number, record["plan"], t, t, t, 0, "")
+    fresh = Customer(number, record["plan"], t, t, t, 0, "", plan_t=t)
     _begin_segment(state, fresh, record["plan"], t, effects)
 
 
@@ -74,14 +74,27 @@ def _moved(state: State, record: Record, effects: Effects) -> None:
     if customer is None:
         effects.refused.append((str(record["c"]), "moved, and does not exist"))
         return
+    t = record["t"]
+    _accrue(state, customer, t, effects)
+    left = state.customers[customer.number]
+    rating.close_month(state, left, Period.of(left.accrued_to_t), left.accrued_to_t, effects)
+    _begin_segment(state, replace(left, plan_t=max(t, left.accrued_to_t)), record["plan"], t, effects)
+
+
+def _seats(state: State, record: Record, effects: Effects) -> None:
+    customer = state.customers.get(record["c"])
+    if customer is None or record["n"] < 0:
+        effects.refused.append((str(record["c"]), "given seats, and does not exist"))
+        return
     _accrue(state, customer, record["t"], effects)
-    _begin_segment(state, state.customers[customer.number], record["plan"], record["t"], effects)
+    seated = replace(state.customers[customer.number], seats=record["n"])
+    _begin_segment(state, seated, seated.plan, record["t"], effects)
 
 
 def _begin_segment(state: State, customer: Customer, plan: str, t: int, effects: Effects) -> None:
     # A clock that was set back does not make a customer pay for the same time twice.
     begin_t = max(t, customer.accrued_to_t)
-    begun = replace(customer, plan=plan, segment_t=begin_t, accrued_to_t=begin_t, accrued_nusd=0)
+    begun = replace(customer, plan=plan, segment_t=begin_t, accrued_to_t=begin_t, accrued_nusd=0, accrued_seats_nusd=0)
     state.put_customer(begun)
     _include(state, begun, begin_t, effects)
 
@@ -208,7 +221,8 @@ def _accrue(state: State, customer: Customer, t: int, effects: Effects) -> None:
         until = min(t, period.end_t)
         customer = _accrue_within(state, customer, period, until, effects)
         if until == period.end_t:
-            customer = replace(customer, segment_t=until, accrued_nusd=0)
+            rating.close_month(state, customer, period, until, effects)
+            customer = replace(customer, segment_t=until, accrued_nusd=0, accrued_seats_nusd=0)
             state.put_customer(customer)
             customer = _include(state, customer, until, effects)
 
@@ -216,14 +230,18 @@ def _accrue(state: State, customer: Customer, t: int, effects: Effects) -> None:
 def _accrue_within(state: State, customer: Customer, period: Period, until: int, effects: Effects) -> Customer:
     # The whole segment's share minus what was booked of it: roundings do not pile up, and a full month is the exact
     # fee.
-    fee = state.terms(customer).fee_nusd_month
-    due = round_half_even(fee * (until - customer.segment_t), period.end_t - period.start_t)
-    amount = due - customer.accrued_nusd
+    terms, whole = state.terms(customer), period.end_t - period.start_t
+    elapsed = until - customer.segment_t
+    due = round_half_even(terms.fee_nusd_month * elapsed, whole)
+    seats_due = round_half_even(terms.seat_nusd_month * customer.seats * elapsed, whole)
+    amount, for_seats = due - customer.accrued_nusd, seats_due - customer.accrued_seats_nusd
     effects.post(f"fee:{customer.number}:{customer.accrued_to_t}", "fee", until,
-                 *pair(customer.number, USD, amount, to="receivable", from_="rev.subscription"))  # fmt: skip
-    if amount:
-        effects.add(RollupKey(day(until - 1), customer.number, customer.plan), revenue_fee_nusd=amount)
-    after = replace(customer, accrued_to_t=until, accrued_nusd=due)
+                 *pair(customer.number, USD, amount, to="receivable", from_="rev.subscription"),
+                 *pair(customer.number, USD, for_seats, to="receivable", from_="rev.seats"))  # fmt: skip
+    if amount or for_seats:
+        row = RollupKey(day(until - 1), customer.number, customer.plan)
+        effects.add(row, revenue_fee_nusd=amount, revenue_seats_nusd=for_seats)
+    after = replace(customer, accrued_to_t=until, accrued_nusd=due, accrued_seats_nusd=seats_due)
     state.put_customer(after)
     return after
 
@@ -234,6 +252,7 @@ def _include(state: State, customer: Customer, t: int, effects: Effects) -> Cust
     given = customer.included_period.split("\n")
     if given[0] != period.name:
         given = [period.name]
+    customer, given = _include_seats(state, customer, period, given, t, effects)
     if terms.included_milli == 0 or customer.plan in given[1:]:
         return customer
     id_ = f"included:{customer.number}:{customer.plan}/{period.name}"
@@ -242,6 +261,26 @@ def _include(state: State, customer: Customer, t: int, effects: Effects) -> Cust
     after = replace(state.customers[customer.number], included_period="\n".join([*given, customer.plan]))
     state.put_customer(after)
     return after
+
+
+def _include_seats(
+    state: State, customer: Customer, period: Period, given: list[str], t: int, effects: Effects
+) -> tuple[Customer, list[str]]:  # fmt: skip
+    """Give the credits of seats that gave none in this period: the most seats there were, whoever came and went.
+
+    They are one pool. Which have given is noted beside the plan's name, as ``pro=5``.
+    """
+    each_milli, mark = state.terms(customer).seat_milli, f"{customer.plan}="
+    before = max((int(name.removeprefix(mark)) for name in given[1:] if name.startswith(mark)), default=0)
+    if customer.seats <= before or each_milli == 0:
+        return customer, given
+    id_ = f"seats:{customer.number}:{customer.plan}/{period.name}/{customer.seats}"
+    milli = (customer.seats - before) * each_milli
+    _give(state, id_, customer.number, milli, 0, period.end_t, PRIORITY_INCLUDED, t, effects)
+    given = [name for name in given if not name.startswith(mark)] + [f"{mark}{customer.seats}"]
+    after = replace(state.customers[customer.number], included_period="\n".join(given))
+    state.put_customer(after)
+    return after, given
 
 
 def _configured(state: State, record: Record, _: Effects) -> None:
@@ -281,6 +320,8 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "sellbook": _sellbook,
     "customer": _customer,
     "moved": _moved,
+    "seats": _seats,
+    "delivered": rating.delivered,
     "key": _key,
     "keys_imported": _keys_imported,
     "key_changed": _key_changed,

@@ -81,6 +81,7 @@ ROLLUP_SUMS = (
     "baseline_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_negative_nusd", "saving_prompt_nusd",
     "saving_prompt_negative_nusd", "unpriced",
     "credits_reversed_milli", "revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd",
+    "revenue_metered_nusd", "revenue_metered_reversed_nusd", "revenue_seats_nusd", "revenue_shortfall_nusd",
     "excess_milli", "usage_unusable", "cost_escalated_nusd", "cost_hedged_nusd", "observed", "saving_observed_nusd",
     "revenue_tasks_nusd", "revenue_tasks_reversed_nusd", "cost_unearned_nusd",
 )  # fmt: skip
@@ -109,6 +110,7 @@ class Effects:
     reconciliations: list[tuple[Any, ...]] = field(default_factory=list)
     reversals: list[tuple[Any, ...]] = field(default_factory=list)
     task_events: list[tuple[Any, ...]] = field(default_factory=list)
+    rated: list[tuple[Any, ...]] = field(default_factory=list)
     cards: list[tuple[Any, ...]] = field(default_factory=list)
     costbooks: list[tuple[Any, ...]] = field(default_factory=list)
     rollup: dict[RollupKey, defaultdict[str, int]] = field(default_factory=dict)

@@ -252,8 +252,11 @@ def charge(db: sqlite3.Connection, x: str) -> dict[str, Any] | None:
     beside = f"SELECT * FROM current_cost_lines WHERE x IN ({', '.join('?' * len(names))}) ORDER BY x, n"  # noqa: S608
     asides = _rows(db.execute(beside, names), "usage")
     reversals = _rows(db.execute("SELECT * FROM reversals WHERE x = ?", (x,)))
+    rated = _rows(db.execute("SELECT * FROM rated WHERE cause = ? ORDER BY meter", (x,)))
     reversal = reversals[0] if reversals else None
-    return found[0] | {"cost_lines": lines, "corrections": corrections, "asides": asides, "reversal": reversal}
+    return found[0] | {
+        "cost_lines": lines, "corrections": corrections, "asides": asides, "rated": rated, "reversal": reversal,
+    }  # fmt: skip
 
 
 class Decided(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from margin.ledger import burning, ending, overdrafts
+from margin.ledger import burning, ending, overdrafts, rating
 from margin.ledger.burning import owed_milli, revenue_nusd
 from margin.ledger.postings import Effects, RollupKey
 from margin.ledger.state import State
@@ -31,14 +31,15 @@ def apply(state: State, record: Record, effects: Effects) -> None:
         grant = None if name is None else state.grant(name)
         if grant is not None:
             state.put_grant(grant.restore(milli, nusd))
-    legs = burning.legs(record["c"], record["burnt"])
+    metered = rating.take_back(state, record, effects)
+    legs = burning.legs(record["c"], record["burnt"]) + rating.legs(record["c"], metered)
     effects.post(
         f"reverse:{x}", "reverse", t, *((who, name, commodity, -amount) for who, name, commodity, amount in legs)
     )
     ending.end_returned(state, names, f"reverse:{x}", t, effects)
     overdrafts.forgive(state, record["c"], owed_milli(record["burnt"]), x, t, effects)
     overdrafts.cover(state, record["c"], f"reverse:{x}", t, effects)
-    _note(record, effects)
+    _note(record, effects, metered)
 
 
 def _senseless(state: State, x: str, effects: Effects) -> str | None:
@@ -50,7 +51,7 @@ def _senseless(state: State, x: str, effects: Effects) -> str | None:
     return None
 
 
-def _note(record: Record, effects: Effects) -> None:
+def _note(record: Record, effects: Effects, metered_nusd: int) -> None:
     """Note the reversal, and its sums on the day it was made."""
     carried, usage = revenue_nusd(record["burnt"])
     row = (record["x"], record["t"], record["c"], record["cr"], carried + usage, record["why"])
@@ -58,4 +59,5 @@ def _note(record: Record, effects: Effects) -> None:
     effects.add(
         RollupKey(day(record["t"]), record["c"], *record["row"]), credits_reversed_milli=record["cr"],
         revenue_credits_reversed_nusd=carried, revenue_usage_reversed_nusd=usage,
+        **rating.sums(-metered_nusd),
     )  # fmt: skip

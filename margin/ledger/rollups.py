@@ -20,9 +20,13 @@ MARGIN_SUMS = ("requests", "cost_nusd", "revenue_nusd", "saving_nusd", "unpriced
 
 COSTS = tuple(f"cost_{kind}_nusd" for kind in COST_KINDS)
 _REVENUES = (
-    "revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd", "revenue_tasks_nusd",
+    "revenue_credits_nusd", "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd", "revenue_metered_nusd",
+    "revenue_seats_nusd", "revenue_shortfall_nusd", "revenue_tasks_nusd",
 )  # fmt: skip
-_REVERSED = ("revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd", "revenue_tasks_reversed_nusd")
+_REVERSED = (
+    "revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd", "revenue_metered_reversed_nusd",
+    "revenue_tasks_reversed_nusd",
+)  # fmt: skip
 
 COST = f"{' + '.join(COSTS)} - cost_corrected_nusd"
 """Cost in a row of the rollup, as SQL."""

@@ -66,6 +66,15 @@ CREATE TABLE IF NOT EXISTS task_months (
 CREATE TABLE IF NOT EXISTS task_events (
     customer INTEGER NOT NULL, event TEXT NOT NULL, request TEXT NOT NULL, t INTEGER NOT NULL, task TEXT NOT NULL,
     answer TEXT NOT NULL, PRIMARY KEY (customer, event)) WITHOUT ROWID;
+-- What was counted of a meter, and what that was charged: by exchange, by item delivered, or as a month's shortfall.
+CREATE TABLE IF NOT EXISTS rated (
+    cause TEXT NOT NULL, meter TEXT NOT NULL, t INTEGER NOT NULL, customer INTEGER NOT NULL, plan TEXT NOT NULL,
+    period TEXT NOT NULL, quantity INTEGER NOT NULL, nusd INTEGER NOT NULL, PRIMARY KEY (cause, meter)) WITHOUT ROWID;
+-- Their sums by month: what the next is charged follows from them.
+CREATE TABLE IF NOT EXISTS quantities (
+    customer INTEGER NOT NULL, plan TEXT NOT NULL, meter TEXT NOT NULL, period TEXT NOT NULL,
+    quantity INTEGER NOT NULL, nusd INTEGER NOT NULL, is_closed INTEGER NOT NULL,
+    PRIMARY KEY (customer, period, plan, meter)) WITHOUT ROWID;
 
 -- Every price card a call may have been booked by, and what each version of the cost book said of the models in use.
 CREATE TABLE IF NOT EXISTS cards (id TEXT PRIMARY KEY, t INTEGER NOT NULL, levels TEXT NOT NULL) WITHOUT ROWID;
@@ -108,7 +117,8 @@ CREATE TABLE IF NOT EXISTS balances (
 CREATE TABLE IF NOT EXISTS customers (
     number INTEGER PRIMARY KEY, plan TEXT NOT NULL, since_t INTEGER NOT NULL, segment_t INTEGER NOT NULL,
     accrued_to_t INTEGER NOT NULL, accrued_nusd INTEGER NOT NULL, included_period TEXT NOT NULL,
-    owed_milli INTEGER NOT NULL);
+    owed_milli INTEGER NOT NULL, plan_t INTEGER NOT NULL, seats INTEGER NOT NULL,
+    accrued_seats_nusd INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS keys (
     id TEXT PRIMARY KEY, digest TEXT NOT NULL, customer INTEGER NOT NULL, scopes TEXT NOT NULL,
     created_t INTEGER NOT NULL, revoked_t INTEGER, terms TEXT NOT NULL) WITHOUT ROWID;

@@ -32,6 +32,24 @@ class Customer:
     per line."""
     owed_milli: int = 0
     """Overdraft of a plan that serves nothing past the balance: until it is covered, nothing is available."""
+    plan_t: int = 0
+    """When it came onto its plan."""
+    seats: int = 0
+    accrued_seats_nusd: int = 0
+    """What its seats have accrued in this segment."""
+
+
+class Quantity(NamedTuple):
+    """What a customer used of a meter in a month on a plan, and what was booked for it, a shortfall included."""
+
+    quantity: int = 0
+    nusd: int = 0
+    is_closed: bool = False
+    """Whether the month's shortfall is booked."""
+
+
+MeteredKey = tuple[int, str, str, str]
+"""Customer, plan, meter, month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +127,10 @@ class History(Protocol):
         """Return a grant as it was last stored, used up or not."""
         ...
 
+    def quantity(self, key: MeteredKey) -> Quantity:
+        """Return what was last stored of a meter; nothing where nothing was."""
+        ...
+
 
 class NoHistory:
     """Nothing was booked before."""
@@ -120,6 +142,10 @@ class NoHistory:
     def grant(self, id_: str) -> Grant | None:
         """Return none."""
         return None
+
+    def quantity(self, key: MeteredKey) -> Quantity:
+        """Return nothing."""
+        return Quantity()
 
 
 @dataclass(slots=True)
@@ -139,6 +165,8 @@ class State:
     used_up: dict[str, Grant] = field(default_factory=dict)
     """Grants that were used up since the last batch was stored; later only the history knows them."""
     holds: dict[str, Hold] = field(default_factory=dict)
+    quantities: dict[MeteredKey, Quantity] = field(default_factory=dict)
+    """What was counted since the last batch was stored, and what was looked up for it; the history knows the rest."""
     journals: dict[str, Position] = field(default_factory=dict)
     """How far each journal is folded, the keeper's own among them."""
     grant_seq: int = 0
@@ -212,6 +240,18 @@ class State:
                 found[name] = self.grants[name]
         return list(found.values())
 
+    def quantity(self, key: MeteredKey) -> Quantity:
+        """Return what was counted of a meter in a month."""
+        found = self.quantities.get(key)
+        if found is None:
+            found = self.quantities[key] = self.history.quantity(key)
+        return found
+
+    def put_quantity(self, key: MeteredKey, quantity: Quantity) -> None:
+        """Store what was counted of a meter in a month."""
+        self.quantities[key] = quantity
+        self.changed.add(("quantity", key))
+
     def put_journal(self, name: str, position: Position) -> None:
         """Note how far a journal is folded."""
         self.journals[name] = position
@@ -246,10 +286,13 @@ class State:
     def is_grant_due(self, number: int, t: int) -> bool:
         """Tell whether a customer's included credits of the period at `t` are still to be given."""
         customer = self.customers.get(number)
-        if customer is None or self.terms(customer).included_milli == 0:
+        if customer is None:
             return False
+        terms = self.terms(customer)
         period, *plans = customer.included_period.split("\n")
-        return period != Period.of(t).name or customer.plan not in plans
+        if period != Period.of(t).name:
+            return terms.included_milli + terms.seat_milli * customer.seats > 0
+        return terms.included_milli > 0 and customer.plan not in plans
 
     def earliest_expiry_t(self, customer: int, t: int) -> int | None:
         """Return when the next of the customer's live grants ends; None if none does or there is none."""

@@ -9,22 +9,22 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from margin.journal import Position
-from margin.ledger import forgetting, rollups, spending
+from margin.ledger import forgetting, quantities, rollups, spending
 from margin.ledger.archive import behind
 from margin.ledger.archive.behind import Behind
 from margin.ledger.grants import Grant
 from margin.ledger.postings import ROLLUP_SUMS, Effects
-from margin.ledger.state import Customer, Hold, Key, State
+from margin.ledger.state import Customer, Hold, Key, MeteredKey, Quantity, State
 from margin.ledger.terms import Terms
 
-FORMAT = 24
+FORMAT = 25
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
@@ -183,6 +183,7 @@ class Store:
         state.changed.clear()
         state.used_up.clear()
         state.work.stored()
+        state.quantities.clear()
 
     def _write(self, state: State, effects: Effects, reached: Reached) -> None:
         self._looked_up = {}
@@ -257,6 +258,7 @@ class Store:
         self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)
         self._insert("reversals", effects.reversals, 6)
         self._insert("task_events", effects.task_events, 6)
+        self._insert("rated", effects.rated, 8)
         self.db.executemany("INSERT INTO trail (t, kind, by, content) VALUES (?, ?, ?, ?)", effects.trail)
         self.db.executemany("INSERT OR IGNORE INTO cards VALUES (?, ?, ?)", effects.cards)
         self.db.executemany("INSERT OR IGNORE INTO costbooks VALUES (?, ?, ?, ?, ?)", effects.costbooks)
@@ -285,10 +287,12 @@ class Store:
                 content = {"version": state.configuration_version, "values": state.configuration}
                 self._set_meta("configuration", orjson.dumps(content).decode())
             elif kind == "customer":
-                values = _values(state.customers[name])
-                self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+                values = astuple(state.customers[name])
+                self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
             elif kind == "key":
                 self._write_key(state.keys[name])
+            elif kind == "quantity":
+                quantities.write(self.db, name, state.quantities[name])
             elif kind == "grant":
                 self._write_grant(state.grants[name] if name in state.grants else state.used_up[name])
             else:
@@ -297,7 +301,7 @@ class Store:
                 self.db.execute("INSERT OR REPLACE INTO journals VALUES (?, ?, ?)", row)
 
     def _write_plans(self, state: State) -> None:
-        terms = {name: _plain(each) for name, each in state.plans.items()}
+        terms = {name: each.stored() for name, each in state.plans.items()}
         content = {"version": state.sellbook_version, "default": state.default_plan, "plans": terms}
         self._set_meta("sellbook", orjson.dumps(content).decode())
 
@@ -337,6 +341,10 @@ class Store:
         """Return a grant as it was last stored, used up or not."""
         row = self.db.execute("SELECT * FROM grants WHERE id = ?", (id_,)).fetchone()
         return None if row is None else Grant.stored(row)
+
+    def quantity(self, key: MeteredKey) -> Quantity:
+        """Return what was last stored of a meter; nothing where nothing was."""
+        return quantities.read(self.db, key)
 
     def claims(self, customer: int, key: str, since_t: int) -> list[Claim]:
         """Return the exchanges that hold an idempotency key: those that answered since then, and those still open."""
@@ -389,12 +397,4 @@ class Store:
         if found is not None:
             content = orjson.loads(found)
             state.sellbook_version, state.default_plan = content["version"], content["default"]
-            state.plans = {name: Terms(**fields) for name, fields in content["plans"].items()}
-
-
-def _values(row: Customer) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in row.__slots__)
-
-
-def _plain(value: Terms) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__slots__}
+            state.plans = {name: Terms.read(name, record) for name, record in content["plans"].items()}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from margin.components import Metered
+
 NS = 1_000_000_000
+
+_BY_QUANTITY = ("usage", "items")
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a plan promises: a monthly fee, included credits, and what credits are worth in dollars."""
+    """What a plan promises: fees, included credits, what credits are worth in dollars, and prices by quantity."""
 
     name: str
     version: str
@@ -21,12 +26,40 @@ class Terms:
     enforce: str
     price_nusd_per_credit: int | None
     overage_nusd_per_credit: int | None
+    seat_nusd_month: int = 0
+    seat_milli: int = 0
+    usage: Mapping[str, Metered] = field(default_factory=dict)
+    """What an exchange is charged by its quantities, by meter."""
+    items: Mapping[str, Metered] = field(default_factory=dict)
+    """What is charged for what somebody delivered, by name."""
 
     @classmethod
     def read(cls, name: str, record: dict[str, Any]) -> Terms:
         """Build from a *sellbook* record."""
-        return cls(name, record["version"], record["fee"], record["included"], record["enforce"],
-                   record["price"], record["overage"])  # fmt: skip
+        seats = record.get("seats", {})
+        metered = {
+            kind: {each: Metered.read(terms) for each, terms in record.get(kind, {}).items()} for kind in _BY_QUANTITY
+        }
+        return cls(
+            name, record["version"], record["fee"], record["included"], record["enforce"], record["price"],
+            record["overage"], seats.get("price", 0), seats.get("included", 0), **metered,
+        )  # fmt: skip
+
+    def stored(self) -> dict[str, Any]:
+        """Return the record that `read` makes these terms of."""
+        found: dict[str, Any] = {
+            "version": self.version, "fee": self.fee_nusd_month, "included": self.included_milli,
+            "enforce": self.enforce, "price": self.price_nusd_per_credit, "overage": self.overage_nusd_per_credit,
+            "seats": {"price": self.seat_nusd_month, "included": self.seat_milli},
+        }  # fmt: skip
+        for kind in _BY_QUANTITY:
+            found[kind] = {name: each.terms() for name, each in getattr(self, kind).items()}
+        return found
+
+    def metered(self, name: str) -> Metered | None:
+        """Return the price of a meter, or of an item as ``item.NAME``; None where the plan has none."""
+        kind, _, item = name.partition(".")
+        return self.items.get(item) if kind == "item" else self.usage.get(name)
 
     @property
     def uncovered_nusd_per_credit(self) -> int:
@@ -38,7 +71,12 @@ class Terms:
     @property
     def is_periodic(self) -> bool:
         """Whether time alone changes this customer's books."""
-        return self.fee_nusd_month > 0 or self.included_milli > 0
+        return self.fee_nusd_month > 0 or self.included_milli > 0 or self.seat_nusd_month > 0 or self.has_minimum
+
+    @property
+    def has_minimum(self) -> bool:
+        """Whether a month may end with a shortfall."""
+        return any(each.minimum for each in (*self.usage.values(), *self.items.values()))
 
 
 @dataclass(frozen=True, slots=True)

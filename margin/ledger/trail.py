@@ -15,7 +15,7 @@ import orjson
 Record = dict[str, Any]
 
 KINDS = frozenset({"sellbook", "customer", "moved", "key", "keys_imported", "key_changed", "key_revoked", "grant",
-                   "reversed", "configured", "archived", "runaway",
+                   "reversed", "seats", "delivered", "configured", "archived", "runaway",
                    "budgets_spent", "guarded", "task_opened", "task_closed", "outcome"})  # fmt: skip
 """Kinds of records that somebody caused on purpose."""
 

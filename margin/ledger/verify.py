@@ -62,6 +62,18 @@ _PAIRS = {
         "SELECT COALESCE(SUM(cost_unearned_nusd), 0) FROM rollup",
         "SELECT COALESCE(SUM(unearned_nusd), 0) FROM tasks",
     ),
+    "what was rated and what was booked for it": (
+        "SELECT COALESCE(SUM(nusd), 0) FROM rated",
+        "SELECT COALESCE(-SUM(balance), 0) FROM accounts WHERE name IN ('rev.metered', 'rev.shortfall')",
+    ),
+    "what was rated by month and line by line": (
+        "SELECT COALESCE(SUM(nusd), 0) FROM quantities",
+        "SELECT COALESCE(SUM(nusd), 0) FROM rated",
+    ),
+    "quantities by month and line by line": (
+        "SELECT COALESCE(SUM(quantity), 0) FROM quantities",
+        "SELECT COALESCE(SUM(quantity), 0) FROM rated",
+    ),
     "credits in the rollup and in the charges": (
         "SELECT COALESCE(SUM(credits_milli), 0) FROM rollup",
         "SELECT COALESCE(SUM(credits_milli), 0) FROM charges",

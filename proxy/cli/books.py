@@ -111,6 +111,30 @@ def floors(config: Path, as_json: bool) -> None:
     console().print(table)
 
 
+@report.command()
+@click.argument("customer")
+@click.argument("month")
+@shared_options
+def statement(customer: str, month: str, config: Path, as_json: bool) -> None:
+    """What a customer's month (such as 2026-11) was charged so far, line by line."""
+    found = keeper(config, "report.statement", {"customer": customer, "month": month})
+    if as_json:
+        print_json(found)
+        return
+    table = Table(title=f"{customer}, {month}", box=None, pad_edge=False, title_justify="left")
+    for name in ("plan", "what"):
+        table.add_column(name)
+    for name in ("quantity", "price", "amount"):
+        table.add_column(name, justify="right")
+    for line in found["lines"]:
+        quantity = f"{line['quantity']:,g}" if "quantity" in line else ""
+        price = "included" if "included" in line else line.get("price", "")
+        table.add_row(line["plan"], line["what"], quantity, price, format_usd(line["nusd"]))
+    table.add_section()
+    table.add_row("total", "", "", "", format_usd(found["total_nusd"]), style="bold")
+    console().print(table)
+
+
 def check_day(text: str) -> None:
     """End the command when a text is no day."""
     try:

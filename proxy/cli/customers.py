@@ -35,6 +35,33 @@ def move(customer: str, plan: str, config: Path, as_json: bool) -> None:
     print_json(made) if as_json else click.echo(f"{customer} is on the plan {made['plan']} from now on")
 
 
+@customers.command()
+@click.argument("customer")
+@click.argument("count", type=int)
+@shared_options
+def seats(customer: str, count: int, config: Path, as_json: bool) -> None:
+    """Give a customer so many seats, from now on."""
+    made = keeper(config, "customers.seats", {"customer": customer, "seats": count})
+    print_json(made) if as_json else click.echo(f"{customer} has {made['seats']:,} seats from now on")
+
+
+@customers.command()
+@click.argument("customer")
+@click.argument("item")
+@click.argument("count", type=int, default=1)
+@click.option(
+    "--id", "id_", required=True, help="A name of the delivery: it is charged once, however often it is told."
+)
+@shared_options
+def deliver(customer: str, item: str, count: int, id_: str, config: Path, as_json: bool) -> None:
+    """Charge a customer for an item of its plan: a milestone, a deliverable."""
+    made = keeper(config, "customers.deliver", {"customer": customer, "item": item, "count": count, "id": id_})
+    if as_json:
+        print_json(made)
+        return
+    click.echo(f"{item} × {count:,} for {customer}" if made["booked"] else f"{id_} was charged before; nothing changes")
+
+
 @customers.command("list")
 @shared_options
 def list_(config: Path, as_json: bool) -> None:

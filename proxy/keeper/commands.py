@@ -20,7 +20,7 @@ from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import SavingsRow
 from margin.ledger.store import LedgerBusy
-from proxy.keeper import credits, guarding, keys, labelling, showing, studies, working
+from proxy.keeper import credits, guarding, keys, labelling, selling, showing, studies, working
 from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
@@ -157,6 +157,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     **labelling.COMMANDS,
     **showing.COMMANDS,
     **working.COMMANDS,
+    **selling.COMMANDS,
     "report.margin": report_margin,
     "report.floors": report_floors,
     "report.savings": report_savings,

@@ -98,8 +98,9 @@ def reverse(office: Office, args: Args) -> Any:
     who, burnt, t = found["customer"], found["burnt"], time.time_ns()
     row = [found[name] for name in ("plan", "charge_tier", "served_tier", "provider", "model", "outcome")]
     record = records.reversed_charge(
-        x=x, t=t, customer=who, credits_milli=found["credits_milli"], burnt=burnt, row=row, why=why
-    )
+        x=x, t=t, customer=who, credits_milli=found["credits_milli"], burnt=burnt, row=row, why=why,
+        rated=[[each[name] for name in ("meter", "plan", "period", "quantity", "nusd")] for each in found["rated"]],
+    )  # fmt: skip
     office.correct([record], [who])
     grants = [
         {"grant": name, "credits": in_credits(milli), "expired": _has_expired(office, name, t)}
@@ -121,5 +122,5 @@ def _check_reversible(found: dict[str, Any]) -> None:
     if found["reversal"] is not None:
         before = found["reversal"]
         raise Refused(f"the charge was reversed already, at {iso(before['t'])} ({before['why']})")
-    if found["credits_milli"] == 0:
+    if found["credits_milli"] == 0 and not found["rated"]:
         raise Refused("the charge took no credits, so there is nothing to reverse")

@@ -18,6 +18,7 @@ def written(book: SellBook) -> dict[str, dict[str, Any]]:
             "price": plan.credits.price_nusd_per_credit,
             "overage": plan.credits.overage_nusd_per_credit,
             "schedule": dict(plan.credits.schedule_milli),
+            **plan.components(),
         }
         for name, plan in book.plans.items()
     }

@@ -16,6 +16,7 @@ from margin.sellbook import (
     HoldSizing,
     Tier,
 )
+from margin.tiering import TierMode
 from proxy.settings.fields import Credits, Flag, MeterRate, Name, Section, Share, Usd, Whole
 from proxy.settings.limit_shape import TermsShape
 from proxy.settings.routing_shape import Steps
@@ -86,6 +87,33 @@ class CreditsShape(Section):
     overage: Usd | None = Field(None, description="US dollars per credit beyond the balance.")
 
 
+class BandShape(Section):
+    """A price up to a quantity."""
+
+    up_to: Whole | None = Field(None, description="The last unit of the band, beyond what is included; last: unset.")
+    price: Usd = Field(description="US dollars for `per` units.")
+
+
+class UsageShape(Section):
+    """What a quantity costs, added up over a month in UTC."""
+
+    price: Usd | None = Field(None, description="US dollars for `per` units, where there are no tiers.")
+    tiers: list[BandShape] | None = Field(None, description="Prices by quantity, the first units first.")
+    mode: TierMode = Field(
+        "graduated", description="graduated: each unit at its band's price; volume: all at that of the last one."
+    )
+    per: Whole = Field(1, description="How many units a price is for.")
+    included: Whole = Field(0, description="Units that cost nothing and come first.")
+    minimum: Whole = Field(0, description="Units that are paid for each month whether they are used or not.")
+
+
+class SeatsShape(Section):
+    """What a seat costs and includes."""
+
+    price: Usd = Field(description="US dollars for each seat and month, accrued by the second.")
+    included: Credits = Field(Decimal(0), description="Credits that each seat adds to the one pool, once a month.")
+
+
 class GatesShape(Section):
     """What a plan may use."""
 
@@ -103,6 +131,15 @@ class PlanShape(Section):
     description: str = Field("", max_length=4096, description="A sentence for people; no term.")
     fee: FeeShape | None = Field(None, description="What a customer pays for being one.")
     credits: CreditsShape = Field(default_factory=CreditsShape, description="How credits are counted and sold.")
+    usage: dict[Name, UsageShape] = Field(
+        default_factory=dict,
+        description="What requests are charged by quantity, beside credits, by meter: calls, tokens, input_tokens, "
+        "output_tokens or compute_minutes.",
+    )
+    items: dict[Name, UsageShape] = Field(
+        default_factory=dict, description="What is charged for what somebody delivers, by a name of yours."
+    )
+    seats: SeatsShape | None = Field(None, description="What a seat costs and includes.")
     gates: GatesShape = Field(default_factory=GatesShape, description="What a plan may use.")
     tasks: dict[Name, TaskShape] = Field(default_factory=dict, description="How types of tasks are charged, by name.")
     outcomes: dict[Name, OutcomeShape] = Field(

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from margin.components import METER_PARTS, Metered, Seats
 from margin.meter import Meter
 from margin.money import usd_to_nusd
 from margin.plan_error import PlanError
 from margin.sellbook import OPEN, TIERS, CreditTerms, Plan, SellBook
+from margin.tiering import Band, Tiers
 from proxy.settings import document as yaml_document
 from proxy.settings import reading
 from proxy.settings.document import Document
@@ -17,7 +19,7 @@ from proxy.settings.findings import Findings
 from proxy.settings.floors import Step
 from proxy.settings.limiting import terms_of
 from proxy.settings.limits import Terms
-from proxy.settings.plan_shape import CreditsShape, MeteredShape, PlanShape, PlansShape
+from proxy.settings.plan_shape import CreditsShape, MeteredShape, PlanShape, PlansShape, UsageShape
 from proxy.settings.problems import Steps
 from proxy.settings.task_shape import outcomes_of, tasks_of
 
@@ -46,6 +48,8 @@ def read(path: Path, environ: Mapping[str, str]) -> Sold:
     findings = Findings(document, reading.merged(unset, problems, checked.problems), mended=checked.mended)
     shape = checked.shape
     plans = {} if shape is None else _plans(shape, findings)
+    for name, plan in plans.items():
+        _warn_of_falls(name, plan, findings)
     limits = {} if shape is None else _limits(shape, findings)
     floors = {} if shape is None else _floors(shape)
     if shape is not None and shape.default not in shape.plans:
@@ -81,9 +85,18 @@ def _plans(shape: PlansShape, findings: Findings) -> dict[str, Plan]:
         try:
             plans[name] = _plan(name, terms)
         except PlanError as error:
-            way: Steps = ("plans", name, *error.field.split("."))
+            steps = (int(step) if step.isdecimal() else step for step in error.field.split("."))
+            way: Steps = ("plans", name, *steps)
             findings.wrong(way, error.sentence)
     return plans
+
+
+def _warn_of_falls(name: str, plan: Plan, findings: Findings) -> None:
+    for kind in ("usage", "items"):
+        for meter, metered in getattr(plan, kind).items():
+            for fall in metered.tiers.falls():
+                sentence = f"{fall.first:,} to {fall.last:,} units cost less than {fall.before:,}: mode is volume"
+                findings.warn(("plans", name, kind, meter, "mode"), sentence)
 
 
 def _plan(name: str, shape: PlanShape) -> Plan:
@@ -96,10 +109,24 @@ def _plan(name: str, shape: PlanShape) -> Plan:
         gate_policy=shape.gates.policy,
         charge_follows_gate=shape.gates.charge_follows_gate,
         target_margin=shape.target_margin,
+        usage={name: _metered(f"usage.{name}", each, METER_PARTS.get(name, 1)) for name, each in shape.usage.items()},
+        items={name: _metered(f"items.{name}", each, 1) for name, each in shape.items.items()},
+        seats=None if shape.seats is None else Seats(usd_to_nusd(shape.seats.price), _milli(shape.seats.included)),
         description=shape.description,
         tasks=tasks_of(shape.tasks),
         outcomes=outcomes_of(shape.outcomes),
     )
+
+
+def _metered(way: str, shape: UsageShape, parts: int) -> Metered:
+    if (shape.price is None) == (shape.tiers is None):
+        raise PlanError(way, "needs a price or tiers, and not both")
+    only = () if shape.price is None else (Band(None, shape.price),)
+    bands = tuple(Band(each.up_to, each.price) for each in shape.tiers or ()) or only
+    try:
+        return Metered(Tiers(bands, shape.mode, shape.included, shape.per, parts), shape.minimum)
+    except PlanError as error:
+        raise error.within(way) from None
 
 
 def _credit_terms(shape: CreditsShape) -> CreditTerms:

@@ -21,7 +21,8 @@ from proxy.telemetry.routed import NUSD, Guarded, guarded
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-REVENUE_KINDS = {"credits": "credits", "usage": "usage", "subscription": "fee", "breakage": "breakage"}
+REVENUE_KINDS = {"credits": "credits", "usage": "usage", "subscription": "fee", "breakage": "breakage",
+                 "metered": "metered", "seats": "seats", "shortfall": "shortfall", "tasks": "tasks"}  # fmt: skip
 TOKEN_BUCKETS = ("input", "cache_read", "cache_write", "output")
 
 
@@ -288,13 +289,14 @@ class _LedgerCollector(Collector):
             for kind, nusd in zip(REVENUE_KINDS, sums, strict=True):
                 family.add_metric((plan, kind), nusd / NUSD)
         yield family
-        columns = ("revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd")
+        reversible = ("credits", "usage", "metered", "tasks")
+        columns = tuple(f"revenue_{kind}_reversed_nusd" for kind in reversible)
         family = CounterMetricFamily(
             "penstock_revenue_reversed_usd", "Revenue taken back with its charge, by plan and kind.",
             labels=("plan", "kind"),
         )  # fmt: skip
         for plan, *sums in self._books.totals(("plan",), columns):
-            for kind, nusd in zip(("credits", "usage"), sums, strict=True):
+            for kind, nusd in zip(reversible, sums, strict=True):
                 if nusd:
                     family.add_metric((plan, kind), nusd / NUSD)
         yield family

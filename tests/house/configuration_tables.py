@@ -24,6 +24,8 @@ _NAMED = {
     "plans": "NAME",
     "tasks": "NAME",
     "outcomes": "NAME",
+    "usage": "METER",
+    "items": "NAME",
 }
 """What stands for the name in a mapping whose keys are the operator's."""
 

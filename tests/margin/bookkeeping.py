@@ -205,7 +205,7 @@ def killed(data_dir: Path, into: Path) -> Path:
 TABLES = (
     "rollup_totals", "tier_days", "margin_days", "margin_weeks", "margin_months", "balances",
     "accounts", "txns", "entries", "charges", "cost_lines", "corrections", "reconciliations", "rollup", "customers",
-    "keys", "grants", "holds", "journals", "refused", "meta", "reversals", "cards", "costbooks",
+    "keys", "grants", "holds", "journals", "refused", "meta", "reversals", "cards", "costbooks", "rated", "quantities",
     "tasks", "task_months", "task_events",
 )  # fmt: skip
 

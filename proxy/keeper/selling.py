@@ -1,0 +1,99 @@
+"""What somebody tells the books of what is sold: seats, and things that were delivered; and a month's statement."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from margin import records
+from margin.components import METER_PARTS, Metered
+from margin.ledger import quantities, questions
+from margin.ledger.quantities import Counted
+from margin.ledger.terms import Period
+from margin.sellbook import Plan
+from proxy.identity import is_name
+from proxy.keeper.office import Office, UnknownName
+from proxy.keeper.refusing import Args, Refused
+
+COUNT_MAX = 1_000_000
+"""Seats, or items of one delivery: more is a slip of the hand."""
+
+
+def seats(office: Office, args: Args) -> Any:
+    """Give a customer so many seats."""
+    count = _count(args["seats"], 0)
+    number = office.number(args["customer"])
+    office.fold_all()
+    office.act(records.seats(t=time.time_ns(), customer=number, count=count))
+    return {"customer": args["customer"], "seats": count}
+
+
+def deliver(office: Office, args: Args) -> Any:
+    """Charge a customer for items that were delivered, once for each id."""
+    name, item, id_, count = args["customer"], args["item"], args["id"], _count(args["count"], 1)
+    if not is_name(id_):
+        raise Refused("an id must be 1 to 128 printable characters")
+    number = office.number(name)
+    customer = office.books.state.customers[number]
+    if office.books.state.terms(customer).metered(f"item.{item}") is None:
+        sold = ", ".join(sorted(office.books.state.terms(customer).items)) or "none"
+        raise UnknownName(f'the plan "{customer.plan}" sells no item "{item}"; its items are: {sold}')
+    office.fold_all()
+    is_new = not office.books.store.has_txn(f"item:{id_}")
+    if is_new:
+        office.act(records.delivered(t=time.time_ns(), id=id_, customer=number, item=item, count=count))
+    return {"customer": name, "item": item, "count": count, "id": id_, "booked": is_new}
+
+
+def _count(found: Any, least: int) -> int:
+    if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= COUNT_MAX:
+        raise Refused(f"the count must be a whole number from {least} to {COUNT_MAX:,}")
+    return found
+
+
+def statement(office: Office, args: Args) -> Any:
+    """Return what a customer's month was charged, line by line; the lines add up to its revenue."""
+    try:
+        period = Period.named(args["month"])
+    except ValueError:
+        raise Refused(f'"{args["month"]}" is no month; write it like 2026-11') from None
+    number = office.number(args["customer"])
+    office.tick()
+    with questions.snapshot(office.books.store.db) as db:
+        kinds = quantities.revenue_by_plan(db, number, period.name)
+        counted = quantities.counted(db, number, period.name)
+    lines = []
+    for plan, sums in kinds:
+        its_own = [each for each in counted if each.plan == plan]
+        rated = [line for each in its_own for line in _rated(office.settings.sellbook.plans.get(plan), each)]
+        rest = sums.pop("metered") + sums.pop("shortfall") - sum(line["nusd"] for line in rated)
+        lines += [{"plan": plan, "what": kind, "nusd": nusd} for kind, nusd in sums.items() if nusd]
+        lines += [{"plan": plan} | line for line in rated]
+        if rest:  # of another month, and taken back in this one
+            lines.append({"plan": plan, "what": "adjustments", "nusd": rest})
+    return {"customer": args["customer"], "month": period.name, "lines": lines,
+            "total_nusd": sum(line["nusd"] for line in lines)}  # fmt: skip
+
+
+def _rated(plan: Plan | None, each: Counted) -> list[dict[str, Any]]:
+    """Return a meter's lines by band, and its shortfall; one line where the month's price was changed meanwhile."""
+    metered = None if plan is None else _price(plan, each.meter)
+    parts = METER_PARTS.get(each.meter, 1)
+    lines = () if metered is None else metered.tiers.lines(each.quantity)
+    rest = each.nusd - sum(line.nusd for line in lines)
+    if metered is None or (rest and not metered.minimum):
+        return [{"what": each.meter, "quantity": each.quantity / parts, "nusd": each.nusd}]
+    found = [
+        {"what": each.meter, "quantity": line.quantity / parts, "nusd": line.nusd}
+        | ({"included": True} if line.price is None else {"price": str(line.price), "per": metered.tiers.per})
+        for line in lines
+    ]
+    return [*found, {"what": f"{each.meter} shortfall", "nusd": rest}] if rest else found
+
+
+def _price(plan: Plan, meter: str) -> Metered | None:
+    kind, _, item = meter.partition(".")
+    return plan.items.get(item) if kind == "item" else plan.usage.get(meter)
+
+
+COMMANDS = {"customers.seats": seats, "customers.deliver": deliver, "report.statement": statement}
