@@ -166,7 +166,7 @@ class Tiers:
             end = self._ends[number]
             if upper >= lower or lower * end == 0:
                 continue
-            last = self._ends[number + 1] if upper == 0 else (lower * end / upper).__ceil__() - 1
+            last = self._ends[number + 1] if upper == 0 else -(-(lower * end) // upper) - 1
             last = min(last, self._ends[number + 1])
             if last > end:
                 found.append(Fall(end // self.parts + shift, end // self.parts + 1 + shift, last // self.parts + shift))
@@ -184,7 +184,7 @@ class Tiers:
         return cls(bands, terms["mode"], terms["included"], terms["per"], terms["parts"])
 
     def _nusd_per_part(self, price: Decimal) -> Fraction:
-        return Fraction(price) * NUSD_PER_USD / (self.per * self.parts)
+        return Fraction(price) * Fraction(NUSD_PER_USD, self.per * self.parts)
 
     def _billed(self, quantity: int) -> int:
         if quantity < 0:

@@ -128,7 +128,9 @@ class LendingMachine(RuleBasedStateMachine):
 
     def _with_what_waits(self):
         """Return the ledger's memory and the leases as they will be when the journals are folded, folding nothing."""
-        state = copy.deepcopy(replace(self.office.books.state, history=NoHistory()))
+        work = copy.copy(self.office.books.state.work)
+        work.db = None
+        state = copy.deepcopy(replace(self.office.books.state, history=NoHistory(), work=work))
         lending = copy.deepcopy(self.office.lending)
         for worker in self.workers:
             for line in journal.read(worker.paper.path, state.journals.get(worker.name, journal.Position())):
