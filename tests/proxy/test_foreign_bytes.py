@@ -104,7 +104,7 @@ async def _words(reply: Reply, rng: random.Random) -> str | None:
 @pytest.mark.parametrize(
     "requests", [600, pytest.param(int(os.environ.get("PENSTOCK_FOREIGN", "10000")), marks=[pytest.mark.full])]
 )
-@pytest.mark.parametrize("semantic", ["{enabled: false}", "{enabled: true}"])
+@pytest.mark.parametrize("semantic", ["{enabled: false}", "{enabled: true}"], ids=["exact", "semantic"])
 @pytest.mark.timeout(3_600)
 def test_no_answer_is_of_another_customer(tmp_path: Path, requests: int, semantic: str) -> None:
     """Hits, shared calls and cancellations among them; and the books close every exchange once.
