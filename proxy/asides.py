@@ -118,11 +118,12 @@ async def _room(world: World, case: Case, question: Question) -> _Room:
     most = 0 if found is None else found  # of an unknown price nothing is booked, so no budget can count it
     tokens = input_estimate(bounded) + question.output_tokens
     budgets = await guard.admit(world.limits.aside(question.kind, question.budget, limits), Amounts(0, 0, most, 0))
+    model = None
     try:
         model = await guard.admit(world.limits.of_model(question.deployment.name, limits), Amounts(1, tokens, most, 0))
-    except BaseException:  # cancelled, too: nobody was called
-        budgets.undo()
-        raise
+    finally:
+        if model is None:  # no room, or cancelled: nobody is called
+            budgets.undo()
     return _Room(budgets, model, most)
 
 

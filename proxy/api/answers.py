@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 
-from proxy.identity import Principal, Surface
+from proxy.identity import Principal, Surface, customer_name
 from proxy.wire.errors import AnswerUnavailable, Conflict, KeyReused, Malformed, ProxyError, Unavailable, UnknownName
 from proxy.world import World
 
@@ -21,6 +21,23 @@ def authenticated(world: World, request: Request, surface: Surface) -> Principal
     """
     peer = None if request.client is None else request.client.host
     return world.identity.authenticate(headers_of(request), surface, peer, world.settings.server.trusted_proxies)
+
+
+def acted_for(world: World, request: Request, surface: Surface) -> Principal:
+    """Return the customer that a request is about: the key's, or one that a key with the scope `attribute` names.
+
+    Raises:
+        Unauthenticated, Forbidden: see `Identity.authenticate`.
+        UnknownName: there is no such customer.
+    """
+    principal = authenticated(world, request, surface)
+    name = customer_name(headers_of(request))
+    if name is None:
+        return principal
+    found = world.identity.attributed(principal, name)
+    if found is None:
+        raise UnknownName("There is no such customer.", param="x-penstock-customer")
+    return found
 
 
 def spoken_at(path: str, headers: Iterable[tuple[bytes, bytes]]) -> str:

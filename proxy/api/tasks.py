@@ -14,11 +14,11 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from proxy.admission import KeeperAway
-from proxy.api.answers import authenticated, headers_of, json_answer, refusal
+from proxy.api.answers import acted_for, headers_of, json_answer, refusal
 from proxy.api.bodies import NewTask, OutcomeTold, TaskEnd, read_body
 from proxy.idempotency import HEADER, KEY_CHARS_MAX
-from proxy.identity import Principal, customer_name
-from proxy.wire.errors import Malformed, TooOften, Unavailable, UnknownName
+from proxy.identity import Principal
+from proxy.wire.errors import Malformed, TooOften, Unavailable
 from proxy.world import World
 
 ASKS_PER_S_MAX = 200
@@ -32,39 +32,27 @@ def routes(world: World) -> APIRouter:
 
     @router.post("/v1/tasks")
     async def _open(request: Request) -> Response:
-        whose = _whose(world, request)
+        whose = acted_for(world, request, "tasks")
         return await desk.tell(request, whose, "tasks.open", read_body(NewTask, await request.body()).model_dump())
 
     @router.get("/v1/tasks/{id_}")
     async def _get(request: Request, id_: str) -> Response:
-        return await desk.tell(request, _whose(world, request), "tasks.get", {"task": id_})
+        return await desk.tell(request, acted_for(world, request, "tasks"), "tasks.get", {"task": id_})
 
     @router.post("/v1/tasks/{id_}/close")
     async def _close(request: Request, id_: str) -> Response:
-        whose = _whose(world, request)
+        whose = acted_for(world, request, "tasks")
         end = read_body(TaskEnd, await request.body())
         return await desk.tell(request, whose, "tasks.close", {"task": id_, "completed": end.completed})
 
     @router.post("/v1/outcomes")
     async def _judge(request: Request) -> Response:
-        whose = _whose(world, request)
+        whose = acted_for(world, request, "tasks")
         told = read_body(OutcomeTold, await request.body())
         args = {"task": told.task, "outcome": told.outcome, "at_t": moment(told.at)}
         return await desk.tell(request, whose, "outcomes.tell", args)
 
     return router
-
-
-def _whose(world: World, request: Request) -> Principal:
-    """Return the customer whose tasks it is about: the key's, or one that a key with the scope `attribute` names."""
-    principal = authenticated(world, request, "tasks")
-    name = customer_name(headers_of(request))
-    if name is None:
-        return principal
-    found = world.identity.attributed(principal, name)
-    if found is None:
-        raise UnknownName("There is no such customer.", param="x-penstock-customer")
-    return found
 
 
 def moment(text: str | None) -> int | None:

@@ -17,12 +17,12 @@ from fastapi import APIRouter, Request, Response
 from margin.sellbook import Plan
 from proxy import limiting
 from proxy.admission import KeeperAway
-from proxy.api.answers import authenticated, headers_of, json_answer
+from proxy.api.answers import acted_for, headers_of, json_answer
 from proxy.api.bodies import UsagePage, read_query
-from proxy.identity import Principal, customer_name
+from proxy.identity import Principal
 from proxy.limits.bundles import TOLD, subjects_of
 from proxy.settings import RATES, Settings
-from proxy.wire.errors import TooOften, Unavailable, UnknownName
+from proxy.wire.errors import TooOften, Unavailable
 from proxy.world import World
 
 KEPT_S = 5.0
@@ -41,7 +41,7 @@ def routes(world: World) -> APIRouter:
 
     @router.get("/v1/usage")
     async def _usage(request: Request) -> Response:
-        principal = _whose(world, request)
+        principal = acted_for(world, request, "usage")
         days = read_query(UsagePage, request.query_params.multi_items()).days
         member = limiting.member(world, principal, world.plan_of(principal.plan), headers_of(request), {})
         found = await desk.ask(principal.customer, days, principal.key, member)
@@ -50,18 +50,6 @@ def routes(world: World) -> APIRouter:
         return answer
 
     return router
-
-
-def _whose(world: World, request: Request) -> Principal:
-    """Return the customer that asks about itself, or that a key with the scope `attribute` names."""
-    principal = authenticated(world, request, "usage")
-    name = customer_name(headers_of(request))
-    if name is None:
-        return principal
-    found = world.identity.attributed(principal, name)
-    if found is None:
-        raise UnknownName("There is no such customer.", param="x-penstock-customer")
-    return found
 
 
 def _shown(world: World, principal: Principal, member: str | None, found: Answer) -> Answer:

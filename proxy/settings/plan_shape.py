@@ -16,9 +16,9 @@ from margin.sellbook import (
     HoldSizing,
     Tier,
 )
-from margin.tiering import TierMode
 from proxy.settings.fields import Credits, Flag, MeterRate, Name, Section, Share, Usd, Whole
 from proxy.settings.limit_shape import TermsShape
+from proxy.settings.price_shape import PricesShape
 from proxy.settings.routing_shape import Steps
 from proxy.settings.task_shape import OutcomeShape, TaskShape
 
@@ -87,23 +87,10 @@ class CreditsShape(Section):
     overage: Usd | None = Field(None, description="US dollars per credit beyond the balance.")
 
 
-class BandShape(Section):
-    """A price up to a quantity."""
-
-    up_to: Whole | None = Field(None, description="The last unit of the band, beyond what is included; last: unset.")
-    price: Usd = Field(description="US dollars for `per` units.")
-
-
-class UsageShape(Section):
+class UsageShape(PricesShape):
     """What a quantity costs, added up over a month in UTC."""
 
-    price: Usd | None = Field(None, description="US dollars for `per` units, where there are no tiers.")
-    tiers: list[BandShape] | None = Field(None, description="Prices by quantity, the first units first.")
-    mode: TierMode = Field(
-        "graduated", description="graduated: each unit at its band's price; volume: all at that of the last one."
-    )
     per: Whole = Field(1, description="How many units a price is for.")
-    included: Whole = Field(0, description="Units that cost nothing and come first.")
     minimum: Whole = Field(0, description="Units that are paid for each month whether they are used or not.")
 
 

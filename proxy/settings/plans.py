@@ -10,7 +10,6 @@ from margin.meter import Meter
 from margin.money import usd_to_nusd
 from margin.plan_error import PlanError
 from margin.sellbook import OPEN, TIERS, CreditTerms, Plan, SellBook
-from margin.tiering import Band, Tiers
 from proxy.settings import document as yaml_document
 from proxy.settings import reading
 from proxy.settings.document import Document
@@ -20,6 +19,7 @@ from proxy.settings.floors import Step
 from proxy.settings.limiting import terms_of
 from proxy.settings.limits import Terms
 from proxy.settings.plan_shape import CreditsShape, MeteredShape, PlanShape, PlansShape, UsageShape
+from proxy.settings.price_shape import must_tiers_of
 from proxy.settings.problems import Steps
 from proxy.settings.task_shape import outcomes_of, tasks_of
 
@@ -119,12 +119,8 @@ def _plan(name: str, shape: PlanShape) -> Plan:
 
 
 def _metered(way: str, shape: UsageShape, parts: int) -> Metered:
-    if (shape.price is None) == (shape.tiers is None):
-        raise PlanError(way, "needs a price or tiers, and not both")
-    only = () if shape.price is None else (Band(None, shape.price),)
-    bands = tuple(Band(each.up_to, each.price) for each in shape.tiers or ()) or only
     try:
-        return Metered(Tiers(bands, shape.mode, shape.included, shape.per, parts), shape.minimum)
+        return Metered(must_tiers_of(shape, shape.per, parts), shape.minimum)
     except PlanError as error:
         raise error.within(way) from None
 

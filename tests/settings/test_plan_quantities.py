@@ -47,7 +47,7 @@ def test_it_is_read_as_it_is_written(tmp_path):
     [
         ("      calls: {", "      clicks: {", 6, "no meter"),
         ("price: 0.05", "price: -0.05", 6, "greater than or equal to 0"),
-        ("{included: 10000, price: 0.05}", "{included: 10000}", 6, "needs a price or tiers"),
+        ("{included: 10000, price: 0.05}", "{included: 10000}", 6, "say a price or tiers"),
         ("{price: 0.79}]", "{up_to: 400, price: 0.79}, {price: 0.59}]", 12, "overlaps the band below"),
         ("{price: 0.79}]", "{up_to: 900, price: 0.79}]", 12, "the last band has no end"),
         ("minimum: 50", "minimum: 50\n        included: 50", 11, "has no effect"),
