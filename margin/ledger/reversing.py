@@ -33,8 +33,8 @@ def apply(state: State, record: Record, effects: Effects) -> None:
             state.put_grant(grant.restore(milli, nusd))
     metered = rating.take_back(state, record, effects)
     legs = burning.legs(record["c"], record["burnt"]) + rating.legs(record["c"], metered)
-    effects.post(
-        f"reverse:{x}", "reverse", t, *((who, name, commodity, -amount) for who, name, commodity, amount in legs)
+    effects.book(  # also where nothing moves: the name is taken, so that it is not reversed again
+        f"reverse:{x}", "reverse", t, tuple((who, name, commodity, -amount) for who, name, commodity, amount in legs)
     )
     ending.end_returned(state, names, f"reverse:{x}", t, effects)
     overdrafts.forgive(state, record["c"], owed_milli(record["burnt"]), x, t, effects)

@@ -228,6 +228,30 @@ def test_a_reversed_request_gives_back_what_the_rest_costs_less():
     assert books.rollup("revenue_metered_reversed_nusd") == 790_000_000
 
 
+def test_a_reversed_request_that_cost_nothing_is_reversed_once(tmp_path):
+    """Within what is included nothing moves; the request is taken off the quantity once, and the audit agrees."""
+    books = open_books(tmp_path)
+    books.record(sellbook({"open": FREE, "sold": plan(usage={"calls": Metered(Tiers(BRIEF.bands, included=10))})},
+                          t=BEGIN))  # fmt: skip
+    books.record(customer(plan="sold", t=BEGIN))
+    worker = Worker(tmp_path)
+    worker.write(*exchanges(5))
+    books.fold_worker(worker.path)
+    again = records.reversed_charge(
+        x="x0", t=BEGIN + 1, customer=1, credits_milli=0, burnt=[], row=["sold", "medium", "medium", "", "", "ok"],
+        why="test", rated=[["calls", "sold", "2026-11", 1, 0]],
+    )  # fmt: skip
+    books.record(again)
+    books.commit()
+    assert sound(books) == []
+    books.record(again)
+    books.commit()
+
+    assert books.store.quantity((1, "sold", "calls", "2026-11")) == (4, 0, False)
+    assert [each for each in sound(books) if "had no effect" not in each] == []
+    books.close()
+
+
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=12), st.sampled_from(["graduated", "volume"]), st.randoms())
 @settings(deadline=None, max_examples=50)
 def test_what_is_booked_is_the_price_of_the_sum(parts, mode, random):
