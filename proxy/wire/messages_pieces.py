@@ -95,17 +95,28 @@ def _object(text: str) -> Any:
     return found if isinstance(found, dict) else {"_unparsed": text}
 
 
+def _is_whole(arguments: str) -> bool:
+    """Whether nothing can follow: an object that goes on is no JSON yet."""
+    try:
+        return isinstance(lenient.loads(arguments.encode(errors="surrogatepass")), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 class Events:
     """Writes pieces as the events of one streamed message. What ends the whole is the exchange's to say.
 
     Other providers tell the usage at the end, and clients of this API look for the input at its start, too: there
     stands an estimate, which `message_delta` repeats as it was.
 
+    Here one block is whole before the next begins. Providers that speak chat may begin a second tool call while the
+    arguments of the first still come: what follows an argument that is not whole yet is held until the end.
+
     Args:
         input_estimate: About how many tokens went in.
     """
 
-    __slots__ = ("_index", "_input_estimate", "_open", "_reason", "_said")
+    __slots__ = ("_call", "_given", "_held", "_index", "_input_estimate", "_open", "_reason", "_said")
 
     def __init__(self, input_estimate: int) -> None:
         self._input_estimate = input_estimate
@@ -115,9 +126,17 @@ class Events:
         self._open: str | None = None
         """The kind of the block that goes on."""
         self._reason: str | None = None
+        self._call: int | None = None
+        """Which call's block goes on."""
+        self._given: list[str] = []
+        """Its arguments so far."""
+        self._held: list[Piece] = []
 
     def write(self, piece: Piece) -> bytes:
         """Return a piece as bytes; empty where nothing is said yet."""
+        if self._must_wait(piece):
+            self._held.append(piece)
+            return b""
         match piece:
             case Started(identity, model):
                 begun = {**_BEGUN, "id": identity, "model": model, "usage": self._estimated()}
@@ -128,14 +147,16 @@ class Events:
                 return self._block("thinking", {"type": "thinking", "thinking": "", "signature": ""}) + self._delta(
                     "thinking_delta", thinking=text
                 )
-            case Called(_, identity, name):
+            case Called(index, identity, name):
                 opened: dict[str, Any] = {"type": "tool_use", "id": identity, "name": name, "input": {}}
-                return self._shut() + self._begin("tool_use", opened)
+                before, self._call = self._shut(), index
+                return before + self._begin("tool_use", opened)
             case Argued(_, text):
+                self._given.append(text)
                 return self._delta("input_json_delta", partial_json=text)
             case Ended(reason):
                 self._reason = _REASONS[reason]
-                return self._shut()
+                return self._shut() + self._released() + self._shut()
             case Used(usage):
                 return self._ended(usage_of(usage))
 
@@ -147,6 +168,34 @@ class Events:
     def fault(error: ProxyError) -> bytes:
         """Return the event that says that the stream breaks off here."""
         return b"event: error\ndata: %b\n\n" % lenient.dumps(anthropic_body(error))
+
+    def _must_wait(self, piece: Piece) -> bool:
+        match piece:
+            case Argued(index, _):
+                return index != self._call
+            case Said() | Thought() | Called():
+                return bool(self._held) or (self._call is not None and not _is_whole("".join(self._given)))
+            case _:
+                return False
+
+    def _released(self) -> bytes:
+        """Return what was held, in its order, and each call with all of its arguments."""
+        held, self._held = self._held, []
+        found = b""
+        for piece in held:
+            match piece:
+                case Argued():
+                    continue
+                case Called(index, _, _):
+                    found += self._shut() + self.write(piece)
+                    mine = (each for each in held if isinstance(each, Argued) and each.index == index)
+                    found += b"".join(map(self.write, mine))
+                case _:
+                    found += self._shut_call() + self.write(piece)
+        return found
+
+    def _shut_call(self) -> bytes:
+        return b"" if self._call is None else self._shut()
 
     def _estimated(self) -> dict[str, int]:
         return {"input_tokens": self._input_estimate, "output_tokens": self._said}
@@ -170,7 +219,8 @@ class Events:
     def _shut(self) -> bytes:
         if self._open is None:
             return b""
-        self._open = None
+        self._open = self._call = None
+        self._given.clear()
         return _event("content_block_stop", index=self._index)
 
 

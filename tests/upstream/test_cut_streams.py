@@ -8,10 +8,12 @@ import pytest
 
 from proxy.upstream.dialects import anthropic as claude_family
 from proxy.upstream.dialects import gemini as gemini_family
+from proxy.upstream.dialects import openai as chat_family
 from proxy.upstream.dialects.translated import TranslatedStream
-from proxy.wire import completions_pieces, messages_pieces
+from proxy.wire import completions_pieces, messages_pieces, responses_pieces
 from tests.upstream import test_anthropic_answer as anthropic
 from tests.upstream import test_gemini_answer as gemini
+from tests.upstream import test_openai_answer as chats
 from tests.upstream.completed import chunks
 
 CLAUDE = anthropic.wire(
@@ -122,12 +124,18 @@ def test_usage_is_told_to_who_asked(begin: Begin, sent: bytes) -> None:
 
 
 READERS = pytest.mark.parametrize(
-    ("reader", "sent"), [(claude_family.reader, CLAUDE), (gemini_family.reader, GEMINI)], ids=["anthropic", "gemini"]
+    ("reader", "sent"),
+    [(claude_family.reader, CLAUDE), (gemini_family.reader, GEMINI), (chat_family.reader, chats.STREAM)],
+    ids=["anthropic", "gemini", "openai"],
 )
 WRITERS = pytest.mark.parametrize(
     "writer",
-    [lambda: completions_pieces.Chunks(include_usage=True, at_s=1), lambda: messages_pieces.Events(7)],
-    ids=["completions", "messages"],
+    [
+        lambda: completions_pieces.Chunks(include_usage=True, at_s=1),
+        lambda: messages_pieces.Events(7),
+        lambda: responses_pieces.Events({"model": "auto"}, "resp_1", 1),
+    ],
+    ids=["completions", "messages", "responses"],
 )
 
 
@@ -147,6 +155,7 @@ def test_every_surface_gets_whole_events_wherever_it_is_cut(
         assert got + relay.feed(sent[at:]) == whole
     assert b"[DONE]" not in whole
     assert b"message_stop" not in whole
+    assert b"response.completed" not in whole
 
 
 @READERS

@@ -454,3 +454,14 @@ def test_the_estimate_grows_with_what_was_relayed() -> None:
 
     assert 10 <= small.output_estimate <= 10 * 1.5
     assert 1000 <= large.output_estimate <= 1000 * 1.5
+
+
+def test_what_follows_an_error_in_the_same_read_is_nobody_s() -> None:
+    """Words before it go on; words after it would stand before the event that says that the stream broke off."""
+    sent = [b'data: {"id":"x","choices":[{"delta":{"content":"%b"}}]}\n\n' % word for word in (b"so", b"MORE")]
+    relay = ChatStream(usage_asked=True)
+
+    got = relay.feed(sent[0] + b'data: {"error":{"message":"no"}}\n\n' + sent[1] + DONE)
+
+    assert got == sent[0]
+    assert (relay.error, relay.finished) == (True, False)

@@ -1,5 +1,6 @@
 """Anthropic's Messages as a surface: what is read, what is refused by name, and what survives the neutral form."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -156,6 +157,36 @@ def accumulated(pieces: list[Piece], input_estimate: int) -> list[tuple[int | No
 def test_a_stream_tells_an_estimate_first_and_what_was_used_last() -> None:
     """Other providers tell it at the end, while clients read the input off the start, where 0 of 0 misleads them."""
     assert accumulated(ANSWER, 123) == [(123, 0), (5, 4 + 2)]
+
+
+@given(st.data())
+def test_calls_whose_arguments_come_by_turns_are_told_one_after_the_other(data: st.DataObject) -> None:
+    """Servers may begin a second call while the first still goes on; here one block is whole before the next begins."""
+    given = [orjson.dumps({"a": data.draw(words)}).decode() for _ in range(3)]
+    order = data.draw(st.permutations([at for at, text in enumerate(given) for _ in ("begins", *text)]))
+    number = {at: index for index, at in enumerate(dict.fromkeys(order))}  # as they begin
+    left: dict[int, Iterator[Piece]] = {
+        at: iter([Called(number[at], f"c{at}", "f"), *(Argued(number[at], each) for each in text)])
+        for at, text in enumerate(given)
+    }
+    said: list[Piece] = [Started("a", "m"), Said("So: "), *(next(left[at]) for at in order), Ended("calls")]
+    said.insert(data.draw(st.integers(2, len(said) - 1)), Said("and"))
+
+    writer = messages_pieces.Events(7)
+    snapshot, buffers, opened = None, dict[int, bytes](), list[int]()
+    for event in sse.events(b"".join(map(writer.write, said)) + writer.end()):
+        told = EVENTS.validate_json(sse.payload(event) or b"")
+        if told.type == "content_block_start":
+            assert told.index == len(opened)
+            opened.append(told.index)
+        elif told.type in {"content_block_delta", "content_block_stop"}:
+            assert told.index == opened[-1]
+        snapshot = accumulate_event(event=told, current_snapshot=snapshot, json_bufs=buffers)
+
+    assert snapshot is not None
+    blocks = [(block.id, block.input) for block in snapshot.content if block.type == "tool_use"]
+    assert blocks == [(f"c{at}", orjson.loads(given[at])) for at in number]
+    assert "".join(block.text for block in snapshot.content if block.type == "text") == "So: and"
 
 
 def test_without_usage_the_end_still_says_why_and_about_how_much() -> None:

@@ -26,14 +26,17 @@ class Reader:
         is_whole: The end mark was seen.
     """
 
-    __slots__ = ("_calls", "_has_begun", "_reason", "is_whole", "usage")
+    __slots__ = ("_has_begun", "_ids", "_reason", "_tier", "is_whole", "usage")
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.is_whole = False
         self._has_begun = False
         self._reason: _Reason = "said"
-        self._calls = 0
+        self._ids: list[str] = []
+        """Of the calls, in their order."""
+        self._tier: Any = None
+        """The service tier by the first chunk; the last one may say so again."""
 
     def event(self, chunk: Any) -> Iterator[Piece]:
         """Yield the pieces in a chunk.
@@ -41,10 +44,12 @@ class Reader:
         Raises:
             Unreadable: it is not what the API says it is, or an error.
         """
+        if self.is_whole:
+            return  # what follows the end is nobody's
         if not isinstance(chunk, dict) or chunk.get("error") is not None:
             raise Unreadable("choices")
         if not self._has_begun:
-            self._has_begun = True
+            self._has_begun, self._tier = True, chunk.get("service_tier")
             yield Started(foreign.text(chunk.get("id")) or "", foreign.text(chunk.get("model")) or "")
         for choice in _list(chunk, "choices"):
             if not isinstance(choice, dict) or choice.get("index", 0) != 0:
@@ -61,9 +66,8 @@ class Reader:
         thought = delta.get("reasoning_content")
         if isinstance(thought, str) and thought:
             yield Thought(thought)
-        said, refusal = delta.get("content"), delta.get("refusal")
-        if isinstance(said, str) and said:
-            yield Said(said)
+        yield from _content(delta.get("content"))
+        refusal = delta.get("refusal")
         if isinstance(refusal, str) and refusal:
             self._reason = "refused"
             yield Said(refusal)
@@ -74,24 +78,31 @@ class Reader:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict):
             raise Unreadable("tool_calls")
-        index = call.get("index", place)
-        if index == self._calls:
-            identity, name = call.get("id"), function.get("name")
+        identity, name = call.get("id"), function.get("name")
+        index = self._index(call.get("index"), place, identity, name)
+        if index == len(self._ids):
             if not isinstance(identity, str) or not isinstance(name, str):
                 raise Unreadable("tool_calls")
-            self._calls += 1
+            self._ids.append(identity)
             yield Called(index, identity, name)
-        elif type(index) is not int or not 0 <= index < self._calls:
-            raise Unreadable("tool_calls")
         arguments = function.get("arguments")
         if isinstance(arguments, str) and arguments:
             yield Argued(index, arguments)
+
+    def _index(self, told: Any, place: int, identity: Any, name: Any) -> int:
+        """Return which call is spoken of. Some servers give no number, or each call the same: then its id says so."""
+        calls = len(self._ids)
+        index = told if told is not None else place if identity else max(calls - 1, 0)
+        if type(index) is not int or not 0 <= index <= calls:
+            raise Unreadable("tool_calls")
+        is_other = index < calls and bool(identity) and bool(name) and identity != self._ids[index]
+        return calls if is_other else index
 
     def _report(self, chunk: Mapping[str, Any]) -> None:
         if chunk.get("usage") is None:
             return
         try:
-            self.usage = foreign.tiered(read_usage(chunk["usage"]), chunk.get("service_tier"))
+            self.usage = foreign.tiered(read_usage(chunk["usage"]), chunk.get("service_tier") or self._tier)
         except UsageError:
             self.usage = None
 
@@ -120,6 +131,24 @@ def read_completion(answer: Any) -> list[Piece]:
         return [*reader.event(answer), *reader.done()]
     except Unreadable as missing:
         raise UpstreamBroke(f"The provider's answer has no {missing}.") from None
+
+
+def _content(content: Any) -> Iterator[Piece]:
+    """Yield the words of a message: a text, or parts, as servers write whose models think (Mistral's).
+
+    Parts that are no words (references to what was searched) are passed over.
+    """
+    if isinstance(content, str):
+        if content:
+            yield Said(content)
+        return
+    if content is not None and not isinstance(content, list):
+        raise Unreadable("content")
+    for part in content or ():
+        kind = part.get("type") if isinstance(part, dict) else None
+        said = part.get(kind) if kind in ("text", "thinking") else None
+        for piece in _content(said):
+            yield Thought(piece.text) if kind == "thinking" and isinstance(piece, Said) else piece
 
 
 def _list(found: Mapping[str, Any], name: str) -> list[Any]:

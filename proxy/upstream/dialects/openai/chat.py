@@ -178,8 +178,13 @@ class ChatStream:
         # A burst brings many events in one block, and its last ones matter: only those are cut apart and decoded.
         start = block.rfind(b"\n\n", 0, _first_mark(block)) + 2
         start = start if start > 1 else 0
-        kept = (event for event in sse.events(block[start:]) if not _matters(event) or self._keeps(event))
-        return block[:start] + b"".join(kept)
+        kept = [block[:start]]
+        for event in sse.events(block[start:]):
+            if not _matters(event) or self._keeps(event):
+                kept.append(event)
+            if self.error:
+                break  # what follows it is nobody's
+        return b"".join(kept)
 
     def _keeps(self, event: bytes) -> bool:
         """Read one event; tell whether it goes to the caller as it is."""
