@@ -27,12 +27,13 @@ from proxy import settings as configuration
 from proxy.api import routes
 from proxy.api.framework import FrameworkTurn
 from proxy.api.hot import HOT, ExchangeTurn
+from proxy.caching.stores import opening
 from proxy.identity import Identity
 from proxy.keeper.link import KeeperLink
 from proxy.limits.bundles import Bundles
 from proxy.server.serving import Server
 from proxy.server.turn import Head, Turn
-from proxy.settings import Settings, SettingsError
+from proxy.settings import AnswerStore, Settings, SettingsError
 from proxy.upstream.client import Upstream
 from proxy.upstream.transport import PoolLimits, Transport
 from proxy.wire.errors import ProxyError
@@ -74,6 +75,11 @@ def build(world: World, why_unready: Callable[[], str | None], grace_s: float) -
     return Server(open_turn, refuse, grace_s)
 
 
+def _answer_store(settings: Settings) -> AnswerStore | None:
+    """Return where answers are to lie beside memory; None where none are kept."""
+    return settings.caching.store if settings.caching.responses else None
+
+
 def open_journal(settings: Settings) -> Journal:
     """Open this incarnation's journal."""
     folder = journal_dir(settings.server.data_dir)
@@ -109,11 +115,22 @@ class WorkerProcess:
         try:
             settings = self._load()
             settings.classifier.prepare()
+            had = _answer_store(self.world.settings)
             self.world.adopt(settings)
+            if _answer_store(settings) != had:
+                self._open_answer_store()
         except SettingsError:
             # The file changed again since the keeper read it; the keeper will look again.
             log.warning("the configuration changed while it was read")
         return self.world.settings.version
+
+    def _open_answer_store(self) -> None:
+        """Keep answers where the configuration says; what was open is closed once its writes are through."""
+        before, said = self.world.answer_store, _answer_store(self.world.settings)
+        if before is not None:
+            self.world.tasks.start(before.close(), "close the answer store")
+        folder, secret = self.world.settings.server.data_dir, self.world.identity.member_secret
+        self.world.answer_store = None if said is None else opening.opened(said, folder, secret)
 
     def why_unready(self) -> str | None:
         """Return what is wrong; None where worker, keeper and metrics answer and the journal can be written."""
@@ -156,12 +173,15 @@ class WorkerProcess:
         self.link.hello(self.world.journal.path.name)
         # Until we know the keys nobody may be refused for one: callers wait where the kernel queues them.
         await self.link.told.wait()
+        self._open_answer_store()
         await self.server.serve(listener)
         await self.world.tasks.finish(DRAIN_AT_END_S)
         for chore in chores:
             chore.cancel()
         await asyncio.gather(*chores, return_exceptions=True)
         await self.world.upstream.close()
+        if self.world.answer_store is not None:
+            await self.world.answer_store.close()
         self.link.report(self.world.refusals, self.world.counted())
         self.world.journal.close()
         await self.link.close()

@@ -19,6 +19,7 @@ from proxy import metering, resembling
 from proxy.admission import Ticket
 from proxy.caching import repeatable, words
 from proxy.caching.answers import SHARE_MAX, Found, Kept, Known, Place
+from proxy.caching.stores.store import Store
 from proxy.caching.words import Words
 from proxy.identity import Principal
 from proxy.routing.guard import Acts
@@ -153,7 +154,8 @@ def told(case: Case, kept: Kept) -> Found | None:
 async def followed(world: World, case: Case) -> Case:
     """Wait for the same request of somebody before this one, and take its answer; else be the one that others wait for.
 
-    What comes is an answer from memory like any other. Where none comes in time this exchange makes a call of its own.
+    That one looks in the store first. What comes is an answer from memory like any other. Where none comes in time this
+    exchange makes a call of its own.
     """
     at = case.place
     assert at is not None, "an answer that is kept nowhere is nobody's to wait for"
@@ -168,7 +170,17 @@ async def followed(world: World, case: Case) -> Case:
             return case
     if at.words.keeps and not world.flights.has(at.key):
         case.ticket.on_closed = world.flights.begin(at.key)
-    return case
+    return case if world.answer_store is None else await _fetched(world, case, at.key, world.answer_store)
+
+
+async def _fetched(world: World, case: Case, key: bytes, store: Store) -> Case:
+    """Look in the store; what it has is in memory from here on, so that those who wait find it there."""
+    kept = await store.find(key, case.principal.customer, since_t(world, case), case.left_s())
+    if kept is None:
+        return case
+    world.answers.keep(key, kept, case.settings.caching.bytes_max)
+    found = told(case, kept)
+    return case if found is None else case._replace(found=found)
 
 
 def keep(world: World, case: Case, call: Call, usage: Usage | None, body: bytes) -> None:
@@ -179,6 +191,8 @@ def keep(world: World, case: Case, call: Call, usage: Usage | None, body: bytes)
     bytes_max = case.settings.caching.bytes_max
     answer = Kept(case.principal.customer, body, usage, call.deployment.name, case.ticket.x, world.now())
     if world.answers.keep(at.key, answer, bytes_max):
+        if world.answer_store is not None:
+            world.answer_store.keep(at.key, answer, case.settings.caching.ttl_s)
         _learn(world, case, at)
         if case.meant is not None:
             resembling.learn(world, case, at.key, body)

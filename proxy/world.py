@@ -18,6 +18,7 @@ from proxy.admission import Wallets
 from proxy.caching.answers import Answers
 from proxy.caching.flights import Flights
 from proxy.caching.prefixes import Prefixes
+from proxy.caching.stores.store import Store
 from proxy.expected import Expected
 from proxy.idempotency import Registry
 from proxy.identity import Identity
@@ -134,6 +135,8 @@ class World:
     limits: Bundles = field(default_factory=Bundles)
     answers: Answers = field(default_factory=Answers)
     flights: Flights = field(default_factory=Flights)
+    answer_store: Store | None = None
+    """Where answers lie beside this worker's memory; None: nowhere."""
     prefixes: Prefixes = field(default_factory=Prefixes)
     advice: Remembered = field(default_factory=Remembered)
     crowd: Crowd = field(default_factory=Crowd)
@@ -201,15 +204,21 @@ class World:
             self._meaning = Memory()
         return self._meaning
 
-    def counted(self) -> dict[str, float]:
-        """Return what look-ups by meaning came to since this was last asked, and the seconds of CPU they took."""
+    def counted(self) -> dict[str, dict[str, float]]:
+        """Return what happened since this was last asked: *meant*, look-ups by meaning; *stored*, in the answer store.
+
+        `seconds` among the first are of CPU that they took.
+        """
+        found: dict[str, dict[str, float]] = {}
         memory = self._meaning
-        if memory is None or not memory.counts:
-            return {}
-        counts = {**memory.counts, "seconds": memory.spent_s}
-        memory.counts.clear()
-        memory.spent_s = 0.0
-        return counts
+        if memory is not None and memory.counts:
+            found["meant"] = {**memory.counts, "seconds": memory.spent_s}
+            memory.counts.clear()
+            memory.spent_s = 0.0
+        if self.answer_store is not None and self.answer_store.counts:
+            found["stored"] = dict(self.answer_store.counts)
+            self.answer_store.counts.clear()
+        return found
 
     @staticmethod
     def now() -> int:

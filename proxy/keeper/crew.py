@@ -70,6 +70,7 @@ class Crew:
         """What the margin guard does to whom, as changes."""
         self.on_refused: Callable[[dict[str, int]], None] = lambda _: None
         self.on_meant: Callable[[dict[str, float]], None] = lambda _: None
+        self.on_stored: Callable[[dict[str, float]], None] = lambda _: None
         self.all_up = asyncio.Event()
         """Set once all workers answered for the first time."""
 
@@ -227,6 +228,8 @@ class Crew:
             self.on_refused(message["refused"])
         elif "meant" in message:
             self.on_meant(message["meant"])
+        elif "stored" in message:
+            self.on_stored(message["stored"])
         elif "hello" in message:
             worker.journal = message["hello"]
             self._start(self._introduce(worker), "introduce")

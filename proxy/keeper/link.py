@@ -310,12 +310,12 @@ class KeeperLink:
         """Tell the keeper what an exchange of a customer who opted in asks; nobody waits for a word."""
         self._frames.send({"prompt": [customer, x, text]})
 
-    def report(self, refusals: dict[str, int], meant: dict[str, float]) -> None:
-        """Tell the keeper of refusals, and of look-ups by meaning, since the last report."""
+    def report(self, refusals: dict[str, int], counted: dict[str, dict[str, float]]) -> None:
+        """Tell the keeper of refusals, and of what else was counted by what it is of, since the last report."""
         if refusals:
             self._frames.send({"refused": refusals})
-        if meant:
-            self._frames.send({"meant": meant})
+        for of, counts in counted.items():
+            self._frames.send({of: counts})
 
     async def close(self) -> None:
         """Hang up."""

@@ -113,6 +113,7 @@ class KeeperServer:
         office.foreign = {}  # from here on one that is laid into the folder ends no service
         self._crew.on_refused = self.metrics.refused
         self._crew.on_meant = self.metrics.meant
+        self._crew.on_stored = self.metrics.stored
         self._listener = MetricsListener(self._render)
         self.failure: BaseException | None = None
         """What ended the server, when it was not asked to end."""

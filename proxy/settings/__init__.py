@@ -18,6 +18,7 @@ from proxy.settings.routing import Checks, Flaw, Health, Retries, Routing, Rule
 from proxy.settings.settings import Settings, startup_errors
 from proxy.settings.sources import files
 from proxy.settings.values import (
+    AnswerStore,
     Caching,
     Conversations,
     Deployment,
@@ -38,6 +39,7 @@ __all__ = [
     "RATES",
     "TIERS",
     "Advisor",
+    "AnswerStore",
     "Budget",
     "Caching",
     "Changed",

@@ -49,7 +49,10 @@ def difference_of(
 def _secrets(old: Settings, new: Settings) -> set[str]:
     """Return the paths of secrets that differ, which all look alike."""
     both = old.providers.keys() & new.providers.keys()
-    return {f"providers.{name}.api_key" for name in both if old.providers[name].api_key != new.providers[name].api_key}
+    found = {f"providers.{name}.api_key" for name in both if old.providers[name].api_key != new.providers[name].api_key}
+    if old.caching.store.url != new.caching.store.url:
+        found.add("caching.responses.store.url")
+    return found
 
 
 def fixed_changes(old: Settings, new: Settings) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -176,7 +176,7 @@ def _is_missing(steps: Steps, file: Path, findings: Findings) -> bool:
 
 def _version(shape: SettingsShape, sold: Sold, enabled: list[str], weights: str | None) -> str:
     """Digest what the configuration says once defaults are in: no secrets, no order of keys."""
-    secret = {"providers": {"__all__": {"api_key"}}}
+    secret: dict[str, Any] = {"providers": {"__all__": {"api_key"}}, "caching": {"responses": {"store": {"url"}}}}
     content = {
         "settings": shape.model_dump(mode="json", by_alias=True, exclude=secret),
         "sellbook": sold.book.version,

@@ -6,27 +6,30 @@ from pathlib import Path
 from types import MappingProxyType
 
 from margin.sellbook import SellBook
+from proxy.settings.caching_shape import AnswerStoreShape, CachingShape, ResponsesShape
 from proxy.settings.findings import Findings
 from proxy.settings.routing import Rule
 from proxy.settings.shape import (
-    CachingShape,
     ConversationsShape,
     IdempotencyShape,
-    ResponsesShape,
     SandboxShape,
     ServerShape,
     StoreShape,
 )
 from proxy.settings.values import (
+    AnswerStore,
     Caching,
     Conversations,
     Idempotency,
     Sandbox,
     SandboxCustomer,
+    Secret,
     Semantic,
     Server,
     Store,
 )
+
+_REDIS = ("redis://", "rediss://", "unix://")
 
 
 def server_of(shape: ServerShape, findings: Findings) -> Server:
@@ -57,9 +60,20 @@ def caching_of(shape: CachingShape, rules: Sequence[Rule], findings: Findings) -
         ttl_s=shape.responses.ttl,
         bytes_max=shape.responses.max_bytes,
         scope=shape.responses.scope,
+        store=_answer_store(shape.responses.store, findings),
         semantic=_semantic(shape.responses, rules, findings),
         prompts=shape.prompts.mode,
     )
+
+
+def _answer_store(shape: AnswerStoreShape, findings: Findings) -> AnswerStore:
+    steps = ("caching", "responses", "store", "url")
+    url = None if shape.url is None else shape.url.strip()
+    if shape.kind != "redis" and url is not None:
+        findings.warn(steps, f"url has no effect: kind is {shape.kind}")
+    if shape.kind == "redis" and not (url or "").startswith(_REDIS):
+        findings.wrong(steps if url else steps[:-1], f"needs where Redis is, as url: {', '.join(_REDIS)}")
+    return AnswerStore(shape.kind, None if url is None else Secret(url), shape.max_bytes, shape.deadline)
 
 
 def _semantic(shape: ResponsesShape, rules: Sequence[Rule], findings: Findings) -> Semantic | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
+from proxy.settings.caching_shape import CachingShape
 from proxy.settings.classifier_shape import ClassifierShape
 from proxy.settings.fields import (
     Credits,
@@ -19,7 +20,6 @@ from proxy.settings.fields import (
     Private,
     Rate,
     Section,
-    Share,
     Size,
     Text,
     Usd,
@@ -28,7 +28,7 @@ from proxy.settings.fields import (
 from proxy.settings.limit_shape import LimitsShape
 from proxy.settings.routing_shape import RoutingShape
 from proxy.settings.units import UnitError
-from proxy.settings.values import Caching, Conversations, Idempotency, Semantic, Server, Store, Timeouts
+from proxy.settings.values import Conversations, Idempotency, Server, Store, Timeouts
 
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
@@ -39,8 +39,6 @@ PLANS_FILE: Final = "plans.yaml"
 
 _SERVER = Server()
 _TIMEOUTS = Timeouts()
-_CACHING = Caching()
-_SEMANTIC = Semantic()
 _IDEMPOTENCY = Idempotency()
 _CONVERSATIONS = Conversations()
 _STORE = Store()
@@ -194,64 +192,6 @@ class TiersShape(Section):
     simple: list[Name] = Field([], description="Lookups, classification, short rewrites.")
     medium: list[Name] = Field([], description="Summaries, drafting, everyday code.")
     complex: list[Name] = Field([], description="Long reasoning, hard code, agents.")
-
-
-class SemanticShape(Section):
-    """Answers to requests that mean the same."""
-
-    enabled: Flag = Field(default=False, description="Whether they are looked for.")
-    rules: list[Name] | None = Field(
-        None,
-        max_length=64,
-        description="Names of `routing.rules`: only requests that one of them fits. Unset, all requests.",
-    )
-    error_max: Share = Field(
-        Decimal(str(_SEMANTIC.error_max)),
-        ge=Decimal("0.001"),
-        le=Decimal("0.5"),
-        description="The share of wrong answers below which they must be proven to stay before any is given.",
-    )
-    verify: Share = Field(
-        Decimal(str(_SEMANTIC.verify_share)),
-        ge=Decimal("0.01"),
-        description="The share of would-be answers that are asked of the provider all the same, and compared.",
-    )
-    max_bytes: Size = Field(_SEMANTIC.bytes_max, description="What prompts take, per worker, beside their answers.")
-
-
-class ResponsesShape(Section):
-    """Answers to requests that are the same."""
-
-    enabled: Flag = Field(_CACHING.responses, description="Whether exact repeats are answered.")
-    ttl: Duration = Field(_CACHING.ttl_s, description="How long an answer may be repeated.")
-    max_bytes: Size = Field(_CACHING.bytes_max, description="The cache's size per worker.")
-    scope: Literal["customer"] = Field(_CACHING.scope, description="Who shares answers.")
-    semantic: SemanticShape = Field(
-        default_factory=SemanticShape, description="Answers to requests that mean the same."
-    )
-
-
-def _off(value: Any) -> Any:
-    """YAML 1.1 reads the word off as false."""
-    return "off" if value is False else value
-
-
-class PromptsShape(Section):
-    """The prompt caches of providers."""
-
-    mode: Annotated[Literal["auto", "off"], BeforeValidator(_off)] = Field(
-        _CACHING.prompts,
-        description="auto marks what providers may cache; off leaves requests as they are.",
-    )
-
-
-class CachingShape(Section):
-    """What may be answered from memory."""
-
-    responses: ResponsesShape = Field(
-        default_factory=ResponsesShape, description="Answers to requests that are the same."
-    )
-    prompts: PromptsShape = Field(default_factory=PromptsShape, description="The prompt caches of providers.")
 
 
 class IdempotencyShape(Section):

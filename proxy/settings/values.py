@@ -203,6 +203,23 @@ class Semantic:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerStore:
+    """Where answers lie beside the workers' memory.
+
+    Args:
+        kind: `memory` is nowhere else, `disk` a file in the data folder, `redis` in Redis.
+        url: Where Redis is, with its password; `None` for the others.
+        bytes_max: What answers may take on the disk.
+        deadline_s: How long a look-up may delay a request.
+    """
+
+    kind: Literal["memory", "disk", "redis"] = "memory"
+    url: Secret | None = None
+    bytes_max: int = 1024 * _MIB
+    deadline_s: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class Caching:
     """What may be answered from memory, and whether prompts are marked for providers' caches.
 
@@ -211,6 +228,7 @@ class Caching:
         ttl_s: How long an answer may be repeated.
         bytes_max: The cache's size per worker.
         scope: Who shares answers: the requests of one customer.
+        store: Where answers lie beside that.
         semantic: On which terms requests of the same meaning are answered, too; `None`: they are not.
         prompts: `auto` marks what providers may cache; `off` leaves requests as they are.
     """
@@ -219,6 +237,7 @@ class Caching:
     ttl_s: float = 3600.0
     bytes_max: int = 256 * _MIB
     scope: Literal["customer"] = "customer"
+    store: AnswerStore = AnswerStore()
     semantic: Semantic | None = None
     prompts: Literal["auto", "off"] = "auto"
 

@@ -115,6 +115,10 @@ class Metrics:
         self._meant_s = Counter(
             "penstock_semantic_cache_seconds", "CPU that look-ups by meaning took.", registry=self.registry
         )
+        self._stored = Counter(
+            "penstock_answer_store", "What look-ups and writes of answers beside the workers' memory came to.",
+            ("event",), registry=self.registry,
+        )  # fmt: skip
         self._reloads = Counter(
             "penstock_config_reloads", "Readings of a changed configuration, by result.", ("result",),
             registry=self.registry,
@@ -130,6 +134,11 @@ class Metrics:
         """Add refusals a worker reports."""
         for reason, count in counts.items():
             self._refused.labels(reason).inc(count)
+
+    def stored(self, counts: dict[str, float]) -> None:
+        """Add look-ups and writes of the answer store that a worker reports."""
+        for event, count in counts.items():
+            self._stored.labels(event).inc(count)
 
     def meant(self, counts: dict[str, float]) -> None:
         """Add look-ups by meaning that a worker reports, and the seconds they took."""

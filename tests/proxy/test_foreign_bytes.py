@@ -18,6 +18,8 @@ import pytest
 
 from proxy.caching.answers import Answers
 from proxy.caching.semantic.proof import Stand
+from proxy.caching.stores import store
+from proxy.caching.stores.store import Away, Store
 from proxy.exchange import Reply
 from proxy.identity import Principal
 from proxy.upstream.client import Upstream
@@ -75,6 +77,29 @@ def _object(kind: str) -> dict[str, object]:
 _USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
 
 
+class Mixing:
+    """A store that gives whatever it has, of whomever, sometimes cut or altered; and is away now and then."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng, self._values = rng, dict[bytes, bytes]()
+
+    async def get(self, key: bytes, customer: int) -> bytes | None:
+        for _ in range(self._rng.randrange(3)):
+            await asyncio.sleep(0)
+        dice = self._rng.random()
+        if dice < 0.02:
+            raise Away
+        found = self._rng.choice(list(self._values.values())) if self._values and dice < 0.5 else self._values.get(key)
+        return found if found is None or dice > 0.1 else found[: self._rng.randrange(len(found))]
+
+    async def put(self, key: bytes, customer: int, value: bytes, ttl_s: float) -> None:
+        await asyncio.sleep(0)
+        self._values[key] = value
+
+    async def close(self) -> None:
+        pass
+
+
 async def ask(here: Scene, rng: random.Random, seen: Counter[str]) -> None:
     """Ask for a random customer, in random words and ways; what comes must be its own, whole, or nothing."""
     customer, number = rng.randrange(1, CUSTOMERS + 1), rng.randrange(PROMPTS)
@@ -104,13 +129,21 @@ async def _words(reply: Reply, rng: random.Random) -> str | None:
 @pytest.mark.parametrize(
     "requests", [600, pytest.param(int(os.environ.get("PENSTOCK_FOREIGN", "10000")), marks=[pytest.mark.full])]
 )
-@pytest.mark.parametrize("semantic", ["{enabled: false}", "{enabled: true}"], ids=["exact", "semantic"])
+@pytest.mark.parametrize(
+    ("semantic", "stored"),
+    [("{enabled: false}", False), ("{enabled: true}", False), ("{enabled: false}", True)],
+    ids=["exact", "semantic", "stored"],
+)
 @pytest.mark.timeout(3_600)
-def test_no_answer_is_of_another_customer(tmp_path: Path, requests: int, semantic: str) -> None:
+def test_no_answer_is_of_another_customer(
+    tmp_path: Path, requests: int, semantic: str, stored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hits, shared calls and cancellations among them; and the books close every exchange once.
 
     By meaning, too, as if every class were proven: then a customer gets what was said to it in other words at most.
+    And with a store that hands out what belongs to somebody else.
     """
+    monkeypatch.setattr(store, "REST_S", 0.0)
     seed = int(os.environ.get("PENSTOCK_SEED", random.SystemRandom().randrange(10**9)))
     print(f"PENSTOCK_SEED={seed}")
     rng, seen = random.Random(seed), Counter[str]()
@@ -120,6 +153,8 @@ def test_no_answer_is_of_another_customer(tmp_path: Path, requests: int, semanti
             here.world.identity.put_customer(number, f"c{number}", "open")
         here.world.upstream = Upstream(Telling(rng))
         here.world.meaning().proof.stand = lambda *_: Stand(999, 0, proven=True)  # type: ignore[method-assign]
+        if stored:
+            here.world.answer_store = Store(Mixing(rng), b"s" * 32, 5.0)
         for start in range(0, requests, AT_ONCE):
             tasks = [asyncio.ensure_future(ask(here, rng, seen)) for _ in range(AT_ONCE)]
             for each in tasks:
@@ -131,6 +166,10 @@ def test_no_answer_is_of_another_customer(tmp_path: Path, requests: int, semanti
             if start % (8 * AT_ONCE) == 0:
                 here.world.answers = Answers()  # forgotten, so that calls are made again
         assert len(here.world.flights) == 0
+        if here.world.answer_store is not None:
+            counts = here.world.answer_store.counts
+            await here.world.answer_store.close()
+            assert min(counts["hit"], counts["refused"], counts["kept"]) > 0
 
     play(tmp_path, act, repeats=True, plan="open", semantic=semantic)
 

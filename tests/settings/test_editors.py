@@ -67,6 +67,7 @@ def test_what_is_commented_out_works(tmp_path: Path) -> None:
     assert said == [
         "reserved_tpm of house-model has no effect: order is listed",
         f"{stale}: the shipped cut points apply; run `penstock tune`",
+        "url has no effect: kind is memory",
     ]
 
 

@@ -52,6 +52,14 @@ REFUSED = {
             'did you mean "openai"? dialects are: openai, anthropic'
         ),
     ),
+    "an answer store without an address": (
+        GOOD + "caching: {responses: {store: {kind: redis}}}\n",
+        "penstock.yaml:17: caching.responses.store: needs where Redis is, as url: redis://, rediss://, unix://",
+    ),
+    "an answer store at no Redis": (
+        GOOD + "caching: {responses: {store: {kind: redis, url: http://localhost}}}\n",
+        "penstock.yaml:17: caching.responses.store.url: needs where Redis is, as url: redis://, rediss://, unix://",
+    ),
     "unknown choice": (
         GOOD + "routing: {mode: enforec}\n",
         (
