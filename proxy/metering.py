@@ -53,6 +53,8 @@ def service_tier_of(deployment: Deployment, ask: Ask) -> str | None:
     By its own word, or the project's. The provider may serve it in another, and says which when it answers.
     """
     asked = ask.fields.get("service_tier")
+    if ask.fields.get("speed") == "fast":  # Anthropic's word for it
+        return "fast"
     if asked is None or asked == "auto":
         return deployment.provider.service_tier
     return None if asked in _STANDARD else str(asked)

@@ -26,6 +26,7 @@ _HELD: Final = frozenset(
 
 _HARMLESS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "service_tier": lambda value: value in ("auto", "standard_only"),
+    "speed": lambda value: value == "standard",
     "mcp_servers": lambda value: value == [],
     "context_management": lambda value: value == {},
 }

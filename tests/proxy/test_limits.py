@@ -229,6 +229,7 @@ async def test_what_the_provider_will_not_have_it_refuses(tmp_path):
         ({"service_tier": "priority"}, 3),
         ({"service_tier": "fast"}, 3),
         ({"service_tier": "turbo"}, 3),
+        ({"speed": "fast"}, 3),
     ],
 )
 def test_a_ceiling_is_of_the_service_tier_that_is_asked_for(fields, times):

@@ -6,6 +6,7 @@ Each test names the complaint; the amounts are written as a person would check t
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,30 @@ def test_reasoning_is_neither_lost_nor_counted_twice() -> None:
     assert chat == responses == claude
 
 
+def test_reasoning_beside_the_output_is_not_free() -> None:
+    """The totals of xAI have it beside what was said; the numbers are those of its documentation."""
+    chat = openai.read_usage(
+        {**chat_usage(32, 9, inside={"cached_tokens": 6}, outside={"reasoning_tokens": 94}), "total_tokens": 135}
+    )
+
+    assert cost(chat) == (32 - 6) * IN + 6 * READ + (9 + 94) * OUT
+
+
+def test_anthropics_fast_mode_is_billed_by_its_own_column() -> None:
+    """It is no service tier there, but a speed; a region that is asked for is dearer by a share, which is not known."""
+    used = {"input_tokens": 7, "output_tokens": 11, "service_tier": "standard"}
+    card = Card.of(input="0.1", output="0.5", service_tiers={"fast": {"input": "0.2", "output": "1"}})
+    dear = replace(OURS, prices=PriceHistory.fixed(card))
+
+    fast, usual = (counts.read_usage({**used, "speed": speed}) for speed in ("fast", "standard"))
+    abroad = counts.read_usage({**used, "inference_geo": "us"})
+
+    assert fast is not None
+    assert metering.cost_nusd(dear, fast, 0) == 2 * (7 * IN + 11 * OUT)
+    assert cost(usual) == cost(abroad) == 7 * IN + 11 * OUT
+    assert (fast.source, usual and usual.source, abroad and abroad.source) == ("reported", "reported", "estimated")
+
+
 def test_audio_is_counted_apart() -> None:
     """It is inside the totals, and costs its own price where the card has one, else that of text."""
     usage = openai.read_usage(chat_usage(50, 20, inside={"audio_tokens": 30}, outside={"audio_tokens": 15}))
@@ -145,8 +170,12 @@ def test_a_stream_costs_what_the_plain_answer_costs(tmp_path: Path, stream: bool
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     "usage",
-    [None, chat_usage(464, 4, inside={"cached_tokens": 1536}, outside={})],
-    ids=["no usage", "the prompt's count leaves out what was cached"],
+    [
+        None,
+        chat_usage(464, 4, inside={"cached_tokens": 1536}, outside={}),
+        chat_usage(464, 4, inside={"cached_tokens": 64}, outside={}) | {"total_tokens": 464 + 64 + 4},
+    ],
+    ids=["no usage", "the prompt's count leaves out what was cached", "so it does, as only its total shows"],
 )
 def test_usage_that_cannot_be_is_an_estimate_and_says_so(tmp_path: Path, usage: Any, stream: bool) -> None:
     """Never zero, and never clamped: it is booked aside, until the provider's bill says what it was."""

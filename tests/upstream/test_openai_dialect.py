@@ -100,6 +100,9 @@ def test_usage_that_is_not_there_is_unknown(reported: Any) -> None:
         {**USAGE, "prompt_tokens_details": {"cached_tokens": True}},
         {**USAGE, "prompt_tokens_details": {"cached_tokens": "64"}},
         {**USAGE, "completion_tokens_details": {"reasoning_tokens": 1.0}},
+        {**USAGE, "total_tokens": 121},
+        {**USAGE, "total_tokens": "120"},
+        {**USAGE, "total_tokens": 184, "prompt_tokens_details": {"cached_tokens": 64}},
     ],
     ids=repr,
 )

@@ -69,6 +69,7 @@ def test_what_is_written_for_twelve_hours_is_the_longer_lifetime() -> None:
         {"input_tokens": 80},
         {"output_tokens": 10},
         {"input_tokens": -1},
+        {"total_tokens": 151},
         {"input_tokens_details": {"cache_write_tokens": "many"}},
         {"input_tokens_details": {"cache_write_tokens": 1, "cache_write_tokens_details": {"ttl_12h_tokens": 2}}},
     ],

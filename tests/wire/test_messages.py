@@ -100,7 +100,8 @@ def test_a_bad_field_is_named(fields: dict[str, Any], named: str) -> None:
         ({"of_tomorrow": 1}, "of_tomorrow"),
         ({"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "text"}}]}]},
          "messages[0].content[0].type"),
-        ({"top_k": None, "service_tier": "auto"}, None),
+        ({"speed": "fast"}, "speed"),
+        ({"top_k": None, "service_tier": "auto", "speed": "standard"}, None),
     ],
     ids=str,
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from margin.usage import Usage
+from margin.usage import Usage, UsageError
 from proxy.wire.errors import UpstreamFailed
 
 WORD_MAX: Final = 256
@@ -77,6 +77,24 @@ def count(details: Mapping[str, Any], name: str) -> Any:
     """
     found = details.get(name)
     return 0 if found is None else found
+
+
+def output_total(reported: Mapping[str, Any], total_in: Any, total_out: Any, reasoning: Any) -> Any:
+    """Return the output with what was thought, by the total of both: xAI counts that beside it, OpenAI inside.
+
+    Raises:
+        UsageError: the total is another sum: somebody left out of a count what the total has (what was cached, say).
+    """
+    total = reported.get("total_tokens")
+    try:
+        beyond = 0 if total is None else total - total_in - total_out
+    except TypeError:
+        raise UsageError(f"total_tokens is {total!r:.40}, no count, or its parts are none") from None
+    if not beyond:
+        return total_out
+    if beyond != reasoning:
+        raise UsageError(f"total_tokens is {total}, but its parts are {total_in} and {total_out}")
+    return total_out + beyond
 
 
 def texts_in(block: bytes, marks: Iterable[bytes]) -> tuple[int, int]:

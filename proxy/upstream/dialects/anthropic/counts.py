@@ -7,10 +7,15 @@ caching", and `Usage`, `MessageDeltaUsage` and `OutputTokensDetails` of the SDK.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from margin.usage import Usage, UsageError
 from proxy.upstream.dialects import foreign
+
+FAST: Final = "fast"
+"""What the speed and the column of the price list are called."""
+_DEARER: Final = frozenset({"us"})
+"""Regions that are asked for, and cost a tenth more (page "Data residency"): the cost book has no regions."""
 
 
 def merged(before: Mapping[str, Any], reported: Any) -> dict[str, Any]:
@@ -40,9 +45,12 @@ def read_usage(reported: Mapping[str, Any]) -> Usage | None:
         output=output - thinking,
         reasoning=thinking,
     )
-    found = foreign.tiered(used, reported.get("service_tier"))
-    ran = foreign.inner(reported, "server_tool_use").values()
-    return foreign.with_fees(found) if any(ran) else found  # web searches are billed by their number, beside the tokens
+    # Its price list has a column for the fast mode, which it names by a field of its own.
+    tier = FAST if reported.get("speed") == FAST else reported.get("service_tier")
+    found = foreign.tiered(used, tier)
+    # Web searches are billed by their number, and a region by a share: both beside what the tokens cost.
+    has_fees = any(foreign.inner(reported, "server_tool_use").values()) or reported.get("inference_geo") in _DEARER
+    return foreign.with_fees(found) if has_fees else found
 
 
 def _writes(reported: Mapping[str, Any]) -> tuple[int, int]:

@@ -55,13 +55,14 @@ def read_usage(reported: Any) -> Usage | None:
         foreign.inner(reported, "prompt_tokens_details"),
         foreign.inner(reported, "completion_tokens_details"),
     )
+    reasoning = foreign.count(outside, "reasoning_tokens")
     return Usage.nested(
         input_total=total_in,
         cache_read=foreign.count(inside, "cached_tokens"),
         cache_write_5m=foreign.count(inside, "cache_write_tokens"),
         audio_in=foreign.count(inside, "audio_tokens"),
-        output_total=total_out,
-        reasoning=foreign.count(outside, "reasoning_tokens"),
+        output_total=foreign.output_total(reported, total_in, total_out, reasoning),
+        reasoning=reasoning,
         audio_out=foreign.count(outside, "audio_tokens"),
     )
 

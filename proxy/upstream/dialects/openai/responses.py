@@ -81,14 +81,15 @@ def read_usage(reported: Any) -> Usage | None:
         long = foreign.count(foreign.inner(inside, "cache_write_tokens_details"), "ttl_12h_tokens")
     if type(written) is not int or type(long) is not int:
         raise UsageError("cache_write_tokens is no count")
+    total_in, reasoning = reported["input_tokens"], foreign.count(outside, "reasoning_tokens")
     return Usage.nested(
-        input_total=reported["input_tokens"],
+        input_total=total_in,
         cache_read=foreign.count(inside, "cached_tokens"),
         cache_write_5m=written - long,
         cache_write_1h=long,
         audio_in=foreign.count(inside, "audio_tokens"),
-        output_total=foreign.count(reported, "output_tokens"),
-        reasoning=foreign.count(outside, "reasoning_tokens"),
+        output_total=foreign.output_total(reported, total_in, foreign.count(reported, "output_tokens"), reasoning),
+        reasoning=reasoning,
         audio_out=foreign.count(outside, "audio_tokens"),
     )
 
