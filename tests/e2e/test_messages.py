@@ -137,10 +137,12 @@ def test_errors_are_anthropic_s(server: Server) -> None:
 
 
 def test_tokens_are_counted_without_a_call(server: Server) -> None:
-    """Nobody is asked, and nothing is charged."""
+    """Nobody is asked, and nothing is charged; a model that a request would not find is not found here either."""
     before = len(server.invoice())
     with client_of(server) as client:
         found = client.messages.count_tokens(model="auto", messages=ASKED)
+        with pytest.raises(anthropic.NotFoundError):
+            client.messages.count_tokens(model="no-such-model", messages=ASKED)
 
     assert found.input_tokens > 0
     assert len(server.invoice()) == before
