@@ -10,9 +10,8 @@ from margin.records import Record
 from proxy import marking, metering
 from proxy.settings import Deployment
 from proxy.settlement import NS, Case
-from proxy.upstream import client
+from proxy.upstream import client, dialects
 from proxy.upstream.client import Answer, CallFailed, Lost, NoStream, Unsent
-from proxy.upstream.dialects import DIALECTS
 from proxy.wire.errors import ProxyError, UpstreamBroke, UpstreamFailed, UpstreamLate
 from proxy.world import World
 
@@ -91,5 +90,4 @@ async def refused(world: World, case: Case, made: Made, answer: Answer) -> Proxy
         body = await answer.read(client.ERROR_BYTES_MAX)
     except Lost:
         body = b""
-    dialect = DIALECTS[made.deployment.provider.dialect]
-    return dialect.read_error(answer.status, body, answer.header("retry-after"))
+    return dialects.read_error(made.deployment, case.ask, answer.status, body, answer.header("retry-after"))

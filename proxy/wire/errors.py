@@ -329,11 +329,17 @@ _ANTHROPIC_TYPES = {
 
 
 def anthropic_body(error: ProxyError) -> dict[str, Any]:
-    """Return Anthropic's error object; the message names the field, as there is no place of its own for it."""
+    """Return Anthropic's error object; the message names the field, as there is no place of its own for it.
+
+    What a provider refused it names itself, in its own words.
+    """
+    message = error.message
+    if isinstance(error, Malformed) and error.param is not None and error.param not in message:
+        message = f"`{error.param}`: {message}"
     kind = "overloaded_error" if error.status == 503 else _ANTHROPIC_TYPES.get(error.status, "api_error")
     return {
         "type": "error",
-        "error": {"type": kind, "message": error.message},
+        "error": {"type": kind, "message": message},
         "request_id": error.exchange,
     }
 

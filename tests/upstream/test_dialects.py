@@ -1,6 +1,7 @@
 """The seam: every dialect that the YAML may name is there, and the caller's own format passes untouched."""
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,7 +9,8 @@ from proxy.settings import Deployment, Provider
 from proxy.settings.shape import DIALECTS as NAMED
 from proxy.upstream import dialects
 from proxy.upstream.dialects import DIALECTS
-from proxy.wire import chat
+from proxy.wire import chat, completions, responses
+from proxy.wire.ask import Ask
 
 PROVIDER = Provider("there", "openai", "https://there.test/v1", None, enabled=True)
 DEPLOYMENT = Deployment("ours", PROVIDER, "their-name", prices=None, free=True)
@@ -42,3 +44,33 @@ def test_the_caller_s_own_format_passes_field_for_field(extra: dict[str, object]
 
     assert sent == {**orjson.loads(orjson.dumps({**ASK, **fields})), "model": "their-name"}
     assert dialects.uncarried(DEPLOYMENT, ask) is None
+
+
+RESPONSES = responses.read(b'{"model": "auto", "input": "hi"}')
+COMPLETIONS = completions.read(b'{"model": "auto", "prompt": "hi"}')
+CLAUDE = {"type": "error", "error": {"type": "invalid_request_error", "message": "max_tokens: too many"}}
+GEMINI = {"error": {"details": [{"@type": "type.googleapis.com/google.rpc.BadRequest",
+                                 "fieldViolations": [{"field": "contents[0].parts"}]}]}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("dialect", "refusal", "ask", "named"),
+    [
+        ("anthropic", CLAUDE, chat.read(orjson.dumps(ASK)), "max_tokens"),
+        ("anthropic", CLAUDE, RESPONSES, "max_output_tokens"),
+        ("gemini", GEMINI, RESPONSES, "input"),
+        ("gemini", GEMINI, COMPLETIONS, "prompt"),
+        ("openai", {"error": {"param": "response_format.json_schema"}}, RESPONSES, "text.format"),
+        ("openai", {"error": {"param": "messages[3].content"}}, COMPLETIONS, "prompt"),
+        ("openai", {"error": {"param": "messages[3].content"}}, chat.read(orjson.dumps(ASK)), "messages[3].content"),
+        ("openai", {"error": {"param": None}}, RESPONSES, None),
+    ],
+)
+def test_a_refusal_names_the_caller_s_field(dialect: str, refusal: object, ask: Ask, named: str | None) -> None:
+    """Whatever it was translated to; a place inside it only where the provider read the caller's own."""
+    there = Provider("there", dialect, "https://there.test/v1", None, enabled=True)
+    deployment = Deployment("ours", there, "their-name", prices=None, free=True)
+
+    error = dialects.read_error(deployment, ask, 400, orjson.dumps(refusal), None)
+
+    assert (error.status, error.param) == (400, named)

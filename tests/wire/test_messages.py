@@ -216,6 +216,14 @@ def test_errors_are_in_anthropic_s_words() -> None:
     assert anthropic_body(Unavailable("Away."))["error"]["type"] == "overloaded_error"
 
 
+def test_the_message_names_the_field_where_it_does_not_yet() -> None:
+    """There is no other place for it in this shape."""
+    bare, named = Malformed("No images here.", param="messages"), Malformed("`top_k` is none.", param="top_k")
+
+    assert anthropic_body(bare)["error"]["message"] == "`messages`: No images here."
+    assert anthropic_body(named)["error"]["message"] == "`top_k` is none."
+
+
 @pytest.mark.parametrize(("mark", "first"), [(True, ("The tool failed: ", "no such city")), (False, ("no such city",))])
 def test_a_tool_that_failed_is_told_to_have_failed(mark: bool, first: tuple[str, ...]) -> None:
     """Other APIs have no mark for it: without a word the model would take the error for the tool's answer."""

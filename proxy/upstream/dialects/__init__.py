@@ -6,6 +6,7 @@ caller's surface and a provider's dialect together: natively where they are one 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,7 +16,7 @@ from proxy.upstream.dialects.dialect import Answered, Choose, Dialect, Native, S
 from proxy.upstream.dialects.translated import TranslatedStream
 from proxy.wire import lenient
 from proxy.wire.ask import Ask
-from proxy.wire.errors import Malformed, UpstreamBroke
+from proxy.wire.errors import Malformed, ProxyError, UpstreamBroke
 from proxy.wire.neutral import Started, Used
 from proxy.wire.surfaces import CONVERSATIONS, completions, responses
 
@@ -27,6 +28,7 @@ __all__ = [
     "Stream",
     "marked",
     "read_answer",
+    "read_error",
     "request_body",
     "request_path",
     "speaks",
@@ -44,6 +46,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 """Every dialect that is built, by its name in the YAML; `proxy.settings` checks names against the same list."""
 
 
+_PLACE: Final = re.compile(r"[.\[]")
+"""What follows a field's name where an error names a place inside it."""
 _WHOLE: Final[Mapping[str, str]] = {"embeddings": "input"}
 """What is named where a provider has no word for anything of a surface."""
 
@@ -134,6 +138,19 @@ def read_answer(deployment: Deployment, ask: Ask, body: bytes, at_s: int) -> Ans
     call_id = next((piece.id for piece in pieces if isinstance(piece, Started)), None)
     usage = next((piece.usage for piece in pieces if isinstance(piece, Used)), None)
     return call_id or None, usage, CONVERSATIONS[ask.surface].answer(pieces, ask, at_s)
+
+
+def read_error(deployment: Deployment, ask: Ask, status: int, body: bytes, retry_after: bytes | None) -> ProxyError:
+    """Return our error for a provider's refusal. Where it was told in other words the caller's own field is named.
+
+    Without its place inside the field: indices there are not the caller's.
+    """
+    error = DIALECTS[deployment.provider.dialect].read_error(status, body, retry_after)
+    surface = CONVERSATIONS.get(ask.surface)
+    if error.param is not None and surface is not None and not speaks(deployment, ask.surface):
+        name = _PLACE.split(error.param, maxsplit=1)[0]
+        error.param = surface.NAMES.get(name, name)
+    return error
 
 
 def stream(deployment: Deployment, ask: Ask, at_s: int) -> Stream:

@@ -115,7 +115,10 @@ class Dialect(Protocol):
         """Return the headers of every call. Nothing of the caller's headers goes upstream."""
 
     def read_error(self, status: int, body: bytes, retry_after: bytes | None) -> ProxyError:
-        """Return our error for a provider's refusal, mapped field by field; only what its format names is passed on."""
+        """Return our error for a provider's refusal, mapped field by field; only what its format names is passed on.
+
+        `param` is chat's name of the field, or that of the surface which the format is native to.
+        """
 
     # For callers who speak another format:
 

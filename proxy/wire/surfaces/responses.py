@@ -19,6 +19,9 @@ NAME: Final = "responses"
 NAMES: Final[Mapping[str, str]] = {
     "effort": "reasoning.effort", "choice": "tool_choice", "parallel": "parallel_tool_calls", "shape": "text.format",
     "messages": "input",
+    # What providers' refusals name, in chat's words:
+    "max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens",
+    "reasoning_effort": "reasoning.effort", "response_format": "text.format",
 }  # fmt: skip
 PREVIOUS: Final = "previous_response_id"
 _SHAPES: Final[Mapping[str, Literal["object", "schema"]]] = {"json_object": "object", "json_schema": "schema"}

@@ -60,7 +60,7 @@ class Conversation(Surface, Protocol):
     """One whose requests are prompts and whose answers are pieces. Fulfilled by a module: see `surfaces.chat`."""
 
     NAMES: Mapping[str, str]
-    """What this API calls those of `Knobs`, and what dialects say of a request, that it has other names for."""
+    """What this API calls those of `Knobs`, and what dialects and refusals name, that it has other names for."""
 
     def knobs(self, ask: Any) -> Knobs:
         """Return the settings that not every model takes."""
