@@ -160,7 +160,7 @@ _COPIES = (
         CROSS JOIN copied_accounts AS a ON a.grp = :group AND a.base = e.account""",
     f"""INSERT INTO charges SELECT {_NAME}, t + :later, customer + :customers, key, plan, plan_version, charge_tier,
         served_tier, outcome, provider, deployment, model, credits_milli, revenue_nusd, cost_nusd, baseline_nusd,
-        saving_nusd, spared_nusd, marks_nusd, decision,
+        saving_nusd, spared_nusd, marks_nusd, trims_nusd, decision,
         replace(burnt, '"grant_' || customer || '"', '"grant_' || (customer + :customers) || '"')
         FROM base_charges""",
     f"""INSERT INTO cost_lines SELECT {_NAME}, n, t + :later, customer + :customers, provider, deployment, model, kind,

@@ -148,14 +148,16 @@ def lost(call: Record) -> Record:
 
 def settled(
     *, x: str, t: int, outcome: Outcome, credits_milli: int, attempts: list[Record],
-    baseline_nusd: int | None, decision: Record, marks_nusd: int | None = 0,
+    baseline_nusd: int | None, decision: Record, marks_nusd: int | None = 0, trims_nusd: int = 0,
 ) -> Record:  # fmt: skip
     """The one charge of an exchange, with every cost line under it and the record of why it went where it went.
 
     `marks_nusd` is what marking it for the provider's prompt cache saved, below zero where that cost more.
+    `trims_nusd` is the part of the baseline that was left out of the prompt.
     """
     return {"k": "settled", "x": x, "t": t, "o": outcome, "cr": credits_milli, "a": attempts, "base": baseline_nusd,
-            "dec": decision, **({} if marks_nusd == 0 else {"marks": marks_nusd})}  # fmt: skip
+            "dec": decision, **({} if marks_nusd == 0 else {"marks": marks_nusd}),
+            **({} if trims_nusd == 0 else {"trims": trims_nusd})}  # fmt: skip
 
 
 def repeated(

@@ -1,7 +1,8 @@
 """The savings waterfall: from a named baseline to the actual bill, lever by lever, signed.
 
-Each step re-prices the same request, so the levers and the bill add up to the baseline exactly. *Response cache* is
-what the call would have cost that an answer from memory made needless. *Routing* is what the baseline's model would
+Each step re-prices the same request, so the levers and the bill add up to the baseline exactly. *Prompt optimisation*
+is what the baseline's model would have billed for tokens that were left out of the prompt. *Response cache* is what the
+call would have cost that an answer from memory made needless. *Routing* is what the baseline's model would
 have billed for the same tokens, minus what was billed, or would have been. *Prompt cache* is what marks of ours for a
 provider's cache saved: the same tokens at the price of plain input, less what reads and writes were billed; what is
 cached unasked is no saving of ours. *Overhead* is what calls beside exchanges cost, which nobody would have made
@@ -14,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-LEVERS = ("response_cache", "routing", "prompt_cache", "overhead")
+LEVERS = ("prompt_optimisation", "response_cache", "routing", "prompt_cache", "overhead")
 """In the order in which they are taken."""
 
 
 class Saved(NamedTuple):
     """What each lever saved of one request, in nano-dollars."""
 
+    prompt_optimisation: int
     response_cache: int
     routing: int
     prompt_cache: int
@@ -29,23 +31,25 @@ class Saved(NamedTuple):
     @property
     def total(self) -> int:
         """Baseline minus bill."""
-        return self.response_cache + self.routing + self.prompt_cache + self.overhead
+        return self.prompt_optimisation + self.response_cache + self.routing + self.prompt_cache + self.overhead
 
 
 def saved_nusd(
     baseline_nusd: int | None, actual_nusd: int | None, *, spared_nusd: int | None, marks_nusd: int | None,
-    overhead_nusd: int | None = 0,
+    overhead_nusd: int | None = 0, trims_nusd: int = 0,
 ) -> Saved | None:  # fmt: skip
     """Return what was saved; unknown when the baseline or the bill is, or one of the parts.
 
     `spared_nusd` is what the call would have cost that an answer from memory made needless, `marks_nusd` what marking
-    it for the provider's prompt cache saved; each is 0 where there was no such thing. `overhead_nusd` is the part of
-    the bill that calls beside the exchange cost.
+    it for the provider's prompt cache saved, `trims_nusd` what the part of the baseline is that was left out of the
+    prompt; each is 0 where there was no such thing. `overhead_nusd` is the part of the bill that calls beside the
+    exchange cost.
     """
     total = saving_nusd(baseline_nusd, actual_nusd)
     if total is None or spared_nusd is None or marks_nusd is None or overhead_nusd is None:
         return None
-    return Saved(spared_nusd, total - spared_nusd - marks_nusd + overhead_nusd, marks_nusd, -overhead_nusd)
+    routing = total - trims_nusd - spared_nusd - marks_nusd + overhead_nusd
+    return Saved(trims_nusd, spared_nusd, routing, marks_nusd, -overhead_nusd)
 
 
 def saving_nusd(baseline_nusd: int | None, actual_nusd: int | None) -> int | None:

@@ -296,7 +296,7 @@ class Ticket:
 
     def settle(
         self, t: int, outcome: Outcome, credits_milli: int, baseline_nusd: int | None, decision: dict[str, Any],
-        marks_nusd: int | None = 0,
+        marks_nusd: int | None = 0, trims_nusd: int = 0,
     ) -> None:  # fmt: skip
         """Journal the charge; what was held too much goes back to the lease, what was held too little comes out of it.
 
@@ -305,7 +305,8 @@ class Ticket:
         closed = move(move(self.stage, Stage.SETTLING), Stage.CLOSED)
         self._journal.append(
             records.settled(x=self.x, t=t, outcome=outcome, credits_milli=credits_milli, attempts=self.attempts,
-                            baseline_nusd=baseline_nusd, decision=decision, marks_nusd=marks_nusd)
+                            baseline_nusd=baseline_nusd, decision=decision, marks_nusd=marks_nusd,
+                            trims_nusd=trims_nusd)
         )  # fmt: skip
         # Only a written record closes the ticket: if the write failed it is still open, and the keeper will find it.
         self.stage, self.charged_milli = closed, credits_milli

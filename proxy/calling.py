@@ -34,7 +34,7 @@ async def in_turn(world: World, case: Case, tries: Tries, deployments: Sequence[
         if deployment is beside:  # called already, as another was slow
             continue
         try:
-            body = dialects.request_body(deployment, case.ask)
+            body = dialects.request_body(deployment, case.sent)
         except Malformed as error:
             tries.unsayable(error)
             continue

@@ -32,6 +32,7 @@ from proxy import (
     shadowing,
     staying,
     telling,
+    trimming,
 )
 from proxy.admission import KeeperAway, Ticket, put_aside
 from proxy.caching.answers import Found
@@ -182,6 +183,8 @@ async def run(world: World, case: Case) -> Reply:
                 case = await resembling.sought(world, case)
         if case.found is not None:
             return await repeated(world, case, case.found)
+        if case.settings.caching.trim is not None:
+            case = trimming.lean(case)
         tries = Tries(world.vitals)
         call, answer = await calling.in_turn(world, case, tries, case.route.deployments)
         if case.route.checks is not None:

@@ -84,7 +84,7 @@ async def _beside(world: World, case: Case, tries: Tries, made: Made, others: Se
         if deployment.name == made.deployment.name or vitals.of(deployment).rests_until_s:
             continue
         try:
-            body = dialects.request_body(deployment, case.ask)
+            body = dialects.request_body(deployment, case.sent)
         except Malformed:
             continue
         if tries.n >= case.settings.routing.retries.attempts_max or not vitals.hedges.take(time.perf_counter()):

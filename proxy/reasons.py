@@ -20,6 +20,10 @@ def in_words(decision: Mapping[str, Any]) -> Iterator[str]:
     if "near_to" in decision:
         yield f"the answer of {decision['near_to']} was at hand (nearness {decision['near']}) and held against this one"
     yield from decision.get("reasons", ())
+    if "trimmed" in decision:
+        before, after = decision["trimmed"]
+        if before > after:
+            yield f"about {before - after:,} of {before:,} tokens were left out of its prompt"
     said = decision.get("advice")
     if said is not None and not said["moved"]:  # where it moved something, the reasons say so
         yield f"{said['by']} was asked whether it is {said['judged']} or {said['other']}: {_came(said)}"

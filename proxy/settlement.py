@@ -37,6 +37,14 @@ NS = 1_000_000_000
 # Values made for each exchange are named tuples: a frozen dataclass takes thrice as long to make.
 
 
+class Lean(NamedTuple):
+    """What is sent of a request that was trimmed; and about how many tokens it had before, and has after."""
+
+    ask: Ask
+    before: int
+    after: int
+
+
 class Case(NamedTuple):
     """An admitted exchange: everything decided before the call. `started` is a `perf_counter` reading."""
 
@@ -80,8 +88,15 @@ class Case(NamedTuple):
     """What came of asking a model how hard it is."""
     joined: Joined | None = None
     """The task it belongs to."""
+    lean: Lean | None = None
+    """What is sent of its prompt, where something of it was left out."""
     within_s: float = math.inf
     """How long it may take, from `started`, all its calls together."""
+
+    @property
+    def sent(self) -> Ask:
+        """What providers are sent of it."""
+        return self.ask if self.lean is None else self.lean.ask
 
     @property
     def is_hurried(self) -> bool:
@@ -142,8 +157,10 @@ def settle(
     is_own = case.route.baseline is call.deployment and not is_cached
     baseline = line["cost"] if is_own else _baseline_nusd(case, usual, t // NS)
     marks = _marks_nusd(call, usage, line["cost"], t // NS) if is_cached else 0
+    trims = 0 if baseline is None else _gone_nusd(case, usage, t // NS)
+    baseline = None if baseline is None else baseline + trims
     decision = _decision(case, call, usage, t // NS)
-    case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, decision, marks)
+    case.ticket.settle(t, outcome, charge_milli(case, usage, outcome), baseline, decision, marks, trims)
     if outcome in {"ok", "client_gone"}:
         case.quote.learn(usage)
         if case.expected is not None:
@@ -158,6 +175,20 @@ def _baseline_nusd(case: Case, usage: Usage, at_s: int) -> int | None:
     """Return what the same tokens would have cost at the baseline's price (the *same-token* figure)."""
     baseline = case.route.baseline
     return None if baseline is None else metering.cost_nusd(baseline, usage, at_s)
+
+
+def _gone_nusd(case: Case, usage: Usage, at_s: int) -> int:
+    """Return what the baseline's model would have billed for what was left out of the prompt.
+
+    What is in no bill is an estimate; where its maker counts more than the provider did, it is scaled to that.
+    """
+    lean, baseline = case.lean, case.route.baseline
+    if lean is None or baseline is None or usage.source != "reported":
+        return 0
+    gone, sent = lean.before - lean.after, usage.input_total
+    if lean.after > sent:
+        gone = gone * sent // lean.after
+    return metering.cost_nusd(baseline, Usage(input=gone), at_s) or 0
 
 
 def _marks_nusd(call: Call, usage: Usage, cost_nusd: int | None, at_s: int) -> int | None:
@@ -200,6 +231,8 @@ def _decision(case: Case, call: Call, usage: Usage, at_s: int) -> dict[str, Any]
         **metered,
         **({} if case.seat is None else case.seat.told()),
     }
+    if case.lean is not None:
+        found["trimmed"] = [case.lean.before, case.lean.after]
     if case.joined is not None:
         found["joined"] = [*case.joined]
     if case.advice is not None:

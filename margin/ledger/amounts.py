@@ -85,7 +85,7 @@ def _schedules(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
 
 
 _CHARGES = """SELECT x, outcome, charge_tier, plan_version, credits_milli, revenue_nusd, cost_nusd, baseline_nusd,
-    saving_nusd, spared_nusd, marks_nusd, decision, burnt,
+    saving_nusd, spared_nusd, marks_nusd, trims_nusd, decision, burnt,
     (SELECT usage FROM cost_lines AS l WHERE l.x = charges.x ORDER BY n DESC LIMIT 1),
     (SELECT CASE COUNT(*) WHEN COUNT(cost_nusd)
         THEN COALESCE(SUM(cost_nusd), CASE charges.provider WHEN '{cache}' THEN 0 END) END
@@ -97,10 +97,10 @@ def _charges(
     db: sqlite3.Connection, schedules: Mapping[str, Mapping[str, int]], rounding: Rounding
 ) -> Iterator[str]:  # fmt: skip
     for (
-        x, outcome, tier, version, milli, revenue, cost, baseline, saving, spared, marks, decision, burnt, usage,
-        lines,
+        x, outcome, tier, version, milli, revenue, cost, baseline, saving, spared, marks, trims, decision, burnt,
+        usage, lines,
     ) in db.execute(_CHARGES):  # fmt: skip
-        saved = saved_nusd(baseline, cost, spared_nusd=spared, marks_nusd=marks)
+        saved = saved_nusd(baseline, cost, spared_nusd=spared, marks_nusd=marks, trims_nusd=trims)
         parts = orjson.loads(burnt)
         asked = {
             "revenue in nUSD": (revenue, sum(revenue_nusd(parts))),

@@ -280,12 +280,13 @@ def _book(hold: Hold, record: Record, last: Record, burnt: list[Burnt], row: Rol
     costs = [line["cost"] for line in lines] if lines else [last["cost"]]
     cost = None if None in costs else sum(costs)
     baseline, charge, spared, marks = record["base"], record["cr"], record.get("spared", 0), record.get("marks", 0)
-    saved = saved_nusd(baseline, cost, spared_nusd=spared, marks_nusd=marks)
+    trims = record.get("trims", 0)
+    saved = saved_nusd(baseline, cost, spared_nusd=spared, marks_nusd=marks, trims_nusd=trims)
     saving = None if saved is None else saved.total
     effects.charges.append(
         (hold.x, t, hold.customer, hold.key, hold.plan, hold.plan_version, hold.charge_tier, hold.served_tier, outcome,
          last["p"], last["d"], last["m"], charge, revenue_credits + revenue_usage, cost, baseline, saving, spared,
-         marks, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
+         marks, trims, orjson.dumps(record["dec"]).decode(), orjson.dumps(burnt).decode())
     )  # fmt: skip
     sums = _saved(baseline, saved)
     sums |= {"requests": 1, "credits_milli": charge, "revenue_credits_nusd": revenue_credits,
@@ -317,6 +318,8 @@ def _saved(baseline: int | None, saved: Saved | None) -> dict[str, int]:
     if saved is None or baseline is None:
         return {"unpriced": 1}
     found = {"baseline_nusd": baseline, "saving_routing_nusd": saved.routing}
+    if saved.prompt_optimisation:
+        found["saving_trims_nusd"] = saved.prompt_optimisation
     if saved.response_cache:
         found["saving_cache_nusd"] = saved.response_cache
     if saved.prompt_cache:

@@ -24,6 +24,7 @@ class TierRow(NamedTuple):
     response_cache_nusd: int
     routing_nusd: int
     prompt_cache_nusd: int
+    prompt_optimisation_nusd: int
     overhead_nusd: int
     unpriced: int
 
@@ -32,7 +33,8 @@ def by_tier(db: sqlite3.Connection, since_day: str) -> list[TierRow]:
     """Return the sums of each charge tier that was asked for, or cost anything, from a day on."""
     rows = db.execute(
         f"""SELECT charge_tier, SUM(requests), SUM({rollups.COST}), SUM(baseline_nusd), SUM(saving_cache_nusd),
-            SUM(saving_routing_nusd), SUM(saving_prompt_nusd), SUM(cost_overhead_nusd), SUM(unpriced)
+            SUM(saving_routing_nusd), SUM(saving_prompt_nusd), SUM(saving_trims_nusd), SUM(cost_overhead_nusd),
+            SUM(unpriced)
         FROM tier_days WHERE day >= ? GROUP BY charge_tier
         HAVING SUM(requests) <> 0 OR SUM({rollups.COST}) <> 0 ORDER BY charge_tier""",  # noqa: S608 - our names
         (since_day,),

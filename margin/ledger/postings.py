@@ -79,7 +79,7 @@ ROLLUP_SUMS = (
     "cost_corrected_nusd", "revenue_credits_nusd",
     "revenue_usage_nusd", "revenue_fee_nusd", "revenue_breakage_nusd",
     "baseline_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_negative_nusd", "saving_prompt_nusd",
-    "saving_prompt_negative_nusd", "unpriced",
+    "saving_prompt_negative_nusd", "saving_trims_nusd", "unpriced",
     "credits_reversed_milli", "revenue_credits_reversed_nusd", "revenue_usage_reversed_nusd",
     "revenue_metered_nusd", "revenue_metered_reversed_nusd", "revenue_seats_nusd", "revenue_shortfall_nusd",
     "excess_milli", "usage_unusable", "cost_escalated_nusd", "cost_hedged_nusd", "observed", "saving_observed_nusd",
@@ -87,6 +87,7 @@ ROLLUP_SUMS = (
 )  # fmt: skip
 """What a rollup row adds up. `saving_cache_nusd` is what answers from memory spared, `saving_prompt_nusd` what marks
 for providers' prompt caches saved, net, and `saving_prompt_negative_nusd` its part below zero, sign turned;
+`saving_trims_nusd` is what was left out of prompts;
 `saving_routing_nusd` is the rest, net, and `saving_negative_nusd` its part below zero.
 `unpriced` counts requests whose cost or baseline is not known, `usage_unusable` whole answers whose usage the provider
 did not report, or contradicted itself in. `excess_milli` is what was charged beyond holds. The costs are what was ever

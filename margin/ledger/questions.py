@@ -111,6 +111,7 @@ class SavingsRow:
     response_cache_nusd: int
     routing_nusd: int
     prompt_cache_nusd: int
+    prompt_optimisation_nusd: int
     escalated_nusd: int
     hedged_nusd: int
     overhead_nusd: int
@@ -123,8 +124,8 @@ def savings_by_customer(db: sqlite3.Connection, *, since_day: str = "") -> list[
     """Return what was saved of each customer's requests from a day on, most first."""
     rows = db.execute(
         """SELECT customer, SUM(requests), SUM(baseline_nusd), SUM(saving_cache_nusd), SUM(saving_routing_nusd),
-            SUM(saving_prompt_nusd), SUM(cost_escalated_nusd), SUM(cost_hedged_nusd), SUM(cost_overhead_nusd),
-            SUM(unpriced), SUM(observed), SUM(saving_observed_nusd)
+            SUM(saving_prompt_nusd), SUM(saving_trims_nusd), SUM(cost_escalated_nusd), SUM(cost_hedged_nusd),
+            SUM(cost_overhead_nusd), SUM(unpriced), SUM(observed), SUM(saving_observed_nusd)
         FROM rollup WHERE day >= ? GROUP BY customer HAVING SUM(requests) > 0
         ORDER BY SUM({SAVING}) DESC, customer""".replace("{SAVING}", rollups.SAVING),
         (since_day,),

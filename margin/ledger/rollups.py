@@ -32,7 +32,8 @@ COST = f"{' + '.join(COSTS)} - cost_corrected_nusd"
 """Cost in a row of the rollup, as SQL."""
 REVENUE = f"{' + '.join(_REVENUES)} - {' - '.join(_REVERSED)}"
 """Revenue in a row of the rollup, as SQL."""
-SAVING = "saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd - cost_overhead_nusd"
+_SAVINGS = ("saving_trims_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_prompt_nusd")
+SAVING = f"{' + '.join(_SAVINGS)} - cost_overhead_nusd"
 """What all levers saved in a row of the rollup, less the calls made beside exchanges, as SQL."""
 
 WEEK = "substr(day, 1, 7) || '/' || ((substr(day, 9) - 1) / 7 + 1)"
@@ -76,7 +77,7 @@ def write(db: sqlite3.Connection, rollup: Mapping[RollupKey, Sums]) -> None:
 def _margin(sums: Sums) -> Sums:
     """Return what a row of the rollup adds to a customer's margin."""
     cost = sum(sums.get(name, 0) for name in COSTS) - sums.get("cost_corrected_nusd", 0)
-    saving = sum(sums.get(f"saving_{lever}_nusd", 0) for lever in ("cache", "routing", "prompt"))
+    saving = sum(sums.get(name, 0) for name in _SAVINGS)
     saving -= sums.get("cost_overhead_nusd", 0)
     revenue = sum(sums.get(name, 0) for name in _REVENUES) - sum(sums.get(name, 0) for name in _REVERSED)
     return {"requests": sums.get("requests", 0), "cost_nusd": cost, "revenue_nusd": revenue,

@@ -15,14 +15,15 @@ CREATE TRIGGER IF NOT EXISTS entries_stay BEFORE DELETE ON entries
 
 -- One row per charged exchange, with its decision record; cost lines stand under it, none under an answer from memory.
 -- `spared_nusd`: of such a one, the part of the saving that is the call not made; 0 where there was a call. `marks_nusd`: what marking the call
--- for the provider's prompt cache saved; 0 where it was not marked. Both lie in the order they came in:
+-- for the provider's prompt cache saved; 0 where it was not marked. `trims_nusd`: the part of the baseline that was left out of
+-- the prompt. All lie in the order they came in:
 -- in the order of their keys (WITHOUT ROWID) rows this long would make a tree four times as big and twice as deep.
 CREATE TABLE IF NOT EXISTS charges (
     x TEXT NOT NULL PRIMARY KEY, t INTEGER NOT NULL, customer INTEGER NOT NULL, key TEXT NOT NULL, plan TEXT NOT NULL,
     plan_version TEXT NOT NULL, charge_tier TEXT NOT NULL, served_tier TEXT NOT NULL, outcome TEXT NOT NULL,
     provider TEXT NOT NULL, deployment TEXT NOT NULL, model TEXT NOT NULL, credits_milli INTEGER NOT NULL,
     revenue_nusd INTEGER NOT NULL, cost_nusd INTEGER, baseline_nusd INTEGER, saving_nusd INTEGER, spared_nusd INTEGER,
-    marks_nusd INTEGER,    decision TEXT NOT NULL, burnt TEXT NOT NULL);
+    marks_nusd INTEGER, trims_nusd INTEGER NOT NULL, decision TEXT NOT NULL, burnt TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cost_lines (
     x TEXT NOT NULL, n INTEGER NOT NULL, t INTEGER NOT NULL, customer INTEGER NOT NULL, provider TEXT NOT NULL,
     deployment TEXT NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL, call_id TEXT, status INTEGER, usage TEXT,

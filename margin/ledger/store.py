@@ -24,7 +24,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, MeteredKey, Quantity, State
 from margin.ledger.terms import Terms
 
-FORMAT = 25
+FORMAT = 26
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
@@ -252,7 +252,7 @@ class Store:
         return cursor.lastrowid
 
     def _write_rows(self, effects: Effects) -> None:
-        self._insert("charges", effects.charges, 21)
+        self._insert("charges", effects.charges, 22)
         self._insert("cost_lines", effects.cost_lines, 14)
         self._insert("corrections", effects.corrections, 13)
         self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)

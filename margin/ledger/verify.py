@@ -95,7 +95,8 @@ _PAIRS = {
         "SELECT COALESCE(SUM(balance), 0) FROM accounts WHERE name = 'credits.spent'",
     ),
     "savings in the rollup and in the charges": (
-        "SELECT COALESCE(SUM(saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd), 0) FROM rollup",
+        """SELECT COALESCE(SUM(saving_trims_nusd + saving_cache_nusd + saving_routing_nusd + saving_prompt_nusd), 0)
+        FROM rollup""",
         "SELECT COALESCE(SUM(saving_nusd), 0) FROM charges",
     ),
     "calls beside exchanges in the rollup and their cost lines": (
@@ -104,8 +105,8 @@ _PAIRS = {
     ),
     "negative savings in the rollup and in the charges": (
         "SELECT COALESCE(SUM(saving_negative_nusd), 0) FROM rollup",
-        """SELECT COALESCE(SUM(spared_nusd + marks_nusd - saving_nusd), 0) FROM charges
-        WHERE saving_nusd < spared_nusd + marks_nusd""",
+        """SELECT COALESCE(SUM(trims_nusd + spared_nusd + marks_nusd - saving_nusd), 0) FROM charges
+        WHERE saving_nusd < trims_nusd + spared_nusd + marks_nusd""",
     ),
     "what marks for prompt caches saved in the rollup and in the charges": (
         "SELECT COALESCE(SUM(saving_prompt_nusd), 0) FROM rollup",
@@ -114,6 +115,10 @@ _PAIRS = {
     "what marks for prompt caches lost in the rollup and in the charges": (
         "SELECT COALESCE(SUM(saving_prompt_negative_nusd), 0) FROM rollup",
         "SELECT COALESCE(SUM(-marks_nusd), 0) FROM charges WHERE saving_nusd IS NOT NULL AND marks_nusd < 0",
+    ),
+    "what was left out of prompts in the rollup and in the charges": (
+        "SELECT COALESCE(SUM(saving_trims_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(trims_nusd), 0) FROM charges WHERE saving_nusd IS NOT NULL",
     ),
     "what answers from memory spared in the rollup and in the charges": (
         "SELECT COALESCE(SUM(saving_cache_nusd), 0) FROM rollup",

@@ -62,10 +62,10 @@ def savings(since: str | None, config: Path, as_json: bool) -> None:
         return
     table = Table(title="savings", box=None, pad_edge=False, title_justify="left")
     table.add_column("customer")
-    for name in ("requests", "baseline", "repeats", "routing", "prompt cache", "overhead", "bill"):
+    for name in ("requests", "baseline", "trimmed", "repeats", "routing", "prompt cache", "overhead", "bill"):
         table.add_column(name, justify="right")
     for row in (*found["customers"], {"customer": "total"} | found["total"]):
-        levers = (-row[f"{name}_nusd"] for name in ("response_cache", "routing", "prompt_cache"))
+        levers = (-row[f"{name}_nusd"] for name in ("prompt_optimisation", "response_cache", "routing", "prompt_cache"))
         amounts = [row["baseline_nusd"], *levers, row["overhead_nusd"], row["actual_nusd"]]
         table.add_row(row["customer"], f"{row['requests']:,}", *map(format_usd, amounts))
     console().print(table)

@@ -96,15 +96,15 @@ def report_savings(office: Office, args: Args) -> Any:
     return {"customers": customers, "total": {name: sum(each[name] for each in customers) for name in names}}
 
 
-_NOTHING = SavingsRow(None, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+_NOTHING = SavingsRow(None, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def _saved(row: SavingsRow) -> dict[str, int]:
-    saved = row.response_cache_nusd + row.routing_nusd + row.prompt_cache_nusd - row.overhead_nusd
-    actual = row.baseline_nusd - saved
+    levers = row.prompt_optimisation_nusd + row.response_cache_nusd + row.routing_nusd + row.prompt_cache_nusd
+    actual = row.baseline_nusd - (levers - row.overhead_nusd)
     return {"requests": row.requests, "unpriced": row.unpriced, "baseline_nusd": row.baseline_nusd,
             "response_cache_nusd": row.response_cache_nusd, "routing_nusd": row.routing_nusd,
-            "prompt_cache_nusd": row.prompt_cache_nusd,
+            "prompt_cache_nusd": row.prompt_cache_nusd, "prompt_optimisation_nusd": row.prompt_optimisation_nusd,
             "escalated_nusd": row.escalated_nusd, "hedged_nusd": row.hedged_nusd,
             "overhead_nusd": row.overhead_nusd, "actual_nusd": actual,
             "observed": row.observed, "would_save_nusd": row.would_save_nusd}  # fmt: skip

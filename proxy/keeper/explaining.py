@@ -97,7 +97,7 @@ def _waterfall(
     baseline_nusd = found["baseline_nusd"]
     actual_nusd = _sum_of([cost_nusd, overhead_nusd])
     saved = saved_nusd(baseline_nusd, actual_nusd, spared_nusd=found["spared_nusd"], marks_nusd=found["marks_nusd"],
-                       overhead_nusd=overhead_nusd)  # fmt: skip
+                       trims_nusd=found["trims_nusd"], overhead_nusd=overhead_nusd)  # fmt: skip
     if saved is None or baseline_nusd is None or actual_nusd is None:
         return None
     levers = {name: nusd for name, nusd in saved._asdict().items() if name == "routing" or nusd}

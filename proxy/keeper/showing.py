@@ -119,6 +119,7 @@ def _waterfall(tiers: Iterable[TierRow], cost_nusd: int) -> list[dict[str, Any]]
     rows = list(tiers)
     baseline = sum(each.baseline_nusd for each in rows)
     levers = {
+        "prompt_optimisation": sum(each.prompt_optimisation_nusd for each in rows),
         "response_cache": sum(each.response_cache_nusd for each in rows),
         "routing": sum(each.routing_nusd for each in rows),
         "prompt_cache": sum(each.prompt_cache_nusd for each in rows),

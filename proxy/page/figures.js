@@ -6,7 +6,7 @@ const $ = (id) => document.getElementById(id);
 const ORDER = ["simple", "medium", "complex"];
 const STEPS = {
   baseline: "Baseline", response_cache: "Answers from memory", routing: "Routing",
-  prompt_cache: "Prompt caches", overhead: "Calls of our own", other: "Without a baseline", bill: "Bill",
+  prompt_optimisation: "Prompts trimmed", prompt_cache: "Prompt caches", overhead: "Calls of our own", other: "Without a baseline", bill: "Bill",
 };
 const CHARGE_COLUMNS = [["Time", "wide"], ["Customer", ""], ["Route, and why", ""], ["Credits", "n wide"], ["Revenue", "n wide"], ["Cost", "n"]];
 const LOW_SHARE = 0.1;

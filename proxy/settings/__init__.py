@@ -32,6 +32,7 @@ from proxy.settings.values import (
     Server,
     Store,
     Timeouts,
+    Trim,
 )
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "Terms",
     "Tier",
     "Timeouts",
+    "Trim",
     "difference",
     "difference_of",
     "effective",

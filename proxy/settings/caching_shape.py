@@ -73,6 +73,26 @@ def _off(value: Any) -> Any:
     return "off" if value is False else value
 
 
+Trimming = Literal["whitespace", "json", "duplicates", "schemas"]
+
+
+class TrimShape(Section):
+    """What is left out of prompts before they are sent, without a word being lost."""
+
+    enabled: Flag = Field(default=False, description="Whether anything is.")
+    passes: list[Trimming] = Field(
+        ["whitespace", "json", "duplicates", "schemas"],
+        min_length=1,
+        description="whitespace: blanks at ends of lines, empty lines; json: blanks between JSON's tokens; duplicates: "
+        "blocks that stood in the prompt before; schemas: titles of tools' fields that say their names again.",
+    )
+    rules: list[Name] | None = Field(
+        None,
+        max_length=64,
+        description="Names of `routing.rules`: only requests that one of them fits. Unset, all requests.",
+    )
+
+
 class PromptsShape(Section):
     """The prompt caches of providers."""
 
@@ -80,6 +100,7 @@ class PromptsShape(Section):
         _CACHING.prompts,
         description="auto marks what providers may cache; off leaves requests as they are.",
     )
+    trim: TrimShape = Field(default_factory=TrimShape, description="What is left out of prompts before they are sent.")
 
 
 class CachingShape(Section):

@@ -6,8 +6,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from margin.sellbook import SellBook
-from proxy.settings.caching_shape import AnswerStoreShape, CachingShape, ResponsesShape
+from proxy.settings.caching_shape import AnswerStoreShape, CachingShape, ResponsesShape, TrimShape
 from proxy.settings.findings import Findings
+from proxy.settings.problems import Steps
 from proxy.settings.routing import Rule
 from proxy.settings.shape import (
     ConversationsShape,
@@ -27,6 +28,7 @@ from proxy.settings.values import (
     Semantic,
     Server,
     Store,
+    Trim,
 )
 
 _REDIS = ("redis://", "rediss://", "unix://")
@@ -63,6 +65,7 @@ def caching_of(shape: CachingShape, rules: Sequence[Rule], findings: Findings) -
         store=_answer_store(shape.responses.store, findings),
         semantic=_semantic(shape.responses, rules, findings),
         prompts=shape.prompts.mode,
+        trim=_trim(shape.prompts.trim, rules, findings),
     )
 
 
@@ -79,10 +82,7 @@ def _answer_store(shape: AnswerStoreShape, findings: Findings) -> AnswerStore:
 def _semantic(shape: ResponsesShape, rules: Sequence[Rule], findings: Findings) -> Semantic | None:
     """Return on which terms answers are given by meaning; `None` where they are not."""
     said, steps = shape.semantic, ("caching", "responses", "semantic")
-    known = [rule.name for rule in rules]
-    for at, name in enumerate(said.rules or ()):
-        if name not in known:
-            findings.unknown((*steps, "rules", at), name, "rule", known)
+    _check_rules(said.rules, rules, steps, findings)
     if not said.enabled:
         return None
     if not shape.enabled:
@@ -94,6 +94,20 @@ def _semantic(shape: ResponsesShape, rules: Sequence[Rule], findings: Findings) 
         verify_share=float(said.verify),
         bytes_max=said.max_bytes,
     )
+
+
+def _trim(shape: TrimShape, rules: Sequence[Rule], findings: Findings) -> Trim | None:
+    _check_rules(shape.rules, rules, ("caching", "prompts", "trim"), findings)
+    if not shape.enabled:
+        return None
+    return Trim(frozenset(shape.passes), None if shape.rules is None else frozenset(shape.rules))
+
+
+def _check_rules(names: Sequence[str] | None, rules: Sequence[Rule], steps: Steps, findings: Findings) -> None:
+    known = [rule.name for rule in rules]
+    for at, name in enumerate(names or ()):
+        if name not in known:
+            findings.unknown((*steps, "rules", at), name, "rule", known)
 
 
 def idempotency_of(shape: IdempotencyShape) -> Idempotency:

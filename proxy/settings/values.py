@@ -220,6 +220,19 @@ class AnswerStore:
 
 
 @dataclass(frozen=True, slots=True)
+class Trim:
+    """What is left out of prompts before they are sent.
+
+    Args:
+        passes: What may be done, of `proxy.caching.trims.PASSES`.
+        rules: Names of the policy's rules by whose requests it is done; `None` is by all.
+    """
+
+    passes: frozenset[str]
+    rules: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Caching:
     """What may be answered from memory, and whether prompts are marked for providers' caches.
 
@@ -231,6 +244,7 @@ class Caching:
         store: Where answers lie beside that.
         semantic: On which terms requests of the same meaning are answered, too; `None`: they are not.
         prompts: `auto` marks what providers may cache; `off` leaves requests as they are.
+        trim: What is left out of prompts; `None`: nothing.
     """
 
     responses: bool = True
@@ -240,6 +254,7 @@ class Caching:
     store: AnswerStore = AnswerStore()
     semantic: Semantic | None = None
     prompts: Literal["auto", "off"] = "auto"
+    trim: Trim | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,16 +312,22 @@ class _LedgerCollector(Collector):
 
     def _savings(self) -> Iterator[Metric]:
         columns = ("baseline_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_negative_nusd",
-                   "saving_prompt_nusd", "saving_prompt_negative_nusd", "cost_overhead_nusd")  # fmt: skip
+                   "saving_prompt_nusd", "saving_prompt_negative_nusd", "cost_overhead_nusd",
+                   "saving_trims_nusd")  # fmt: skip
         sums = self._books.totals(("1",), columns)
         found = sums[0][1:] if sums else (0,) * len(columns)
-        baseline, spared, net, negative, marks, marks_negative, overhead = found
+        baseline, spared, net, negative, marks, marks_negative, overhead, trims = found
         family = CounterMetricFamily(
             "penstock_baseline_usd", "What the baseline would have cost.", labels=("baseline",)
         )
         family.add_metric((self._books.baseline(),), baseline / NUSD)
         yield family
-        saved = {"routing": net + negative, "prompt_cache": marks + marks_negative, "response_cache": spared}
+        saved = {
+            "routing": net + negative,
+            "prompt_cache": marks + marks_negative,
+            "response_cache": spared,
+            "prompt_optimisation": trims,
+        }
         lost = {"routing": negative, "prompt_cache": marks_negative, "overhead": overhead}
         for name, text, levers in (
             ("penstock_savings_usd", "Savings against the baseline, where positive.", saved),

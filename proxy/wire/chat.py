@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -46,6 +46,10 @@ class ChatRequest(NamedTuple):
             options = self.fields.get("stream_options")
             changed["stream_options"] = {**options, "include_usage": True} if options else {"include_usage": True}
         return orjson.dumps(changed)
+
+    def with_fields(self, fields: Mapping[str, Any]) -> Self:
+        """Return it as it is sent with other texts: what was read of it stays, as does what it was judged by."""
+        return self._replace(fields=fields, messages=fields["messages"])
 
 
 def read(body: bytes) -> ChatRequest:

@@ -7,7 +7,7 @@ account is ours, and whose each thing is only we could say. Source: Anthropic's 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -57,6 +57,10 @@ class MessagesRequest(NamedTuple):
     def body_for(self, model: str) -> bytes:
         """Serialise what was judged, for the provider's `model`."""
         return orjson.dumps({**self.fields, "model": model})
+
+    def with_fields(self, fields: Mapping[str, Any]) -> Self:
+        """Return it as it is sent with other texts: what was read of it stays, as does what it was judged by."""
+        return self._replace(fields=fields)
 
 
 def read(body: bytes, *, needs_limit: bool = True) -> MessagesRequest:

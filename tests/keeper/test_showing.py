@@ -51,7 +51,16 @@ def test_of_nothing_nothing_is_made_up(found):
     assert (said["target"], said["tiers"], said["customers"]) == (None, [], [])
     assert said["waterfall"] == [
         {"step": step, "nusd": 0}
-        for step in ("baseline", "response_cache", "routing", "prompt_cache", "overhead", "other", "bill")
+        for step in (
+            "baseline",
+            "prompt_optimisation",
+            "response_cache",
+            "routing",
+            "prompt_cache",
+            "overhead",
+            "other",
+            "bill",
+        )
     ]
     assert result(found, "page.charges") == []
 
@@ -69,7 +78,7 @@ def test_figures_are_those_of_the_reports(found):
     assert (acme["plan"], acme["credits"]["available"], acme["target"]) == ("aimed", 80, 0.6)
     assert said["tiers"] == [{"tier": "medium", "requests": 2, "cost_nusd": 2 * USD + 1}]
     assert {each["step"]: each["nusd"] for each in said["waterfall"]} == {
-        "baseline": 2 * 3 * USD, "response_cache": 0, "routing": -2 * (3 * USD - USD), "prompt_cache": 0,
+        "baseline": 2 * 3 * USD, "prompt_optimisation": 0, "response_cache": 0, "routing": -2 * (3 * USD - USD), "prompt_cache": 0,
         "overhead": 0, "other": 1, "bill": 2 * USD + 1,
     }  # fmt: skip
 

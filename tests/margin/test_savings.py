@@ -17,10 +17,11 @@ def test_a_saving_is_the_baseline_minus_the_bill(baseline, actual, saving):
     assert saving_nusd(baseline, actual) == saving
 
 
-@given(amounts, amounts, amounts, amounts, amounts)
-def test_the_waterfall_telescopes(baseline, actual, spared, marks, overhead):
+@given(amounts, amounts, amounts, amounts, amounts, amounts)
+def test_the_waterfall_telescopes(baseline, actual, spared, marks, overhead, trims):
     """From the baseline, the steps lead to the actual bill, to the nano, whatever was spared or spent on the way."""
-    saved = saved_nusd(baseline, actual, spared_nusd=spared, marks_nusd=marks, overhead_nusd=overhead)
+    saved = saved_nusd(baseline, actual, spared_nusd=spared, marks_nusd=marks, overhead_nusd=overhead,
+                       trims_nusd=trims)  # fmt: skip
 
     steps = waterfall(baseline, saved._asdict(), actual)
 

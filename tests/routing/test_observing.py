@@ -103,7 +103,8 @@ def test_the_report_shows_it_as_not_realised(tmp_path: Path) -> None:
     (acme,) = report["customers"]
     assert acme == {
         "customer": "acme", "requests": 5, "unpriced": 0, "baseline_nusd": 5_000, "response_cache_nusd": 0,
-        "routing_nusd": -300, "prompt_cache_nusd": 0, "escalated_nusd": 300, "hedged_nusd": 0, "overhead_nusd": 0,
+        "routing_nusd": -300, "prompt_cache_nusd": 0, "prompt_optimisation_nusd": 0, "escalated_nusd": 300,
+        "hedged_nusd": 0, "overhead_nusd": 0,
         "actual_nusd": 5_300,
         "observed": 2, "would_save_nusd": (1_000 - 100) + (1_000 - 1_200),
     }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from proxy.caching import repeatable
+from proxy.caching import by_rule, repeatable
 from proxy.settings import Semantic
 from proxy.wire.ask import Ask
 
@@ -32,8 +32,7 @@ def why_not(terms: Semantic | None, ask: Ask, rule: str) -> str | None:
     """
     if terms is None:
         return "off"
-    fits = {each.removeprefix("rule:") for each in rule.split("+") if each.startswith("rule:")}
-    if terms.rules is not None and terms.rules.isdisjoint(fits):
+    if not by_rule.fits(terms.rules, rule):
         return "rule"
     asked = taken_apart(ask)
     if asked is None:
