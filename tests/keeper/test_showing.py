@@ -78,7 +78,8 @@ def test_figures_are_those_of_the_reports(found):
     assert (acme["plan"], acme["credits"]["available"], acme["target"]) == ("aimed", 80, 0.6)
     assert said["tiers"] == [{"tier": "medium", "requests": 2, "cost_nusd": 2 * USD + 1}]
     assert {each["step"]: each["nusd"] for each in said["waterfall"]} == {
-        "baseline": 2 * 3 * USD, "prompt_optimisation": 0, "response_cache": 0, "routing": -2 * (3 * USD - USD), "prompt_cache": 0,
+        "baseline": 2 * 3 * USD, "prompt_optimisation": 0, "response_cache": 0,
+        "routing": -2 * (3 * USD - USD), "prompt_cache": 0,
         "overhead": 0, "other": 1, "bill": 2 * USD + 1,
     }  # fmt: skip
 
