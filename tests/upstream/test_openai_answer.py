@@ -79,6 +79,13 @@ def test_calls_without_numbers_of_their_own_stay_apart(deltas: list[dict[str, An
     assert calls(pieces([chunk(each) for each in deltas])) == {"c0": "{}", "c1": "{}"}
 
 
+def test_thinking_by_either_name() -> None:
+    """Servers that show it agree on no name; one that sends both says it once."""
+    told = [{"reasoning": "hm"}, {"reasoning_content": "m", "reasoning": "m"}]
+
+    assert pieces([chunk(each) for each in told])[1:3] == [Thought("hm"), Thought("m")]
+
+
 def test_content_in_parts_is_no_silence() -> None:
     """Mistral's models that think write parts: what they say is not lost, plain or streamed."""
     parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]}, {"type": "text", "text": "So."}]

@@ -63,7 +63,7 @@ class Reader:
         self._report(chunk)
 
     def _delta(self, delta: Mapping[str, Any]) -> Iterator[Piece]:
-        thought = delta.get("reasoning_content")
+        thought = delta.get("reasoning_content") or delta.get("reasoning")  # as newer servers call it (vLLM's)
         if isinstance(thought, str) and thought:
             yield Thought(thought)
         yield from _content(delta.get("content"))
