@@ -198,7 +198,8 @@ class Counter:
             unspent = limit - spent
             is_final = unspent < need
             frees = self._spending.resets_ns(name, need - unspent) if is_final else None
-            return {"no": asked["name"], "available": unspent, "final": is_final, "frees": frees}
+            told = self._told(name, spent)  # the asker's answers tell of it, too: it may be served otherwise
+            return {"no": asked["name"], "available": unspent, "final": is_final, "frees": frees, **told}
         freed = self._loans.next_freed_ns(name, need, self._clock())
         found = [each for each in (frees, freed) if each is not None]
         return {"no": asked["name"], "available": free, "final": False, "frees": min(found, default=None)}

@@ -99,14 +99,19 @@ class KeeperLink:
         elif isinstance(answer, dict) and "share" in answer:
             name = Name.read(answer["share"])
             self.give_back([(name, self.guard.add(name, answer["count"]))])
-            if "spent" in answer:
-                self.guard.tell(name, answer["spent"], answer["resets"])
+            self._note_spent(name, answer)
+        elif isinstance(answer, dict) and "no" in answer:
+            self._note_spent(Name.read(answer["no"]), answer)
         elif isinstance(answer, dict) and "spent_of" in answer:
             for text, said in answer["spent_of"].items():
-                self.guard.tell(Name.read(text), said["spent"], said["resets"])
+                self._note_spent(Name.read(text), said)
         waiting = self._answers.pop(message["id"], None)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
+
+    def _note_spent(self, name: Name, said: Message) -> None:
+        if "spent" in said:  # of a budget, and not of a rate
+            self.guard.tell(name, said["spent"], said["resets"])
 
     def _surrender_share(self, message: Message) -> None:
         name = Name.read(message["name"])

@@ -177,7 +177,8 @@ def test_a_lease_of_one_period_goes_on_in_the_next(found, worker):
 
     assert (first["count"], second["count"]) == (400, 600)
     assert (first["spent"], first["resets"]) == (600, 60 * 10**9)
-    assert third == {"no": DAILY.text, "available": 1_000, "final": False, "frees": None}
+    assert third == {"no": DAILY.text, "available": 1_000, "final": False, "frees": None, "spent": 0,
+                     "resets": 24 * HOUR_NS - 60 * 10**9}  # fmt: skip
 
 
 def test_no_is_final_when_it_is_spent(found, worker):
@@ -190,7 +191,7 @@ def test_no_is_final_when_it_is_spent(found, worker):
         counter.lend(holder, {"name": DAILY.text, "limit": 1_000, "need": 10, "wish": 10, "back": 0, "frees": None})
     )
 
-    assert said == {"no": DAILY.text, "available": 5, "final": True, "frees": HOUR_NS}
+    assert said == {"no": DAILY.text, "available": 5, "final": True, "frees": HOUR_NS, "spent": 995, "resets": HOUR_NS}
 
 
 def test_a_no_of_rolling_hours_says_when_enough_is_forgotten(found, worker):

@@ -113,13 +113,12 @@ class Worker:
         answer = await self._house.counter.lend(self, asked)
         if answer == "unknown":
             raise Away
-        if "no" in answer:
-            return await self._deliver(lambda: No(answer["available"], answer["final"], answer["frees"]))
         await self._deliver(lambda: None if self.is_dead else self._take(question.name, answer))
-        return None
+        return No(answer["available"], answer["final"], answer["frees"]) if "no" in answer else None
 
     def _take(self, name: Name, answer: dict[str, Any]) -> None:
-        self.guard.add(name, answer["count"])
+        if "share" in answer:
+            self.guard.add(name, answer["count"])
         if "spent" in answer:
             self.guard.tell(name, answer["spent"], answer["resets"])
 

@@ -82,6 +82,26 @@ def test_what_is_spent_while_the_answer_is_on_its_way_is_never_missing():
     simulate(story)
 
 
+def test_a_no_says_what_is_spent():
+    """A worker with an old word is refused: it knows what others spent since, as what is refused may be served cheaper.
+
+    Nobody asks again within the second, as the no was an answer to a question.
+    """
+
+    async def story(clock: Clock) -> None:
+        house = House(clock, workers=2)
+        await spend(house, 0, 1_000)
+        await asyncio.sleep(8)
+        await spend(house, 1, 8_500)
+        assert await house.ask({MONEY: LIMIT}, Amounts(cost_nusd=900), worker=0) is None
+        mine = purse_of(house.workers[0])
+        house.workers[0].guard.inquiry.want([mine])
+        assert mine.left(clock.ns()) == LIMIT - 9_500
+        assert house.asked_spent == 0
+
+    simulate(story)
+
+
 def test_a_thousand_budgets_are_asked_for_in_few_questions():
     """One at once, the others 64 at a time, a fiftieth of a second apart; each of them once a second."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from proxy.identity import Identity
 from proxy.keeper.link import KeeperLink
-from proxy.limits.shares import Name
+from proxy.limits.shares import Name, Purse
 
 KEYS = [Name("key", id_, "requests", "minute") for id_ in ("k1", "k2")]
 CUSTOMERS = [Name("customer", id_, "requests", "minute") for id_ in ("1", "2")]
@@ -35,3 +35,19 @@ def test_a_change_gives_up_the_shares_of_its_key_and_its_customer_only() -> None
     given = [message["shares"] for message in frames.said if "shares" in message]
     assert given == [[(CUSTOMERS[0].text, 10)], [(KEYS[1].text, 10)]]
     assert [link.guard.share(name, 100).size for name in (*KEYS, *CUSTOMERS)] == [10, 0, 0, 10]
+
+
+def test_a_no_of_a_budget_is_a_word_on_what_is_spent() -> None:
+    """What of it is left is told by the answer that is given instead, and by the next."""
+    frames: Any = Frames()
+    link = KeeperLink(frames, Identity())
+    name = Name("customer", "1", "cost", "day cost downgrade")
+    purse = link.guard.share(name, 1_000)
+    assert isinstance(purse, Purse)
+    t = link.guard.clock()
+    purse.asked(t)
+
+    link._hear({"id": 1, "answer": {"no": name.text, "available": 300, "final": True, "frees": 5, "spent": 700,
+                                    "resets": 3_600_000_000_000}})  # fmt: skip
+
+    assert purse.left(t) == 300
