@@ -91,7 +91,7 @@ class Right:
 
     def undo(self) -> None:
         """Nobody was called, as something else refused: it never counted."""
-        self._world.crowd.leave(self._customer)
+        self._world.crowd.leave(self._customer, is_end=False)
         self.passage.undo()
         for each in (self.call, self.beside):
             if each is not None:
@@ -200,7 +200,7 @@ async def admit(world: World, case: Case) -> Right:
         raise Unavailable(UNKNOWN) from None
     finally:
         if right is None:
-            world.crowd.leave(customer)
+            world.crowd.leave(customer, is_end=False)
             if lower is not None:
                 lower.undo()
     return right

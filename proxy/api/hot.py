@@ -52,7 +52,7 @@ class ExchangeTurn:
 
     def abandon(self) -> None:
         """Nothing was begun."""
-        self._leave_crowd()
+        self._leave_crowd(is_end=True)
         self._close()
 
     def _close(self) -> None:
@@ -60,14 +60,14 @@ class ExchangeTurn:
             self._is_open = False
             self._world.exchanges_open -= 1
 
-    def _leave_crowd(self) -> None:
+    def _leave_crowd(self, *, is_end: bool) -> None:
         if self._crowded is not None:
-            self._world.crowd.leave(self._crowded)
+            self._world.crowd.leave(self._crowded, is_end=is_end)
             self._crowded = None
 
     async def run(self, body: bytes, caller: Caller) -> None:
         """Answer."""
-        self._leave_crowd()
+        self._leave_crowd(is_end=False)  # it is about to enter again, with its ticket
         try:
             reply = await self._answer(body)
             if reply.relay is None:

@@ -76,9 +76,9 @@ class Crowd:
         # Where none came free for so long the next may take as long again.
         return min(max(math.ceil(span_s / (left or 1)), 1), WAIT_MAX_S)
 
-    def leave(self, customer: int) -> None:
-        """One of its requests is over."""
-        self._left += 1
+    def leave(self, customer: int, *, is_end: bool = True) -> None:
+        """One of its requests is over; not `is_end`, it only begins, or was refused: that tells of no wait."""
+        self._left += is_end
         left = self._open[customer] - 1
         if left:
             self._open[customer] = left

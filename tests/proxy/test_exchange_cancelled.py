@@ -14,6 +14,7 @@ from margin.journal import JournalBroken
 from proxy import identity
 from proxy.api.hot import ExchangeTurn
 from proxy.server.turn import Head
+from proxy.settings import Terms
 from proxy.wire.errors import ProxyError
 from proxy.wire.headers import Headers
 from tests.proxy.scene import CUSTOMER, LENT, Record, Scene, cancelled_at, charged_milli, check_books, scene
@@ -360,3 +361,20 @@ def test_too_many_at_once_are_refused(tmp_path: Path) -> None:
     assert server.status == 503
     assert found.records() == []
     assert found.world.wallets.left_milli(CUSTOMER) in {None, LENT}
+
+
+def test_one_request_is_one_end_and_a_refusal_is_none(tmp_path: Path) -> None:
+    """What says how soon a place is free counts places that came free, and not how often it was asked."""
+
+    async def main() -> None:
+        async with scene(tmp_path) as here:
+            limits = replace(here.world.settings.limits, key_defaults=Terms(rpm=1))
+            here.world.settings = replace(here.world.settings, limits=limits)
+            server = Server(here, "hi", stream=False)
+            for status in (200, 429, 429):
+                await server.ask()
+                assert server.status == status
+
+            assert here.world.crowd._left == 1
+
+    asyncio.run(main())
