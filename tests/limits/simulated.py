@@ -6,10 +6,12 @@ import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from proxy.keeper.counter import Counter
 from proxy.keeper.loans import Loans
+from proxy.limits import periods
 from proxy.limits.guard import Away, Guard, No, Question, Reached
 from proxy.limits.passage import Passage
 from proxy.limits.shares import Amounts, Name, Share
@@ -67,6 +69,10 @@ class Books:
         self.before: list[tuple[int, int]] = []
         self.house: House | None = None
 
+    def spend(self, name: Name, nusd: int) -> None:
+        """Note what was journalled."""
+        self.spent[name] = self.spent.get(name, 0) + nusd
+
     def spent_nusd(self, name: Name) -> int:
         """Return what was journalled so far."""
         return self.spent.get(name, 0)
@@ -81,6 +87,39 @@ class Books:
     def resets_ns(self, name: Name, short: int = 1) -> int | None:
         """Return how long a period lasts yet."""
         return 3600 * NS
+
+
+class Calendar(Books):
+    """What is spent of each budget by the hour, of periods in UTC. `start`: when the loop's first second was."""
+
+    def __init__(self, start: datetime) -> None:
+        super().__init__()
+        self.by_hour: dict[Name, dict[int, int]] = {}
+        self._start_ns = int(start.timestamp()) * NS - 86_400 * NS  # the clock begins a day late
+
+    def now(self) -> int:
+        """Return the wall clock's time."""
+        assert self.house is not None
+        return self._start_ns + self.house.clock.ns()
+
+    def spend(self, name: Name, nusd: int) -> None:
+        """Note what was journalled, in its hour."""
+        hours = self.by_hour.setdefault(name, {})
+        hour = self.now() // periods.HOUR_NS
+        hours[hour] = hours.get(hour, 0) + nusd
+
+    def spent_nusd(self, name: Name) -> int:
+        """Return what counts of it now."""
+        return sum(self._counted(name).values())
+
+    def resets_ns(self, name: Name, short: int = 1) -> int | None:
+        """Return in how long so much no longer counts."""
+        frees_t = periods.frees_t(name.per.split(" ")[0], self.now(), self._counted(name), short)
+        return None if frees_t is None else frees_t - self.now()
+
+    def _counted(self, name: Name) -> dict[int, int]:
+        first = periods.first_hour(name.per.split(" ")[0], self.now())
+        return {hour: nusd for hour, nusd in self.by_hour.get(name, {}).items() if hour >= first}
 
 
 class Worker:
@@ -158,9 +197,9 @@ class Got:
 class House:
     """A keeper and its workers."""
 
-    def __init__(self, clock: Clock, *, workers: int, seed: int = 0) -> None:
+    def __init__(self, clock: Clock, *, workers: int, seed: int = 0, books: Books | None = None) -> None:
         self.clock, self.random = clock, random.Random(seed)
-        self.loans, self.books = Loans(), Books()
+        self.loans, self.books = Loans(), Books() if books is None else books
         self.workers = [Worker(self, number) for number in range(workers)]
         self.counter = Counter(self.loans, self.workers, self.books, clock.ns)
         self.admitted: dict[Name, list[tuple[int, int]]] = {}
@@ -196,7 +235,7 @@ class House:
         for name in names:
             if name.measure in {"cost", "charge"}:
                 nusd = came_to.cost_nusd if name.measure == "cost" else came_to.charge_nusd
-                self.books.spent[name] = self.books.spent.get(name, 0) + nusd
+                self.books.spend(name, nusd)
         if not got.worker.is_dead:
             got.passage.end(came_to)
 
