@@ -16,7 +16,7 @@ from typing import Protocol
 
 from proxy.limits.inquiry import Inquiry
 from proxy.limits.passage import Passage
-from proxy.limits.shares import Amounts, Name, Purse, Share, share
+from proxy.limits.shares import FOREVER_NS, Amounts, Name, Purse, Share, share
 from proxy.limits.windows import Room
 
 ROUNDS_MAX = 16
@@ -91,6 +91,13 @@ class Reached(Exception):
     def __init__(self, share: Share, need: int, no: No, retry_ns: int | None) -> None:
         super().__init__(share.name, need)
         self.share, self.need, self.no, self.retry_ns = share, need, no, retry_ns
+
+    @property
+    def lasts_ns(self) -> int:
+        """How long it lasts, to compare by: 0 where requests under way may end it at any moment."""
+        if self.need > self.share.limit or (self.no.is_final and self.retry_ns is None):
+            return FOREVER_NS
+        return self.retry_ns or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +217,9 @@ class Guard:
             await self._fill(*short[0])  # type: ignore[arg-type]
             return
         said = await asyncio.gather(*(self._fill(each, count) for each, count in short), return_exceptions=True)  # type: ignore[arg-type]
+        reached = [error for error in said if isinstance(error, Reached)]
+        if reached:  # of several the one that has no room for longest: who comes back sooner meets it then
+            raise max(reached, key=lambda each: each.lasts_ns)
         for error in said:
             if error is not None:
                 raise error

@@ -232,6 +232,27 @@ def test_who_needs_more_is_told_a_longer_wait():
     assert round((large or 0) / NS) == 60 - 40 + 14 * 2  # and the fifteenth 28 s later
 
 
+@pytest.mark.parametrize("first", [RPM, OPEN])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_of_several_limits_the_one_that_lasts_is_told(first, workers):
+    """A minute's limit, or one of open requests, and a day's are reached: to come back in a minute is no use."""
+
+    async def story(clock: Clock) -> list[Reached]:
+        house = House(clock, workers=workers, seed=5)
+        limits = {first: 5, RPD: 5, MONEY: 20_000}
+        for _ in range(5):
+            assert await house.ask(limits, Amounts(cost_nusd=1)) is not None
+        assert await house.ask(limits, Amounts(cost_nusd=20_001)) is None
+        assert await house.ask(limits, Amounts(cost_nusd=1)) is None
+        return house.refused
+
+    alone, lasting = simulate(story)
+
+    assert alone.share.name == MONEY  # it needs more than all of it: no wait helps
+    assert lasting.share.name == RPD
+    assert 86_000 * NS < (lasting.retry_ns or 0) <= 86_400 * NS
+
+
 def test_a_restart_forgets_no_day():
     """What the books have of the last day counts before anything is lent."""
 
