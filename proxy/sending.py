@@ -40,7 +40,7 @@ def note(
 ) -> Made:  # fmt: skip
     """Journal the intent to call, with the cost lines of the calls before it."""
     t = world.now()
-    marked = marking.mark(world, case, deployment, body)
+    body, is_marked = marking.mark(world, case, deployment, body)
     estimate, tier = case.route.input_estimate, metering.service_tier_of(deployment, case.ask)
     record = records.called(
         x=case.ticket.x, t=t, attempt=n, provider=deployment.provider.name, deployment=deployment.name,
@@ -49,7 +49,7 @@ def note(
         before=before, most_nusd=most_nusd,
     )  # fmt: skip
     case.ticket.call(record)
-    return Made(n, deployment, began_s, record, marked or body, marked is not None)
+    return Made(n, deployment, began_s, record, body, is_marked)
 
 
 def send(world: World, case: Case, made: Made) -> Coroutine[Any, Any, Answer]:

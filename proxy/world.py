@@ -18,6 +18,7 @@ from proxy.admission import Wallets
 from proxy.caching.answers import Answers
 from proxy.caching.flights import Flights
 from proxy.caching.prefixes import Prefixes
+from proxy.caching.shards import Shards
 from proxy.caching.stores.store import Store
 from proxy.expected import Expected
 from proxy.idempotency import Registry
@@ -138,6 +139,7 @@ class World:
     answer_store: Store | None = None
     """Where answers lie beside this worker's memory; None: nowhere."""
     prefixes: Prefixes = field(default_factory=Prefixes)
+    shards: Shards = field(default_factory=Shards)
     advice: Remembered = field(default_factory=Remembered)
     crowd: Crowd = field(default_factory=Crowd)
     guarded: dict[int, Acts] = field(default_factory=dict)

@@ -70,7 +70,7 @@ def check_window(request: ChatRequest, model: Model, param: str) -> None:
 
 def cache_use(world: World, request: ChatRequest, model: Model, api_key: str) -> CacheUse:
     """Return what the prompt cache does, reporting only what the model has prices for."""
-    used = world.prompt_cache.use(f"{api_key}\n{model.name}", request.prompt)
+    used = world.prompt_cache.use(f"{api_key}\n{model.name}", request.prompt, writes_tokens=request.written_tokens)
     read = 0 if model.price.cache_read is None else used.read
     return CacheUse(read, 0 if model.price.cache_write is None else used.written)
 

@@ -1,6 +1,7 @@
 """Reading a chat request: what the simulator looks at, checked; the rest is accepted unread."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 import orjson
@@ -32,6 +33,7 @@ class ChatRequest:
         effort: `reasoning_effort` as sent.
         seed: As sent.
         tools: What is said about tools.
+        written_tokens: Where what may be kept of the prompt ends; None: with the prompt, 0: nothing may.
     """
 
     model: str
@@ -46,6 +48,7 @@ class ChatRequest:
     effort: Any
     seed: Any
     tools: ToolAsk
+    written_tokens: int | None = None
 
     @property
     def prompt_tokens(self) -> int:
@@ -108,7 +111,24 @@ def read(fields: dict[str, Any]) -> ChatRequest:
         effort=_word(fields, "reasoning_effort"),
         seed=fields.get("seed"),
         tools=_tools(fields, messages, last_user_text),
+        written_tokens=_written_tokens(fields.get("prompt_cache_options"), prompt),
     )
+
+
+def _written_tokens(options: Any, prompt: tuple[Segment, ...]) -> int | None:
+    """Return where the last breakpoint is, if the caller wants no others; source: OpenAI's `PromptCacheOptions`.
+
+    Raises:
+        ApiError: OpenAI would refuse the options, too (400).
+    """
+    if options is None:
+        return None
+    if not isinstance(options, dict) or options.get("mode", "implicit") not in {"implicit", "explicit"}:
+        raise ApiError(400, "Invalid value for 'prompt_cache_options'.", param="prompt_cache_options")
+    if options.get("mode") != "explicit":
+        return None
+    ends = accumulate(segment.tokens for segment in prompt)
+    return max((end for end, segment in zip(ends, prompt, strict=True) if segment.is_marked), default=0)
 
 
 def _tools(fields: dict[str, Any], messages: list[dict[str, Any]], text: str) -> ToolAsk:

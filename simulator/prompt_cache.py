@@ -48,17 +48,24 @@ class PromptCache:
     def __init__(self) -> None:
         self._seen: OrderedDict[bytes, None] = OrderedDict()
 
-    def use(self, owner: str, prompt: Sequence[Segment], step: int = STEP_TOKENS) -> CacheUse:
+    def use(
+        self, owner: str, prompt: Sequence[Segment], step: int = STEP_TOKENS, writes_tokens: int | None = None
+    ) -> CacheUse:
         """Look a prompt up and remember it.
 
         Args:
             owner: Whose cache it is: the API key and the model.
             prompt: The prompt, segment by segment, as far as it is to be cached.
             step: Hits come in multiples of so many tokens.
+            writes_tokens: Where what is written ends; None: with the prompt. 0: the cache is not used at all.
         """
         if sum(segment.tokens for segment in prompt) < CACHEABLE_TOKENS:
             return NO_CACHE
         prefixes = _prefixes(owner, prompt)
+        if writes_tokens is not None:
+            prefixes = [each for each in prefixes if each[1] <= writes_tokens]
+        if not prefixes:
+            return NO_CACHE
         read = max((_steps(tokens, step) for key, tokens in prefixes if key in self._seen), default=0)
         self._remember(key for key, _ in prefixes)
         return CacheUse(read, _steps(prefixes[-1][1], step) - read)

@@ -139,6 +139,7 @@ def _chat_fields(fields: Mapping[str, Any], messages: list[dict[str, Any]]) -> d
         "stream": fields.get("stream"),
         "tools": [_tool(tool) for tool in fields.get("tools") or []],
         "tool_choice": _choice(fields.get("tool_choice")),
+        "prompt_cache_options": fields.get("prompt_cache_options"),
         "parallel_tool_calls": fields.get("parallel_tool_calls"),
         "response_format": _form(fields.get("text")),
         "reasoning_effort": reasoning.get("effort") if isinstance(reasoning, dict) else None,

@@ -28,6 +28,8 @@ class Segment:
 
     content: Any
     tokens: int
+    is_marked: bool = False
+    """Whether a breakpoint for the prompt cache stands in it."""
 
 
 def count(text: str) -> int:
@@ -79,7 +81,17 @@ def _message(message: Any) -> Segment:
     text = "".join(_texts(message)) + _calls_text(message)
     size_bytes = len(text.encode("utf-8", "surrogatepass"))
     tokens = min(count(text) + _MESSAGE_TOKENS, size_bytes)
-    return Segment(message, tokens + _image_tokens(message.get("content")))
+    content = message.get("content")
+    marked = isinstance(content, list) and any("prompt_cache_breakpoint" in part for part in content)
+    return Segment(_unmarked(message), tokens + _image_tokens(content), marked)
+
+
+def _unmarked(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message as the cache knows it: the same, whether its texts are parts or not, and with breakpoints."""
+    content = message.get("content")
+    if not isinstance(content, list) or any(part.get("type") != "text" for part in content):
+        return message
+    return {**message, "content": "\n".join(_texts(message))}
 
 
 def _calls_text(message: dict[str, Any]) -> str:

@@ -1,9 +1,11 @@
 """Which beginnings of prompts are worth a place in a provider's cache: learned from how soon they come back.
 
-A provider that wants to be told bills what it writes dearer than plain input (1.25 times for five minutes, twice for an
-hour, at Anthropic) and what it reads at a tenth. A prefix that does not come back in time costs more for being marked.
-Of each prefix that was seen it is counted how often it came back within either time; of a new one the customer's others
-are taken. A mark is set where the expected price of a use is below that of plain input: docs/adr/0048.
+Providers bill what they write dearer than plain input (1.25 times for five minutes, twice for an hour, at Anthropic;
+1.25 times for half an hour, at OpenAI) and what they read at a tenth. A prefix that does not come back in time costs
+more for being written. Of each prefix that was seen it is counted how often it came back within each time; of a new one
+the customer's others are taken. What is set aside for the cache is where the expected price of a use is below that of
+plain input: docs/adr/0048. A conversation that holds answers has come back, whoever served it before: another worker,
+or another machine.
 
 Pure but for its memory, which is bounded; moments come in as arguments.
 """
@@ -17,10 +19,11 @@ from hashlib import blake2b
 from itertools import accumulate
 from typing import Final, Literal, NamedTuple
 
-Lifetime = Literal["5m", "1h"]
+Lifetime = Literal["5m", "30m", "1h"]
 
 NS: Final = 1_000_000_000
 FIVE_MINUTES_NS: Final = 300 * NS
+HALF_HOUR_NS: Final = 1_800 * NS
 HOUR_NS: Final = 3_600 * NS
 KEPT_MAX: Final = 32_768
 """Prefixes that are remembered, some 10 MB: more than come within an hour at ten new ones a second would be lost."""
@@ -38,11 +41,20 @@ Part = tuple[bytes, int]
 
 
 class Rates(NamedTuple):
-    """What a token costs that is read or written, as a multiple of plain input. `write_1h` None: not on offer."""
+    """What a token costs that is read, or written for so long, as a multiple of plain input. None: not on offer."""
 
     read: float
-    write_5m: float
+    write_5m: float | None
     write_1h: float | None
+    write_30m: float | None = None
+
+
+class Chances(NamedTuple):
+    """How likely something comes back within five minutes, half an hour, and an hour."""
+
+    in_5m: float
+    in_30m: float
+    in_1h: float
 
 
 @dataclass(slots=True)
@@ -51,21 +63,21 @@ class _Returns:
 
     uses: float = 0.0
     in_5m: float = 0.0
+    in_30m: float = 0.0
     in_1h: float = 0.0
 
     def note(self, gap_ns: int | None) -> None:
         """Count a use that came so long after the one before; None: nothing came before it."""
         self.uses = self.uses * FADES + 1
         self.in_5m = self.in_5m * FADES + (gap_ns is not None and gap_ns <= FIVE_MINUTES_NS)
+        self.in_30m = self.in_30m * FADES + (gap_ns is not None and gap_ns <= HALF_HOUR_NS)
         self.in_1h = self.in_1h * FADES + (gap_ns is not None and gap_ns <= HOUR_NS)
 
-    def chances(self, prior: tuple[float, float]) -> tuple[float, float]:
-        """Return how likely the next use comes within five minutes, and within an hour."""
+    def chances(self, prior: Chances) -> Chances:
+        """Return how likely the next use comes within each time."""
         total = self.uses + PRIOR_WEIGHT
-        return (
-            (self.in_5m + PRIOR_WEIGHT * prior[0]) / total,
-            (self.in_1h + PRIOR_WEIGHT * prior[1]) / total,
-        )
+        seen = (self.in_5m, self.in_30m, self.in_1h)
+        return Chances(*((count + PRIOR_WEIGHT * before) / total for count, before in zip(seen, prior, strict=True)))
 
 
 @dataclass(slots=True)
@@ -88,8 +100,9 @@ class Prefixes:
         return len(self._chains)
 
     def choose(
-        self, owner: str, parts: Sequence[Part], rates: Rates, tokens_min: int, t: int
-    ) -> tuple[Lifetime | None, ...]:
+        self, owner: str, parts: Sequence[Part], rates: Rates, tokens_min: int, t: int, *, goes_on: bool = False,
+        workers: int = 1,
+    ) -> tuple[Lifetime | None, ...]:  # fmt: skip
         """Note a prompt, and return after which of its parts a mark is to stand, and for how long.
 
         Args:
@@ -98,12 +111,14 @@ class Prefixes:
             rates: What the cache costs there.
             tokens_min: The shortest prefix that is kept there; shorter ones are marked in vain.
             t: The moment, in nanoseconds.
+            goes_on: Whether it holds answers.
+            workers: Among how many requests are spread: instructions come back so many times as often as is seen here.
         """
         keys = _keys(owner, parts)
         sizes = list(accumulate(tokens for _, tokens in parts))
         marks: list[Lifetime | None] = [None] * len(parts)
-        head = self._use(b"head" + owner.encode(), [b"head" + keys[0]], t)
-        talk = self._use(b"talk" + owner.encode(), keys[1:], t)
+        head = self._use(b"head" + owner.encode(), [b"head" + keys[0]], t, spread=workers)
+        talk = self._use(b"talk" + owner.encode(), keys[1:], t, has_come_back=goes_on)
         if sizes[-1] >= tokens_min:
             marks[-1] = _lifetime(talk.chances, rates)
             if talk.known is not None and sizes[talk.known + 1] >= tokens_min:
@@ -115,17 +130,19 @@ class Prefixes:
                 marks[0] = "1h"  # what lives longer must stand before what lives shorter
         return tuple(marks)
 
-    def _use(self, owner: bytes, keys: Sequence[bytes], t: int) -> _Use:
+    def _use(
+        self, owner: bytes, keys: Sequence[bytes], t: int, *, has_come_back: bool = False, spread: int = 1
+    ) -> _Use:
         """Note a use of the longest of these prefixes that is known; the whole belongs to it from then on."""
         returns = self._owners.setdefault(owner, _Returns())
         self._owners.move_to_end(owner)
-        prior = returns.chances((PRIOR, PRIOR))
+        prior = returns.chances(Chances(PRIOR, PRIOR, PRIOR))
         known, chain = self._longest(keys)
         if chain is None:
             chain = _Chain(_Returns(), t)
-            returns.note(None)
+            returns.note(0 if has_come_back else None)
         else:
-            gap_ns, chain.last_t = t - chain.last_t, t
+            gap_ns, chain.last_t = (t - chain.last_t) // spread, t
             returns.note(gap_ns)
             chain.returns.note(gap_ns)
         self._chains[keys[-1]] = chain
@@ -150,7 +167,7 @@ class Prefixes:
 class _Use(NamedTuple):
     """How likely a prefix comes back in time, and which of its parts ended the one that was known."""
 
-    chances: tuple[float, float]
+    chances: Chances
     known: int | None
 
 
@@ -164,11 +181,15 @@ def _keys(owner: str, parts: Sequence[Part]) -> list[bytes]:
     return found
 
 
-def _lifetime(chances: tuple[float, float], rates: Rates) -> Lifetime | None:
+def _lifetime(chances: Chances, rates: Rates) -> Lifetime | None:
     """Return the lifetime with the lowest expected price of a use, if that is below the price of plain input."""
-    within_5m, within_1h = chances
-    prices: list[tuple[float, Lifetime]] = [(within_5m * rates.read + (1 - within_5m) * rates.write_5m, "5m")]
-    if rates.write_1h is not None:
-        prices.append((within_1h * rates.read + (1 - within_1h) * rates.write_1h, "1h"))
+    offers: tuple[tuple[Lifetime, float, float | None], ...] = (
+        ("5m", chances.in_5m, rates.write_5m),
+        ("30m", chances.in_30m, rates.write_30m),
+        ("1h", chances.in_1h, rates.write_1h),
+    )
+    prices = [(chance * rates.read + (1 - chance) * write, kept) for kept, chance, write in offers if write is not None]
+    if not prices:
+        return None
     price, lifetime = min(prices)
     return lifetime if price <= 1 - GAIN_MIN else None

@@ -54,6 +54,7 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
         timeouts=_timeouts(shape.timeouts),
         simulated=simulated,
         responses=_responses((*steps, "responses"), shape, findings),
+        takes_marks=_takes_marks(shape),
         prompt_cache_s=shape.prompt_cache,
         service_tier=None if shape.service_tier == "default" else shape.service_tier,
     )
@@ -67,6 +68,17 @@ def _responses(steps: Steps, shape: ProviderShape, findings: Findings) -> bool:
         return False
     if shape.responses is not None:
         return shape.responses
+    return _is_openai(shape)
+
+
+def _takes_marks(shape: ProviderShape) -> bool:
+    """Tell whether a provider's prompt cache is told what to keep: as it says, or as those are known to take."""
+    if shape.prompt_marks is not None:
+        return shape.prompt_marks
+    return shape.dialect == "anthropic" or (shape.dialect == "openai" and _is_openai(shape))
+
+
+def _is_openai(shape: ProviderShape) -> bool:
     return shape.base_url == SIMULATOR or shape.base_url.startswith(OPENAI)
 
 

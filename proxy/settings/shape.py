@@ -110,6 +110,11 @@ class ProviderShape(Section):
         description="Whether it serves OpenAI's Responses API, too, as many that speak chat do not: then such requests "
         "go there as they are. Unset: only api.openai.com and the simulator.",
     )
+    prompt_marks: Flag | None = Field(
+        None,
+        description="Whether its prompt cache is told what to keep, where that pays. Unset: with the dialect "
+        "anthropic, and at api.openai.com and the simulator.",
+    )
     service_tier: Literal["default", "flex", "priority", "fast", "ultrafast"] = Field(
         "default", description="What its project is set to serve requests in that name no `service_tier`, or `auto`."
     )

@@ -111,6 +111,7 @@ class Provider:
         simulated: Whether the YAML says `base_url: simulator`.
         responses: Whether it serves OpenAI's Responses API, and stores what it is asked to.
         service_tier: What its project is set to serve requests in that name no service tier, or `auto`; None: standard.
+        takes_marks: Whether its prompt cache is told what to keep.
         prompt_cache_s: How long its prompt cache keeps what it was not asked for again; 0: it has none.
     """
 
@@ -122,6 +123,7 @@ class Provider:
     timeouts: Timeouts = Timeouts()
     simulated: bool = False
     responses: bool = False
+    takes_marks: bool = False
     service_tier: str | None = None
     prompt_cache_s: float = 300.0
 

@@ -126,3 +126,34 @@ def test_marks_keep_the_provider_s_rules_and_memory_its_bound(moves):
         assert len(set_ones) <= 3
         assert set_ones == sorted(set_ones)  # "1h" before "5m"
         assert len(prefixes) <= 10
+
+
+OPENAI = Rates(read=0.1, write_5m=None, write_1h=None, write_30m=1.25)
+
+
+def test_a_conversation_with_answers_has_come_back_wherever_it_was():
+    """Of ten turns of each conversation this worker sees one; first turns are kept all the same, as others go on."""
+    prefixes, found = Prefixes(), []
+    for n in range(20):
+        goes_on = n % 10 != 0
+        found.append(
+            prefixes.choose("acme", [SYSTEM, said(f"{n}", 4_000)], OPENAI, LEAST, n * 3600 * NS, goes_on=goes_on)[1]
+        )
+
+    assert found[0] is None
+    assert found[3:] == ["30m"] * 17
+
+
+def test_instructions_that_are_spread_over_workers_come_back_more_often_than_one_sees():
+    """Every hour here, and every quarter of an hour to all four of them."""
+    seen = [
+        [
+            prefixes.choose("acme", [SYSTEM, said(f"{n}?")], OPENAI, LEAST, n * 3600 * NS, workers=workers)[0]
+            for n in range(8)
+        ]
+        for workers in (1, 4)
+        for prefixes in [Prefixes()]
+    ]
+
+    assert seen[0] == [None] * 8
+    assert seen[1][2:] == ["30m"] * 6

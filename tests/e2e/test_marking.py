@@ -116,3 +116,59 @@ def test_a_caller_s_own_marks_are_left_alone(server: Server) -> None:
 
     assert server.invoice()[-1]["usage"]["cache_read"] > 0
     assert server.cli("report", "savings", "--json").json()["total"]["prompt_cache_nusd"] == before
+
+
+OPENAI = "gpt-6-luna"
+
+
+def openai(folder: Path, mode: str) -> Path:
+    """Write a configuration with one model of OpenAI's, whose cache is told what to keep, or not."""
+    return write_config(
+        folder,
+        tiers={"simple": [OPENAI], "medium": [OPENAI], "complex": [OPENAI]},
+        caching={"responses": {"enabled": False}, "prompts": {"mode": mode}},
+    )
+
+
+def ask(server: Server, system: str, question: str) -> None:
+    """Ask one question under instructions."""
+    with server.openai() as client:
+        client.chat.completions.create(
+            model=OPENAI, max_tokens=64,
+            messages=[{"role": "system", "content": system}, {"role": "user", "content": question}],
+        )  # fmt: skip
+
+
+def billed(server: Server) -> float:
+    """Return what the provider billed for input, in nano-dollars."""
+    price = PRICES[OPENAI]
+    return 1000 * sum(
+        usage["input"] * price.input
+        + usage["cache_read"] * price.cache_read
+        + usage["cache_write"] * (price.cache_write or 0)
+        for usage in (line["usage"] for line in server.invoice())
+    )
+
+
+def test_openai_writes_only_what_is_expected_back(launch: Launch, tmp_path: Path) -> None:
+    """Prompts that come once are billed as plain input, a fifth less; instructions that come back are read."""
+    told, untold = (launch(openai(tmp_path / mode, mode)) for mode in ("auto", "off"))
+    for server in (told, untold):
+        for n in range(6):
+            ask(server, f"Report {n}. {SYSTEM}", "Sum it up.")
+    once = [line["usage"] for line in told.invoice()]
+    assert [used(usage) for usage in once] == [0] * 6
+    assert billed(told) < 0.81 * billed(untold)
+
+    for server in (told, untold):
+        for n in range(12):
+            ask(server, SYSTEM, f"What of day {n}?")
+    back = [line["usage"] for line in told.invoice()[6:]]
+    assert all(usage["cache_read"] > 3_000 for usage in back[-8:])
+    assert all(usage["cache_write"] == 0 for usage in back[-8:])
+    assert billed(told) < billed(untold)
+    for server in (told, untold):
+        assert server.cli("reconcile", "--json").json()["explained_share"] == 1
+        assert server.cli("report", "savings", "--json").json()["total"]["prompt_cache_nusd"] == 0
+    keys = [each["body"].get("prompt_cache_key") for each in told.seen_upstream()]
+    assert len(set(keys[-12:])) == 1

@@ -20,7 +20,7 @@ def body(**fields: Any) -> bytes:
 
 def all_of(*lifetimes: str | None):
     """Choose these, whatever the prompt."""
-    return lambda parts, tokens_min: lifetimes
+    return lambda parts, tokens_min, **_: lifetimes
 
 
 def test_texts_become_blocks_with_a_mark():
@@ -70,7 +70,7 @@ def test_a_caller_s_own_marks_stay_alone():
     """Nothing is added, and nobody is asked."""
     own = body(system=[{"type": "text", "text": LONG, "cache_control": {"type": "ephemeral"}}])
 
-    assert marked(own, SONNET, lambda parts, tokens_min: pytest.fail("asked")) is None
+    assert marked(own, SONNET, lambda parts, tokens_min, **_: pytest.fail("asked")) is None
 
 
 def test_the_word_in_a_text_is_no_mark():
@@ -82,7 +82,7 @@ def test_the_word_in_a_text_is_no_mark():
 
 def test_what_is_too_short_to_be_kept_costs_no_look():
     """Below the model's shortest prefix nobody is asked."""
-    assert marked(body(system="short"), SONNET, lambda parts, tokens_min: pytest.fail("asked")) is None
+    assert marked(body(system="short"), SONNET, lambda parts, tokens_min, **_: pytest.fail("asked")) is None
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,12 @@ def request_body(deployment: Deployment, ask: Ask) -> bytes:
 
 def wants_marks(deployment: Deployment) -> bool:
     """Tell whether a deployment's provider keeps in its prompt cache what it is told to keep."""
-    return DIALECTS[deployment.provider.dialect].MARKED is not None
+    return deployment.provider.takes_marks and DIALECTS[deployment.provider.dialect].MARKED is not None
+
+
+def caches_unasked(deployment: Deployment) -> bool:
+    """Tell whether it also keeps what nobody told it to: then what it reads there is nobody's saving."""
+    return DIALECTS[deployment.provider.dialect].CACHES_UNASKED
 
 
 def marked(deployment: Deployment, body: bytes, choose: Choose) -> bytes | None:

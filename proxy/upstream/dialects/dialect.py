@@ -27,9 +27,22 @@ Answered = tuple[str | None, Usage | None, bytes]
 
 Part = tuple[bytes, int]
 """Of a prompt, after which a mark for the provider's cache may stand: its bytes, and about how many tokens."""
-Lifetimes = Sequence[Literal["5m", "1h"] | None]
-Choose = Callable[[Sequence[Part], int], Lifetimes]
-"""Says after which parts of a prompt a mark is to stand; told them, and the shortest prefix that is kept, in tokens."""
+Lifetimes = Sequence[Literal["5m", "30m", "1h"] | None]
+
+
+class Choose(Protocol):
+    """Decides what a provider's cache is to be told of a prompt."""
+
+    def __call__(self, parts: Sequence[Part], tokens_min: int, *, goes_on: bool) -> Lifetimes:
+        """Say after which parts a mark is to stand.
+
+        Told them, the shortest prefix that is kept, in tokens, and whether the conversation holds answers.
+        """
+
+    def key(self, head: bytes, talk: bytes) -> str:
+        """Say by which key a prompt is to be found: of what many conversations share, and of what only this one has."""
+
+
 Marked = Callable[[bytes, str, Choose], bytes | None]
 """Puts marks into the body of a call to a model; None where it stays as it is."""
 
@@ -108,6 +121,8 @@ class Dialect(Protocol):
 
     NATIVE: Mapping[str, Native]
     """The surfaces that it serves so, by name."""
+    CACHES_UNASKED: bool
+    """Whether its providers keep prompts in their caches that nobody marked."""
     MARKED: Marked | None
     """Puts marks for the provider's cache into the body of a call; None where it wants none."""
 

@@ -22,9 +22,21 @@ from proxy.upstream.dialects.anthropic.refusals import read_error
 from proxy.upstream.dialects.anthropic.request import unworded, written
 from proxy.upstream.dialects.dialect import Marked, Native
 
-__all__ = ["MARKED", "NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
+__all__ = [
+    "CACHES_UNASKED",
+    "MARKED",
+    "NATIVE",
+    "read",
+    "read_error",
+    "reader",
+    "request_headers",
+    "request_path",
+    "unworded",
+    "written",
+]
 
 NATIVE: Final[Mapping[str, Native]] = {"messages": native}
+CACHES_UNASKED: Final = False
 MARKED: Final[Marked | None] = marked
 VERSION = b"2023-06-01"
 """Of the API; the only one in use, and required."""

@@ -28,7 +28,8 @@ def marked(body: bytes, model: str, choose: Choose) -> bytes | None:
     told = lenient.loads(body)
     messages = told["messages"]
     head = lenient.dumps([told.get(name) for name in ("tools", "tool_choice", "thinking", "system")])
-    lifetimes = choose([_part(head), *(_part(lenient.dumps(each)) for each in messages)], tokens_min)
+    goes_on = any(each.get("role") == "assistant" for each in messages)
+    lifetimes = choose([_part(head), *(_part(lenient.dumps(each)) for each in messages)], tokens_min, goes_on=goes_on)
     changed = dict(told)
     if lifetimes[0] is not None:
         changed |= _head(told, lifetimes[0])

@@ -22,9 +22,21 @@ from proxy.upstream.dialects.gemini.answers import read_response as read
 from proxy.upstream.dialects.gemini.refusals import read_error
 from proxy.upstream.dialects.gemini.request import unworded, written
 
-__all__ = ["MARKED", "NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
+__all__ = [
+    "CACHES_UNASKED",
+    "MARKED",
+    "NATIVE",
+    "read",
+    "read_error",
+    "reader",
+    "request_headers",
+    "request_path",
+    "unworded",
+    "written",
+]
 
 NATIVE: Final[Mapping[str, Native]] = {"embeddings": embeddings}
+CACHES_UNASKED: Final = True
 MARKED: Final[Marked | None] = None
 """No caller speaks it to us; embeddings are translated where they are."""
 

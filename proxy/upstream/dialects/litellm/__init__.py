@@ -19,9 +19,21 @@ from proxy.upstream.dialects.openai import read, read_error, reader, request_hea
 from proxy.wire.errors import Malformed
 from proxy.wire.neutral import Prompt
 
-__all__ = ["MARKED", "NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
+__all__ = [
+    "CACHES_UNASKED",
+    "MARKED",
+    "NATIVE",
+    "read",
+    "read_error",
+    "reader",
+    "request_headers",
+    "request_path",
+    "unworded",
+    "written",
+]
 
 NATIVE: Final[Mapping[str, Native]] = {"chat": chat, "embeddings": embeddings}
+CACHES_UNASKED: Final = True
 MARKED: Final[Marked | None] = None
 
 

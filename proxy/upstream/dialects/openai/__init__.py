@@ -19,9 +19,21 @@ from proxy.upstream.dialects.openai.answers import Reader as reader  # noqa: N81
 from proxy.upstream.dialects.openai.answers import read_completion as read
 from proxy.upstream.dialects.openai.chat import request_path
 from proxy.upstream.dialects.openai.errors import read_error
+from proxy.upstream.dialects.openai.marks import marked
 from proxy.upstream.dialects.openai.request import unworded, written
 
-__all__ = ["MARKED", "NATIVE", "read", "read_error", "reader", "request_headers", "request_path", "unworded", "written"]
+__all__ = [
+    "CACHES_UNASKED",
+    "MARKED",
+    "NATIVE",
+    "read",
+    "read_error",
+    "reader",
+    "request_headers",
+    "request_path",
+    "unworded",
+    "written",
+]
 
 NATIVE: Final[Mapping[str, Native]] = {
     "chat": chat,
@@ -29,7 +41,8 @@ NATIVE: Final[Mapping[str, Native]] = {
     "embeddings": embeddings,
     "responses": responses,
 }
-MARKED: Final[Marked | None] = None
+CACHES_UNASKED: Final = True
+MARKED: Final[Marked | None] = marked
 
 
 def request_headers(api_key: str | None) -> list[tuple[bytes, bytes]]:
