@@ -77,7 +77,7 @@ def build(world: World, why_unready: Callable[[], str | None], grace_s: float) -
 
 def _answer_store(settings: Settings) -> AnswerStore | None:
     """Return where answers are to lie beside memory; None where none are kept."""
-    return settings.caching.store if settings.caching.responses else None
+    return settings.caching.store if settings.caching.keeps_any else None
 
 
 def open_journal(settings: Settings) -> Journal:

@@ -131,7 +131,7 @@ def understand(
     judging = Judging(ask, world.settings.classifier)
     route = policy.route(world.settings, plan, ask, judging, hint, dialects.uncarried, principal.terms, asker,
                          world.prices, acts)  # fmt: skip
-    return Understood(ask, judging, route, repeating.place(principal, seen, ask, route))
+    return Understood(ask, judging, route, repeating.place(world, principal, seen, ask, route))
 
 
 async def once(world: World, case: Case, claim: Claim) -> Reply:

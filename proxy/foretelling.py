@@ -52,7 +52,7 @@ def foretold(
     prices = Expected().nusd if settings.routing.order == "price" else None
     route = policy.route(settings, plan, ask, judgement, uncarried=uncarried, asker=asker, prices=prices)
     terms = quote(plan, route, ask, Outputs())
-    uncached = _uncached(settings, ask)
+    uncached = _uncached(settings, ask, route)
     return {
         **_judged(settings.classifier, read, judgement),
         **_route(settings.routing, route, terms, ask, int(time.time())),
@@ -105,9 +105,9 @@ def _session(settings: Settings, customer: str, headers: Mapping[bytes, bytes], 
     return None if found is None else found.by
 
 
-def _uncached(settings: Settings, ask: Ask) -> str | None:
+def _uncached(settings: Settings, ask: Ask, route: Route) -> str | None:
     """Say in a word why the answer is not given again; None when it is."""
-    return repeatable.why_not(ask) if settings.caching.responses else "off"
+    return repeatable.why_not(ask) if settings.caching.keeping(route.rule).enabled else "off"
 
 
 def _rules(settings: Settings, facts: Facts) -> Iterator[dict[str, Any]]:

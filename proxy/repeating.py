@@ -78,7 +78,7 @@ def sight(world: World, principal: Principal, inbound: Inbound, hint: Tier | Non
     if inbound.surface != SURFACE:
         return None
     said = words.read(inbound.headers)
-    if not world.settings.caching.responses or not (said.reads or said.keeps):
+    if not world.settings.caching.keeps_any or not (said.reads or said.keeps):
         return None
     who = b"%d|%b|%b|" % (principal.customer, principal.key.encode(), b"" if hint is None else hint.encode())
     if asker is not None:
@@ -95,9 +95,9 @@ def known(world: World, principal: Principal, plan: Plan, acts: Acts | None, see
     return Understood(ask, judging, route, Place(seen.digest, found.key, seen.words))
 
 
-def place(principal: Principal, seen: Sight | None, ask: Ask, route: Route) -> Place | None:
+def place(world: World, principal: Principal, seen: Sight | None, ask: Ask, route: Route) -> Place | None:
     """Return where the answer is kept; None when it always comes from a provider."""
-    if seen is None or repeatable.why_not(ask) is not None:
+    if seen is None or repeatable.why_not(ask) is not None or not world.settings.caching.keeping(route.rule).enabled:
         return None
     return Place(seen.digest, _key(principal, ask, route), seen.words)
 
@@ -137,7 +137,7 @@ def sought(world: World, case: Case) -> Case:
 
 def since_t(world: World, case: Case) -> int:
     """Return the moment before which an answer is too old for an exchange, in nanoseconds."""
-    age_s = case.settings.caching.ttl_s
+    age_s = case.settings.caching.keeping(case.route.rule).ttl_s
     if case.place is not None and case.place.words.age_s_max is not None and case.place.words.age_s_max < age_s:
         age_s = case.place.words.age_s_max
     return world.now() - int(age_s * NS)
@@ -192,7 +192,7 @@ def keep(world: World, case: Case, call: Call, usage: Usage | None, body: bytes)
     answer = Kept(case.principal.customer, body, usage, call.deployment.name, case.ticket.x, world.now())
     if world.answers.keep(at.key, answer, bytes_max):
         if world.answer_store is not None:
-            world.answer_store.keep(at.key, answer, case.settings.caching.ttl_s)
+            world.answer_store.keep(at.key, answer, case.settings.caching.keeping(case.route.rule).ttl_s)
         _learn(world, case, at)
         if case.meant is not None:
             resembling.learn(world, case, at.key, body)

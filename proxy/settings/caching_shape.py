@@ -53,6 +53,13 @@ class AnswerStoreShape(Section):
     )
 
 
+class KeepingShape(Section):
+    """What holds for answers to the requests of one rule."""
+
+    enabled: Flag | None = Field(None, description="Whether exact repeats are answered; unset, as for all.")
+    ttl: Duration | None = Field(None, description="How long an answer may be repeated; unset, as for all.")
+
+
 class ResponsesShape(Section):
     """Answers to requests that are the same."""
 
@@ -60,6 +67,11 @@ class ResponsesShape(Section):
     ttl: Duration = Field(_CACHING.ttl_s, description="How long an answer may be repeated.")
     max_bytes: Size = Field(_CACHING.bytes_max, description="The cache's size per worker.")
     scope: Literal["customer"] = Field(_CACHING.scope, description="Who shares answers.")
+    rules: dict[Name, KeepingShape] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="What holds for requests that a rule of `routing.rules` fits, by its name.",
+    )
     store: AnswerStoreShape = Field(
         default_factory=AnswerStoreShape, description="Where answers lie beside the workers' memory."
     )

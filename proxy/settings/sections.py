@@ -22,6 +22,7 @@ from proxy.settings.values import (
     Caching,
     Conversations,
     Idempotency,
+    Keeping,
     Sandbox,
     SandboxCustomer,
     Secret,
@@ -62,11 +63,25 @@ def caching_of(shape: CachingShape, rules: Sequence[Rule], findings: Findings) -
         ttl_s=shape.responses.ttl,
         bytes_max=shape.responses.max_bytes,
         scope=shape.responses.scope,
+        rules=_keeping(shape.responses, rules, findings),
         store=_answer_store(shape.responses.store, findings),
         semantic=_semantic(shape.responses, rules, findings),
         prompts=shape.prompts.mode,
         trim=_trim(shape.prompts.trim, rules, findings),
     )
+
+
+def _keeping(shape: ResponsesShape, rules: Sequence[Rule], findings: Findings) -> dict[str, Keeping]:
+    known = [rule.name for rule in rules]
+    for name in shape.rules:
+        if name not in known:
+            findings.unknown(("caching", "responses", "rules", name), name, "rule", known)
+    return {
+        name: Keeping(
+            shape.enabled if said.enabled is None else said.enabled, shape.ttl if said.ttl is None else said.ttl
+        )
+        for name, said in shape.rules.items()
+    }
 
 
 def _answer_store(shape: AnswerStoreShape, findings: Findings) -> AnswerStore:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from margin.costbook import PriceHistory
 from margin.sellbook import Tier
@@ -234,6 +234,13 @@ class Trim:
     rules: frozenset[str] | None = None
 
 
+class Keeping(NamedTuple):
+    """Whether answers are kept, and for how many seconds."""
+
+    enabled: bool
+    ttl_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Caching:
     """What may be answered from memory, and whether prompts are marked for providers' caches.
@@ -244,6 +251,7 @@ class Caching:
         bytes_max: The cache's size per worker.
         scope: Who shares answers: the requests of one customer.
         store: Where answers lie beside that.
+        rules: By the names of the policy's rules, what holds for requests that one fits.
         semantic: On which terms requests of the same meaning are answered, too; `None`: they are not.
         prompts: `auto` marks what providers may cache; `off` leaves requests as they are.
         trim: What is left out of prompts; `None`: nothing.
@@ -254,9 +262,28 @@ class Caching:
     bytes_max: int = 256 * _MIB
     scope: Literal["customer"] = "customer"
     store: AnswerStore = AnswerStore()
+    rules: Mapping[str, Keeping] = field(default_factory=dict)
     semantic: Semantic | None = None
     prompts: Literal["auto", "off"] = "auto"
     trim: Trim | None = None
+
+    @property
+    def keeps_any(self) -> bool:
+        """Whether answers of any requests are kept."""
+        return self.responses or any(each.enabled for each in self.rules.values())
+
+    def keeping(self, routed: str) -> Keeping:
+        """Return whether answers are kept to what was routed so, and how long: by the first of its rules named here.
+
+        Args:
+            routed: A token as `Route.rule` has it.
+        """
+        if self.rules:
+            for each in routed.split("+"):
+                found = self.rules.get(each.removeprefix("rule:")) if each.startswith("rule:") else None
+                if found is not None:
+                    return found
+        return Keeping(self.responses, self.ttl_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _NAMED = {
     "outcomes": "NAME",
     "usage": "METER",
     "items": "NAME",
+    "rules": "RULE",
 }
 """What stands for the name in a mapping whose keys are the operator's."""
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from proxy.identity import KeyTerms, Principal
-from proxy.settings import Budget, Terms
+from proxy.settings import Budget, Keeping, Terms
 from proxy.wire import sse
 from proxy.wire.errors import Malformed, OverBudget, Unavailable
 from tests.proxy.scene import Caller, Scene, charged_milli
@@ -217,3 +217,37 @@ def test_a_replay_that_is_cancelled_is_not_taken_for_a_whole_one(tmp_path: Path)
     here = play(tmp_path, act, repeats=True)
 
     assert charged_milli(here.records()) == 2 * SIMPLE
+
+
+RULES = (
+    "routing: {rules: [{name: faq, when: {feature: [faq]}, at_most: medium}, "
+    "{name: news, when: {feature: [news]}, at_most: medium}]}"
+)
+
+
+def test_a_rule_says_whether_and_how_long_answers_are_kept(tmp_path: Path) -> None:
+    """Of its own requests; of the rest what is said of all."""
+
+    async def act(here: Scene) -> None:
+        settings = here.world.settings
+        said = {"faq": Keeping(True, 3600), "news": Keeping(False, 3600)}
+        here.world.settings = replace(settings, caching=replace(settings.caching, ttl_s=0.0, rules=said))
+        for feature, words in ((b"faq", (b"miss", b"hit")), (b"news", (b"bypass",) * 2), (b"more", (b"miss",) * 2)):
+            headers = {b"x-penstock-feature": feature}
+            assert tuple([cache_of(await here.ask(ASKED, headers=headers)) for _ in words]) == words
+
+    assert len(play(tmp_path, act, repeats=True, sections=RULES).billed()) == 5
+
+
+def test_only_the_answers_of_a_rule_are_kept(tmp_path: Path) -> None:
+    """Where none are by the rest."""
+
+    async def act(here: Scene) -> None:
+        settings = here.world.settings
+        said = {"faq": Keeping(True, 3600)}
+        here.world.settings = replace(settings, caching=replace(settings.caching, rules=said))
+        for feature, words in ((b"faq", (b"miss", b"hit")), (b"more", (b"bypass",) * 2)):
+            headers = {b"x-penstock-feature": feature}
+            assert tuple([cache_of(await here.ask(ASKED, headers=headers)) for _ in words]) == words
+
+    play(tmp_path, act, sections=RULES)

@@ -52,6 +52,10 @@ REFUSED = {
             'did you mean "openai"? dialects are: openai, anthropic'
         ),
     ),
+    "answers kept by no rule": (
+        GOOD + "routing: {rules: [{name: faq}]}\ncaching: {responses: {rules: {fak: {ttl: 1d}}}}\n",
+        'penstock.yaml:18: caching.responses.rules.fak: "fak" is not a rule; did you mean "faq"? rules are: faq',
+    ),
     "an answer store without an address": (
         GOOD + "caching: {responses: {store: {kind: redis}}}\n",
         "penstock.yaml:17: caching.responses.store: needs where Redis is, as url: redis://, rediss://, unix://",
