@@ -25,6 +25,7 @@ from proxy.wire.errors import (
     Unauthenticated,
     Unavailable,
     UpstreamBroke,
+    UpstreamBusy,
     UpstreamLate,
 )
 from proxy.world import World
@@ -127,7 +128,7 @@ class Relay:
         try:
             began_s = time.perf_counter()
             outcome, error = await self._pump(outlet)
-            if isinstance(error, UpstreamBroke):
+            if isinstance(error, UpstreamBroke | UpstreamBusy):  # not where the request itself was at fault
                 self._world.vitals.broke(self._call.deployment, began_s)
             cost = self._settle(outcome)
             if self._kept is not None and error is None:  # whole, also where its caller has left
@@ -181,7 +182,7 @@ class Relay:
             self._limit = None
         if self._stream.finished and not self._stream.error:
             return ("client_gone" if self._gone else "ok"), None
-        return "cut", UpstreamBroke("The provider's stream ended with an error or before its end.")
+        return "cut", self._stream.failure or UpstreamBroke("The provider's stream broke off before its end.")
 
     async def _relay(self, outlet: Outlet) -> None:
         try:

@@ -480,3 +480,33 @@ def test_a_caller_that_stops_reading_is_charged_and_let_go(tmp_path: Path) -> No
     found = play(tmp_path, act)
 
     assert (found.end()["o"], found.end()["cr"], found.end()["a"][0]["kind"]) == ("client_gone", SIMPLE, "model")
+
+
+REFUSED = sse.event(b'{"error":{"type":"invalid_request_error","code":"invalid_prompt","message":"Not this."}}')
+BUSY = sse.event(b'{"error":{"type":"server_error","code":"rate_limit_exceeded","message":"of org-1"}}')
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said", "rests"),
+    [(REFUSED, "invalid_prompt", "Not this.", False), (BUSY, "upstream_rate_limited", "over its rate limit", True),
+     (ERROR, "upstream_error", "ended with an error", True)],
+)  # fmt: skip
+def test_an_error_inside_streams_says_whose_it_is(
+    tmp_path: Path, end: bytes, code: str, said: str, *, rests: bool
+) -> None:
+    """One caller's bad prompts do not make a model rest for all; a provider's own errors do. Nobody is charged."""
+
+    async def act(here: Scene) -> None:
+        scripted(CHUNK, end)(here)
+        for _ in range(12):
+            try:
+                await here.stream("hi")
+            except AllDown:
+                break
+        told = next(each for each in here.caller.payloads if each != sse.DONE and "error" in each)["error"]
+        assert (told["code"], said in told["message"]) == (code, True)
+        deployment = here.world.settings.tiers["simple"][0]
+        assert bool(here.world.vitals.of(deployment).rests_until_s) == rests
+
+    here = play(tmp_path, act)
+    assert charged_milli(here.records()) == 0

@@ -67,6 +67,10 @@ class Stream(Protocol):
         """Whether the provider reported an error inside the stream."""
 
     @property
+    def failure(self) -> ProxyError | None:
+        """Our error for the one it reported; None while it did not."""
+
+    @property
     def deltas(self) -> int:
         """Pieces of text relayed: providers send about one token in each."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from margin.usage import Usage, UsageError
-from proxy.wire.errors import UpstreamFailed
+from proxy.wire.errors import ProxyError, Refused, UpstreamBroke, UpstreamBusy, UpstreamFailed
 
 WORD_MAX: Final = 256
 """Characters of an id, a code or a field's name: providers' have some tens."""
@@ -55,6 +55,37 @@ def failed(status: int, retry_after: bytes | None, *, is_ours: bool | None = Non
     if status in OUR_STATUSES if is_ours is None else is_ours:
         error.should_retry = False
     return error
+
+
+_OF_THE_REQUEST: Final = frozenset({
+    "invalid_request_error", "invalid_prompt", "context_length_exceeded", "content_policy_violation", "content_filter",
+    "request_too_large", "INVALID_ARGUMENT",
+})  # fmt: skip
+_OF_THE_HOUR: Final = frozenset({
+    "rate_limit_error", "rate_limit_exceeded", "overloaded_error", "server_overloaded", "slow_down",
+    "RESOURCE_EXHAUSTED", "UNAVAILABLE",
+})  # fmt: skip
+"""Words by which providers say in a stream whose fault its end is; all others are theirs. Source: the error codes of
+OpenAI (chat and Responses), Anthropic and Gemini."""
+
+
+def in_band(event: Any) -> ProxyError:
+    """Return our error for one that a provider reports inside a stream, after it answered 200.
+
+    Args:
+        event: The event's object: with the error in `error`, in `response.error`, or being it.
+    """
+    outer = event if isinstance(event, dict) else {}
+    found = inner(outer, "error") or inner(inner(outer, "response"), "error")
+    if not found and outer.get("type") == "error":
+        found = outer
+    words = {text(found.get(name)) for name in ("type", "code", "status")}
+    if words & _OF_THE_REQUEST:
+        message = text(found.get("message"), MESSAGE_MAX) or "The provider refused the request."
+        return Refused(400, message, param=text(found.get("param")), code=text(found.get("code")))
+    if words & _OF_THE_HOUR:
+        return UpstreamBusy("The provider is over its rate limit or overloaded, and ended the stream.")
+    return UpstreamBroke("The provider's stream ended with an error or before its end.")
 
 
 def seconds(retry_after: bytes | None) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from margin.usage import Usage, UsageError
+from proxy.upstream.dialects import foreign
 from proxy.wire import lenient, sse
 from proxy.wire.errors import ProxyError
 from proxy.wire.neutral import Argued, Piece, Said, Started, Thought
@@ -54,16 +55,21 @@ class TranslatedStream:
         deltas: Pieces of text relayed.
     """
 
-    __slots__ = ("_framer", "_reader", "_text_bytes", "_writer", "call_id", "deltas", "error")
+    __slots__ = ("_framer", "_reader", "_text_bytes", "_writer", "call_id", "deltas", "failure")
 
     def __init__(self, reader: Reader, writer: Writer) -> None:
         self._reader = reader
         self._writer = writer
         self._framer = sse.Framer()
         self.call_id: str | None = None
-        self.error = False
+        self.failure: ProxyError | None = None
         self.deltas = 0
         self._text_bytes = 0
+
+    @property
+    def error(self) -> bool:
+        """Whether the provider reported an error inside the stream."""
+        return self.failure is not None
 
     @property
     def finished(self) -> bool:
@@ -102,12 +108,14 @@ class TranslatedStream:
         data = sse.payload(event)
         if data is None or self.error or (self.finished and data.strip() == sse.DONE):
             return b""
-        written = []
+        written: list[bytes] = []
+        found: Any = None
         try:
-            for piece in self._reader.done() if data.strip() == sse.DONE else self._reader.event(lenient.loads(data)):
+            found = None if data.strip() == sse.DONE else lenient.loads(data)
+            for piece in self._reader.done() if data.strip() == sse.DONE else self._reader.event(found):
                 written.append(self._written(piece))  # noqa: PERF401 -- what was read before the fault is relayed
         except (Unreadable, ValueError, RecursionError):
-            self.error = True
+            self.failure = foreign.in_band(found)
         return b"".join(written)
 
     def _written(self, piece: Piece) -> bytes:

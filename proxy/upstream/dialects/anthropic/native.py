@@ -88,7 +88,7 @@ def stream(ask: MessagesRequest) -> MessagesStream:
 class MessagesStream:
     """Watches a stream go by. See `proxy.upstream.dialects.dialect.Stream` for what its attributes mean."""
 
-    __slots__ = ("_framer", "_has_ended", "_reported", "_text_bytes", "call_id", "deltas", "error", "finished")
+    __slots__ = ("_framer", "_has_ended", "_reported", "_text_bytes", "call_id", "deltas", "failure", "finished")
 
     def __init__(self) -> None:
         self._framer = sse.Framer()
@@ -97,8 +97,14 @@ class MessagesStream:
         """Whether the last delta was seen, which has the usage of the whole."""
         self._text_bytes = 0
         self.call_id: str | None = None
-        self.finished = self.error = False
+        self.finished = False
+        self.failure: ProxyError | None = None
         self.deltas = 0
+
+    @property
+    def error(self) -> bool:
+        """Whether the provider reported an error inside the stream."""
+        return self.failure is not None
 
     @property
     def output_estimate(self) -> int:
@@ -150,7 +156,7 @@ class MessagesStream:
                 self.finished = True
                 return False
             case "error":
-                self.error = True
+                self.failure = foreign.in_band(found)
                 return False
         return True
 

@@ -110,7 +110,7 @@ class ChatStream:
         "_tier",
         "call_id",
         "deltas",
-        "error",
+        "failure",
         "finished",
         "text_bytes",
         "usage",
@@ -129,11 +129,16 @@ class ChatStream:
         self.usage_error: UsageError | None = None
         self.finished = False
         """Whether the provider's `[DONE]` was seen: only then is the answer whole."""
-        self.error = False
-        """Whether the provider reported an error inside the stream."""
+        self.failure: ProxyError | None = None
+        """Our error for one that the provider reported inside the stream."""
         self.deltas = 0
         """Pieces of text relayed: providers send about one token in each."""
         self.text_bytes = 0
+
+    @property
+    def error(self) -> bool:
+        """Whether the provider reported an error inside the stream."""
+        return self.failure is not None
 
     def end(self) -> bytes:
         """Return the end that was held back."""
@@ -197,7 +202,7 @@ class ChatStream:
         if found is None:
             return True
         if found.get("error") is not None:
-            self.error = True
+            self.failure = foreign.in_band(found)
             return False
         return self._keeps_usage(found)
 

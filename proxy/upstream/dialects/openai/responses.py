@@ -142,15 +142,21 @@ class ResponseStream:
         number: The number that the next event has.
     """
 
-    __slots__ = ("_ending", "_framer", "call_id", "deltas", "error", "finished", "number", "text_bytes", "usage")
+    __slots__ = ("_ending", "_framer", "call_id", "deltas", "failure", "finished", "number", "text_bytes", "usage")
 
     def __init__(self) -> None:
         self._framer = sse.Framer()
         self.call_id: str | None = None
         self.usage: Usage | None = None
-        self.finished = self.error = False
+        self.finished = False
+        self.failure: ProxyError | None = None
         self.deltas = self.text_bytes = self.number = 0
         self._ending = b""
+
+    @property
+    def error(self) -> bool:
+        """Whether the provider reported an error inside the stream."""
+        return self.failure is not None
 
     def feed(self, data: bytes) -> bytes:
         """Return what may go to the caller of what just arrived."""
@@ -212,7 +218,7 @@ class ResponseStream:
         if kind in _ENDS:
             self.finished, self._ending = True, event
         elif kind in _FAILURES or (kind is None and found.get("error") is not None):
-            self.error = True
+            self.failure = foreign.in_band(found)
         return not self.finished and not self.error
 
 
