@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
+import orjson
+
 from margin.ledger.state import MeteredKey, Quantity
+from margin.tiering import Tiers
 
 
 def read(db: sqlite3.Connection, key: MeteredKey) -> Quantity:
@@ -40,6 +43,30 @@ def counted(db: sqlite3.Connection, customer: int, period: str) -> list[Counted]
     return [Counted(*row)._replace(is_closed=bool(row[-1])) for row in rows]
 
 
+class CountedTasks(NamedTuple):
+    """How many tasks, or outcomes, of one name and price were charged in a month: also those taken back later."""
+
+    plan: str
+    name: str
+    tiers: Tiers
+    units: int
+
+
+def counted_tasks(db: sqlite3.Connection, customer: int, period: str) -> list[CountedTasks]:
+    """Return what a month's tasks were charged for; a name is like `outcome.resolution`, or `task.report`."""
+    rows = db.execute(
+        """SELECT plan, name, price, units + late_units FROM task_months
+            WHERE customer = ? AND month = ? AND units + late_units > 0 ORDER BY 1, 2, 3""",
+        (customer, period),
+    )
+    found = []
+    for plan, name, price, units in rows:
+        metric, _, its_own = name.partition(":")
+        kind = "task" if metric == "workflow" else metric
+        found.append(CountedTasks(plan, f"{kind}.{its_own}", Tiers.read(orjson.loads(price)), units))
+    return found
+
+
 def revenue_by_plan(db: sqlite3.Connection, customer: int, period: str) -> list[tuple[str, dict[str, int]]]:
     """Return what a customer's month was recognised from, by plan and kind, less what was taken back."""
     signed = {
@@ -47,6 +74,7 @@ def revenue_by_plan(db: sqlite3.Connection, customer: int, period: str) -> list[
         "metered": "revenue_metered_nusd - revenue_metered_reversed_nusd",
         "credits": "revenue_credits_nusd - revenue_credits_reversed_nusd",
         "overage": "revenue_usage_nusd - revenue_usage_reversed_nusd", "breakage": "revenue_breakage_nusd",
+        "tasks": "revenue_tasks_nusd - revenue_tasks_reversed_nusd",
     }  # fmt: skip
     summed = ", ".join(f"SUM({sums})" for sums in signed.values())
     rows = db.execute(

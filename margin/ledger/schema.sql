@@ -62,8 +62,9 @@ CREATE TABLE IF NOT EXISTS tasks (
     month TEXT NOT NULL, charged_nusd INTEGER NOT NULL, unearned_nusd INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tasks_live ON tasks (id) WHERE closed_t IS NULL OR due_t IS NOT NULL;
 CREATE TABLE IF NOT EXISTS task_months (
-    customer INTEGER NOT NULL, month TEXT NOT NULL, name TEXT NOT NULL, price TEXT NOT NULL, units INTEGER NOT NULL,
-    nusd INTEGER NOT NULL, PRIMARY KEY (customer, month, name, price)) WITHOUT ROWID;
+    customer INTEGER NOT NULL, plan TEXT NOT NULL, month TEXT NOT NULL, name TEXT NOT NULL, price TEXT NOT NULL,
+    units INTEGER NOT NULL, nusd INTEGER NOT NULL, late_units INTEGER NOT NULL,
+    PRIMARY KEY (customer, month, plan, name, price)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS task_events (
     customer INTEGER NOT NULL, event TEXT NOT NULL, request TEXT NOT NULL, t INTEGER NOT NULL, task TEXT NOT NULL,
     answer TEXT NOT NULL, PRIMARY KEY (customer, event)) WITHOUT ROWID;

@@ -84,14 +84,16 @@ class Task(NamedTuple):
 
 
 class Month(NamedTuple):
-    """What a month's charges of one name and price come to."""
+    """What a month's charges of one name and price come to, as they stand."""
 
     units: int = 0
     nusd: int = 0
+    late_units: int = 0
+    """Taken back after the month had ended: its statement has them, and that of a later month what came back."""
 
 
-MonthKey = tuple[int, str, str, str]
-"""Customer, month, name (`outcome:resolution`), and the price as JSON."""
+MonthKey = tuple[int, str, str, str, str]
+"""Customer, plan, month, name (`outcome:resolution`), and the price as JSON."""
 
 
 @lru_cache(maxsize=1024)
@@ -132,7 +134,8 @@ class Work:
         """Return what a month came to so far."""
         found = self.months.get(key)
         if found is None and self.db is not None:
-            query = "SELECT units, nusd FROM task_months WHERE customer = ? AND month = ? AND name = ? AND price = ?"
+            query = """SELECT units, nusd, late_units FROM task_months
+                WHERE customer = ? AND plan = ? AND month = ? AND name = ? AND price = ?"""
             row = self.db.execute(query, key).fetchone()
             found = None if row is None else Month(*row)
         return Month() if found is None else found
@@ -152,7 +155,7 @@ class Work:
         tasks = [self.tasks[name] for kind, name in self.changed if kind == "task"]
         months = [(*name, *self.months[name]) for kind, name in self.changed if kind == "month"]
         db.executemany(f"INSERT OR REPLACE INTO tasks VALUES ({marks})", tasks)  # noqa: S608 - marks only
-        db.executemany("INSERT OR REPLACE INTO task_months VALUES (?, ?, ?, ?, ?, ?)", months)
+        db.executemany("INSERT OR REPLACE INTO task_months VALUES (?, ?, ?, ?, ?, ?, ?, ?)", months)
 
     def stored(self) -> None:
         """Let go of what the file has and time cannot change."""
@@ -259,22 +262,27 @@ def _charge(work: Work, task: Task, kind: str, t: int, effects: Effects) -> Task
 
 
 def _reverse(work: Work, task: Task, t: int, effects: Effects) -> Task:
-    nusd = _add(work, task, task.month, -1)
+    nusd = _add(work, task, task.month, -1, is_late=Period.of(t).name != task.month)
     effects.book(f"outcome-reversed:{task.id}", "outcome-reversed", t,
                  pair(task.customer, USD, nusd, to="receivable", from_="rev.outcomes"))  # fmt: skip
     _note(task, nusd, t, effects)
     return task._replace(charged_nusd=task.charged_nusd + nusd)
 
 
-def _add(work: Work, task: Task, month: str, units: int) -> int:
+def _add(work: Work, task: Task, month: str, units: int, *, is_late: bool = False) -> int:
     """Count a unit of a month, or one less; return what the month comes to more."""
-    terms = _terms(task.terms)
-    price = orjson.dumps(terms["price"]).decode()
-    key = (task.customer, month, f"{terms['metric']}:{terms['name']}", price)
+    key = _month_key(task, month)
     before = work.month(key)
-    nusd = _tiers(price).added_nusd(before.units, units)
-    work.put_month(key, Month(before.units + units, before.nusd + nusd))
+    nusd = _tiers(key[-1]).added_nusd(before.units, units)
+    late_units = before.late_units - units if is_late else before.late_units
+    work.put_month(key, Month(before.units + units, before.nusd + nusd, late_units))
     return nusd
+
+
+def _month_key(task: Task, month: str) -> MonthKey:
+    terms = _terms(task.terms)
+    name = f"{terms['metric']}:{terms['name']}"
+    return task.customer, task.plan, month, name, orjson.dumps(terms["price"]).decode()
 
 
 def _note(task: Task, nusd: int, t: int, effects: Effects) -> None:
@@ -298,24 +306,22 @@ def violations(db: sqlite3.Connection) -> list[str]:
     counted: dict[MonthKey, int] = {}
     for row in db.execute("SELECT * FROM tasks"):
         task = Task(*row)
-        terms = _terms(task.terms)
         kind = "task" if task.metric == "workflow" else "outcome"
         if task.is_charged:
-            key = (task.customer, task.month, f"{terms['metric']}:{terms['name']}",
-                   orjson.dumps(terms["price"]).decode())  # fmt: skip
+            key = _month_key(task, task.month)
             counted[key] = counted.get(key, 0) + 1
         booked = _booked(db, f"{kind}:{task.id}") - _booked(db, f"outcome-reversed:{task.id}")
         if task.metric and booked != task.is_charged:
             found.append(
                 f"I4: {booked} charges stand for the task {task.id}, whose outcome is {task.outcome or 'none'}"
             )
-    for customer, month, name, price, units, nusd in db.execute("SELECT * FROM task_months"):
-        key = (customer, month, name, price)
+    for customer, plan, month, name, price, units, nusd, _ in db.execute("SELECT * FROM task_months"):
+        key = (customer, plan, month, name, price)
         if units != counted.pop(key, 0):
             found.append(f"I4: {units} of {name} are counted for customer {customer} in {month}, and not as many stand")
         if nusd != _tiers(price).total_nusd(units):
             found.append(f"I11: {units} of {name} come to {nusd} nUSD for customer {customer} in {month}")
-    return found + [f"I4: {units} of {key[2]} stand in {key[1]} and are not counted" for key, units in counted.items()]
+    return found + [f"I4: {units} of {key[3]} stand in {key[2]} and are not counted" for key, units in counted.items()]
 
 
 def _booked(db: sqlite3.Connection, key: str) -> int:

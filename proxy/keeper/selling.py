@@ -11,6 +11,7 @@ from margin.ledger import quantities, questions
 from margin.ledger.quantities import Counted
 from margin.ledger.terms import Period
 from margin.sellbook import Plan
+from margin.tiering import Tiers
 from proxy.identity import is_name
 from proxy.keeper.office import Office, UnknownName
 from proxy.keeper.refusing import Args, Refused
@@ -62,11 +63,14 @@ def statement(office: Office, args: Args) -> Any:
     with questions.snapshot(office.books.store.db) as db:
         kinds = quantities.revenue_by_plan(db, number, period.name)
         counted = quantities.counted(db, number, period.name)
+        tasks = quantities.counted_tasks(db, number, period.name)
     lines = []
     for plan, sums in kinds:
         its_own = [each for each in counted if each.plan == plan]
         rated = [line for each in its_own for line in _rated(office.settings.sellbook.plans.get(plan), each)]
-        rest = sums.pop("metered") + sums.pop("shortfall") - sum(line["nusd"] for line in rated)
+        rated += [line for each in tasks if each.plan == plan for line in _by_band(each.name, each.tiers, each.units)]
+        of_them = (sums.pop(kind) for kind in ("metered", "shortfall", "tasks"))
+        rest = sum(of_them) - sum(line["nusd"] for line in rated)
         lines += [{"plan": plan, "what": kind, "nusd": nusd} for kind, nusd in sums.items() if nusd]
         lines += [{"plan": plan} | line for line in rated]
         if rest:  # of another month, and taken back in this one
@@ -83,12 +87,16 @@ def _rated(plan: Plan | None, each: Counted) -> list[dict[str, Any]]:
     rest = each.nusd - sum(line.nusd for line in lines)
     if metered is None or (rest and not metered.minimum):
         return [{"what": each.meter, "quantity": each.quantity / parts, "nusd": each.nusd}]
-    found = [
-        {"what": each.meter, "quantity": line.quantity / parts, "nusd": line.nusd}
-        | ({"included": True} if line.price is None else {"price": str(line.price), "per": metered.tiers.per})
-        for line in lines
-    ]
+    found = _by_band(each.meter, metered.tiers, each.quantity)
     return [*found, {"what": f"{each.meter} shortfall", "nusd": rest}] if rest else found
+
+
+def _by_band(what: str, tiers: Tiers, quantity: int) -> list[dict[str, Any]]:
+    return [
+        {"what": what, "quantity": line.quantity / tiers.parts, "nusd": line.nusd}
+        | ({"included": True} if line.price is None else {"price": str(line.price), "per": tiers.per})
+        for line in tiers.lines(quantity)
+    ]
 
 
 def _price(plan: Plan, meter: str) -> Metered | None:

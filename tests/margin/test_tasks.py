@@ -139,7 +139,7 @@ def test_a_reversal_in_a_later_month_leaves_the_reported_month_as_it_was():
     by_month = {key.day[:7]: dict(row) for key, row in found.effects.rollup.items() if "revenue" in str(dict(row))}
     assert by_month == {"2026-11": {"revenue_tasks_nusd": 99 * CENT},
                         "2026-12": {"revenue_tasks_reversed_nusd": 99 * CENT}}  # fmt: skip
-    assert found.state.work.month((1, "2026-11", "outcome:resolution", _price())).units == 0
+    assert found.state.work.month((1, "open", "2026-11", "outcome:resolution", _price())) == (0, 0, 1)
 
 
 def _price(**more):

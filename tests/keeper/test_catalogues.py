@@ -1,0 +1,95 @@
+"""The catalogues in configs/catalogues as the keeper bills them: months of events, and the statements they make."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.keeper.month import CENT, Shop
+
+CATALOGUES = Path(__file__).parents[2] / "configs" / "catalogues"
+HYBRID = (CATALOGUES / "hybrid.yaml").read_text("utf-8")
+SUPPORT_AGENT = (CATALOGUES / "support-agent.yaml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("plan", "fee", "price", "beyond"), [("starter", 199_00, 1_29, 200), ("pro", 599_00, 89, 1_000)]
+)
+def test_the_support_agents_invoices(tmp_path: Path, monkeypatch, plan, fee, price, beyond) -> None:
+    """Row 26: 150, 250 and 1,400 resolutions in November, December and January; the fee, and what is beyond."""
+    shop = Shop(tmp_path, monkeypatch, SUPPORT_AGENT)
+    shop.open(plan)
+    shop.resolve(plan, 150)
+    shop.at("2026-12-01")
+    shop.resolve(plan, 250)
+    shop.at("2027-01-01")
+    shop.resolve(plan, 1_400)
+    shop.at("2027-02-01")
+
+    months = {"2026-11": 150, "2026-12": 250, "2027-01": 1_400}
+    bills = {number: shop.bill(plan, month) for month, number in months.items()}
+    assert bills == {number: fee + max(number - beyond, 0) * price for number in (150, 250, 1_400)}
+    shop.close()
+
+
+def test_a_year_at_once_is_cheaper(tmp_path: Path, monkeypatch) -> None:
+    """Row 26: the fee of starter at 85 %, that of pro at 80 %; what is beyond costs the same: 50 more than 200."""
+    shop = Shop(tmp_path, monkeypatch, SUPPORT_AGENT)
+    shop.open("starter-annual", "pro-annual")
+    shop.resolve("starter-annual", 250)
+    shop.resolve("pro-annual", 250)
+    shop.at("2026-12-01")
+
+    assert shop.bill("starter-annual") == 199_00 * 85 // 100 + 50 * 1_29
+    assert shop.bill("pro-annual") == 599_00 * 80 // 100
+    shop.close()
+
+
+def test_the_enterprise_price_falls_within_its_month(tmp_path: Path, monkeypatch) -> None:
+    """Row 26: no fee; 1,400 resolutions are 1,000 at $0.69 and 400 at $0.59."""
+    shop = Shop(tmp_path, monkeypatch, SUPPORT_AGENT)
+    shop.open("enterprise")
+
+    for more, cents in ((150, 150 * 69), (100, 250 * 69), (1_150, 1_000 * 69 + 400 * 59)):
+        shop.resolve("enterprise", more)
+        assert shop.bill("enterprise") == cents
+    shop.close()
+
+
+@pytest.fixture
+def hybrid(tmp_path: Path, monkeypatch) -> Iterator[Shop]:
+    """A shop with a customer on each hybrid plan; its books are sound at the end."""
+    shop = Shop(tmp_path, monkeypatch, HYBRID)
+    shop.open("consumption", "credits", "outcomes", "seats")
+    yield shop
+    shop.close()
+
+
+def test_a_fee_is_due_without_an_outcome(hybrid: Shop) -> None:
+    """Row 19: $499 for a month in which nothing was resolved, failures and hand-offs among it; $0.99 more for one."""
+    hybrid.resolve("outcomes", 3, "failed")
+    hybrid.resolve("outcomes", 2, "handed_off")
+    hybrid.at("2026-12-01")
+    hybrid.resolve("outcomes", 1)
+    hybrid.at("2027-01-01")
+
+    assert hybrid.bill("outcomes", "2026-11") == 499_00
+    assert hybrid.bill("outcomes", "2026-12") == 499_00 + 99
+
+
+def test_a_reversal_in_a_later_month_stays_out_of_the_earlier_statement(hybrid: Shop) -> None:
+    """1.3h: November's statement names its resolution for good; December's has what was given back."""
+    task = hybrid.ask("tasks.open", customer=hybrid.office.number("outcomes"), type="ticket")["id"]
+    told = {"customer": hybrid.office.number("outcomes"), "task": task, "at_t": None}
+    hybrid.ask("outcomes.tell", outcome="confirmed", **told)
+    hybrid.at("2026-12-01")
+    before = hybrid.ask("report.statement", customer="outcomes", month="2026-11")
+    hybrid.ask("outcomes.tell", outcome="reversed", **told)
+
+    assert hybrid.ask("report.statement", customer="outcomes", month="2026-11") == before
+    assert before["lines"][1] == {
+        "plan": "outcomes", "what": "outcome.resolution", "quantity": 1.0, "nusd": 99 * CENT, "price": "0.99", "per": 1,
+    }  # fmt: skip
+    assert hybrid.ask("report.statement", customer="outcomes", month="2026-12")["lines"][-1] == {
+        "plan": "outcomes", "what": "adjustments", "nusd": -99 * CENT,
+    }  # fmt: skip
