@@ -1,4 +1,4 @@
-"""Credits metered by usage: what a plan's tokens cost in credits.
+"""Credits metered by usage: what a plan's tokens, or actions of so many tokens, cost in credits.
 
 A rate is credits per 1,000 tokens, which is milli-credits per token: so a charge is the sum of tokens times rates, with
 one rounding, to the milli-credit, half-even.
@@ -6,12 +6,13 @@ one rounding, to the milli-credit, half-even.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
 from margin.money import round_half_even
-from margin.usage import Usage
+from margin.usage import BUCKETS, Usage
 
 RATE_DIGITS_MAX: Final = 6
 """Places of a rate: a millionth of a credit for 1,000 tokens is a billionth for one, finer than any price list."""
@@ -70,6 +71,49 @@ class Meter:
         """Return the rates as plain JSON values; equal rates are written equally."""
         rates = {"input": self.input, "cache_read": self.cache_read, "cache_write": self.cache_write}
         return {name: _plain(rate) for name, rate in (rates | {"output": self.output}).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """Credits per action: a request is one for each begun `tokens`, in and out, whatever they are made of.
+
+    Args:
+        milli: Milli-credits of an action.
+        tokens: How many tokens one covers; the next one begins beyond them.
+
+    Raises:
+        ValueError: An action costs less than nothing, or covers no token.
+    """
+
+    milli: int
+    tokens: int
+
+    def __post_init__(self) -> None:
+        if self.milli < 0 or self.tokens < 1:
+            raise ValueError("an action must cost 0 or more, and cover a token at least")
+
+    def charge_milli(self, usage: Usage) -> int:
+        """Return what a call's usage is charged: one action at least."""
+        return self.ceiling_milli(input_tokens_max=sum(getattr(usage, bucket) for bucket in BUCKETS))
+
+    def residue(self, usage: Usage, charge_milli: int) -> tuple[int, int]:
+        """Return a charge less what is exact: whole actions are not rounded."""
+        return charge_milli - self.charge_milli(usage), 1
+
+    def ceiling_milli(self, *, input_tokens_max: int, output_tokens_max: int = 0) -> int:
+        """Return the most that so many tokens can be charged."""
+        return self.milli * max(-(-(input_tokens_max + output_tokens_max) // self.tokens), 1)
+
+    def terms(self) -> dict[str, str | None]:
+        """Return the terms as plain JSON values."""
+        return {"action": _plain(Decimal(self.milli) / 1000), "tokens": str(self.tokens)}
+
+
+def read(terms: Mapping[str, str | None]) -> Meter | Actions:
+    """Return the meter that wrote these terms."""
+    if "action" in terms:
+        return Actions(int(Decimal(str(terms["action"])) * 1000), int(str(terms["tokens"])))
+    return Meter(**{name: None if rate is None else Decimal(rate) for name, rate in terms.items()})  # type: ignore[arg-type]
 
 
 def _plain(rate: Decimal | None) -> str | None:

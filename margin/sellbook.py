@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from margin import components, tasking
 from margin.components import METER_PARTS, Metered, Seats
-from margin.meter import Meter
+from margin.meter import Actions, Meter
 from margin.plan_error import PlanError
 from margin.tasking import OutcomeTerms, TaskTerms
 
@@ -55,7 +55,8 @@ class CreditTerms:
         enforce: `none` counts only, `soft` serves past the balance, `hard` refuses with 402.
         price_nusd_per_credit: What a prepaid credit sells for; `None` when it is not stated.
         overage_nusd_per_credit: What a credit beyond the balance costs; `None` when none is sold.
-        metered: What tokens are charged, in the place of the schedule; `None` when requests are.
+        metered: What tokens, or actions of so many tokens, are charged, in the place of the schedule; `None` when
+            requests are.
         holds: How much of a metered request is put aside before its usage is known: `strict` the most it can be
             charged, `statistical` what its output is, with `hold_quantile`'s share of the requests seen, at most.
         hold_quantile: That share, 0..1.
@@ -72,7 +73,7 @@ class CreditTerms:
     enforce: Enforcement = "none"
     price_nusd_per_credit: int | None = None
     overage_nusd_per_credit: int | None = None
-    metered: Meter | None = None
+    metered: Meter | Actions | None = None
     holds: HoldSizing = "strict"
     hold_quantile: Decimal = HOLD_QUANTILE
     hold_floor_tokens: int = HOLD_FLOOR_TOKENS

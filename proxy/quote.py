@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from margin.meter import Meter
+from margin.meter import Actions, Meter
 from margin.sellbook import Plan
 from margin.usage import Usage
 from proxy.outputs import Outputs, Sketch
@@ -30,7 +30,7 @@ class Quote(NamedTuple):
     """The terms one request is charged by. `meter` is None where the price is fixed: `hold_milli` is that price."""
 
     hold_milli: int
-    meter: Meter | None = None
+    meter: Meter | Actions | None = None
     input_tokens_max: int = 0
     output_tokens_max: int = 0
     seen: Sketch | None = None

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from margin import meter
 from margin.card import Card, UnpricedBucket
 from margin.ledger import questions
 from margin.ledger.burning import revenue_nusd
 from margin.ledger.exchanges import CACHE
 from margin.ledger.rounding import MILLI, NUSD, Rounding
-from margin.meter import Meter
 from margin.money import round_half_even, share_milli
 from margin.rerating import read_card
 from margin.savings import saved_nusd
@@ -149,10 +149,9 @@ def _price(decision: dict[str, Any], outcome: str, usage: str | None, scheduled:
         return None if scheduled is None or decision.get("requested") not in ROUTED else _Price(scheduled)
     if decision["usage_source"] != "reported":
         return None  # at most what was held, which the charge does not say
-    rates = {name: None if rate is None else Decimal(rate) for name, rate in decision["metered"].items()}
-    meter, used = Meter(**rates), Usage.from_dict(orjson.loads(usage))  # type: ignore[arg-type]
-    price = meter.charge_milli(used)
-    return _Price(price, meter.residue(used, price))
+    terms, used = meter.read(decision["metered"]), Usage.from_dict(orjson.loads(usage))
+    price = terms.charge_milli(used)
+    return _Price(price, terms.residue(used, price))
 
 
 def _repeated(decision: dict[str, Any], scheduled: int | None) -> _Price | None:

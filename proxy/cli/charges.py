@@ -47,7 +47,9 @@ def _charge(found: Found) -> Iterator[str]:
     yield f"  {asked}{judged}charged as {found['charge_tier']}, served as {found['served_tier']}: {found['outcome']}"
     for reason in reasons.in_words(decision):
         yield f"  - {reason}"
-    if "metered" in decision:
+    if "action" in decision.get("metered", {}):
+        yield "  - {action} credits an action, one for each begun {tokens} tokens".format_map(decision["metered"])
+    elif "metered" in decision:
         rates = ", ".join(f"{bucket} {rate}" for bucket, rate in decision["metered"].items() if rate is not None)
         yield f"  - metered, in credits for a million tokens: {rates}"
 

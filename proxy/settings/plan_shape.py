@@ -55,6 +55,15 @@ class MeteredShape(Section):
     output: MeterRate = Field(description="Output tokens, hidden reasoning included.")
 
 
+class ActionShape(Section):
+    """Credits per action, in the place of a schedule."""
+
+    credits: Credits = Field(description="Credits of an action, which a request is, whatever its tier.")
+    tokens: Whole | None = Field(
+        None, description="Tokens, in and out, that an action covers; each begun one beyond is another. Unset: all."
+    )
+
+
 class CreditsShape(Section):
     """How credits are counted and sold."""
 
@@ -68,6 +77,7 @@ class CreditsShape(Section):
     metered: MeteredShape | None = Field(
         None, description="Credits per 1,000 tokens; with it a request is charged by its usage, not by its tier."
     )
+    action: ActionShape | None = Field(None, description="Credits per action; with it no tier is dearer than another.")
     holds: HoldSizing = Field(
         "strict",
         description="What a metered request puts aside: strict the most it can be charged, statistical as learnt.",

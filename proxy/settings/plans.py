@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from margin.components import METER_PARTS, Metered, Seats
-from margin.meter import Meter
+from margin.meter import Actions, Meter
 from margin.money import usd_to_nusd
 from margin.plan_error import PlanError
 from margin.sellbook import OPEN, TIERS, CreditTerms, Plan, SellBook
@@ -18,7 +18,7 @@ from proxy.settings.findings import Findings
 from proxy.settings.floors import Step
 from proxy.settings.limiting import terms_of
 from proxy.settings.limits import Terms
-from proxy.settings.plan_shape import CreditsShape, MeteredShape, PlanShape, PlansShape, UsageShape
+from proxy.settings.plan_shape import CreditsShape, PlanShape, PlansShape, UsageShape
 from proxy.settings.price_shape import must_tiers_of
 from proxy.settings.problems import Steps
 from proxy.settings.task_shape import outcomes_of, tasks_of
@@ -126,16 +126,18 @@ def _metered(way: str, shape: UsageShape, parts: int) -> Metered:
 
 
 def _credit_terms(shape: CreditsShape) -> CreditTerms:
-    if shape.metered is not None and "schedule" in shape.model_fields_set:
-        raise PlanError("credits.schedule", "contradicts metered: a request is charged by its tier or by its usage")
+    _check_one_way(shape)
+    action = shape.action
     return CreditTerms(
         mode=shape.mode,
-        schedule_milli={tier: _milli(getattr(shape.schedule, tier)) for tier in TIERS},
+        schedule_milli={
+            tier: _milli(getattr(shape.schedule, tier) if action is None else action.credits) for tier in TIERS
+        },
         included_milli=_milli(shape.included),
         enforce=shape.enforce,
         price_nusd_per_credit=None if shape.price is None else usd_to_nusd(shape.price),
         overage_nusd_per_credit=None if shape.overage is None else usd_to_nusd(shape.overage),
-        metered=None if shape.metered is None else _meter(shape.metered),
+        metered=_meter(shape),
         holds=shape.holds,
         hold_quantile=shape.hold_quantile,
         cached_share=shape.cached,
@@ -143,8 +145,26 @@ def _credit_terms(shape: CreditsShape) -> CreditTerms:
     )
 
 
-def _meter(shape: MeteredShape) -> Meter:
-    return Meter(shape.input, shape.output, cache_read=shape.cache_read, cache_write=shape.cache_write)
+def _check_one_way(shape: CreditsShape) -> None:
+    """Refuse a request that is charged in two ways at once."""
+    stated = {"schedule": "schedule" in shape.model_fields_set, "action": shape.action is not None}
+    if shape.metered is not None and stated["schedule"]:
+        raise PlanError("credits.schedule", "contradicts metered: a request is charged by its tier or by its usage")
+    if shape.metered is not None and stated["action"]:
+        raise PlanError("credits.action", "contradicts metered: a request is charged by actions or by tokens")
+    if stated["schedule"] and stated["action"]:
+        raise PlanError("credits.action", "contradicts schedule: a request is charged by its tier or as an action")
+    if shape.action is not None and shape.action.tokens == 0:
+        raise PlanError("credits.action.tokens", "must be one or more; leave it out for all")
+
+
+def _meter(shape: CreditsShape) -> Meter | Actions | None:
+    if shape.action is not None and shape.action.tokens is not None:
+        return Actions(_milli(shape.action.credits), shape.action.tokens)
+    rates = shape.metered
+    if rates is None:
+        return None
+    return Meter(rates.input, rates.output, cache_read=rates.cache_read, cache_write=rates.cache_write)
 
 
 def _milli(credits_count: Decimal) -> int:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from margin import meter as margin_meter
+from margin.usage import Usage
 from tests.keeper.month import CENT, Shop
 
 CATALOGUES = Path(__file__).parents[2] / "configs" / "catalogues"
@@ -93,3 +95,32 @@ def test_a_reversal_in_a_later_month_stays_out_of_the_earlier_statement(hybrid: 
     assert hybrid.ask("report.statement", customer="outcomes", month="2026-12")["lines"][-1] == {
         "plan": "outcomes", "what": "adjustments", "nusd": -99 * CENT,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("actions", "credits_", "cents"), [(3, 60, 30), (6, 120, 60)])
+def test_a_case_of_actions(hybrid: Shop, actions: int, credits_: int, cents: int) -> None:
+    """Row 10: $500 buys 100,000 credits; a case of 3 actions is 60 of them and $0.30, a booking of 6 is 120, $0.60."""
+    hybrid.open("actions")
+    hybrid.ask("credits.grant", customer="actions", credits_milli=100_000_000, paid_nusd=500_00 * CENT, expires_s=None,
+               priority=50)  # fmt: skip
+    meter = hybrid.office.settings.sellbook.plan("actions").credits.metered
+    number = hybrid.office.number("actions")
+    case = hybrid.ask("tasks.open", customer=number, type="case")["id"]
+
+    for _ in range(actions):
+        hybrid.use("actions", milli=meter.charge_milli(Usage(input=9_000, output=1_000)), task=case, input=9_000)
+
+    assert hybrid.ask("credits.balance", customer="actions")["spent"] == credits_
+    assert hybrid.bill("actions") == cents
+    assert hybrid.ask("tasks.get", customer=number, task=case)["calls"] == actions
+
+
+def test_an_action_covers_so_many_tokens(hybrid: Shop) -> None:
+    """Row 10, the unit cap: 10,000 tokens are one action, one more is a second; holds likewise."""
+    meter = hybrid.office.settings.sellbook.plan("actions").credits.metered
+
+    charged = {tokens: meter.charge_milli(Usage(input=tokens - 1, reasoning=1)) for tokens in (1, 10_000, 10_001)}
+
+    assert charged == {1: 20_000, 10_000: 20_000, 10_001: 40_000}
+    assert meter.ceiling_milli(input_tokens_max=10_000, output_tokens_max=10_001) == 60_000
+    assert margin_meter.read(meter.terms()) == meter
