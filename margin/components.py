@@ -1,4 +1,4 @@
-"""What a plan sells beside credits: metered usage, things that somebody delivers, and seats.
+"""What a plan sells beside credits: metered usage, things that somebody delivers, seats, and commitments.
 
 Each is a term of the plan, and none changes the version of a plan without it.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
+from margin.money import round_half_even
 from margin.plan_error import PlanError
 from margin.tiering import QUANTITY_MAX, Tiers
 
@@ -73,6 +75,44 @@ class Seats:
     def terms(self) -> dict[str, int]:
         """Return the terms as plain JSON values."""
         return {"price": self.price_nusd_month, "included": self.included_milli}
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a customer promises to spend in each term, at the plan's prices.
+
+    Args:
+        amount_nusd: Nano-dollars of a term.
+        months: How long a term is.
+        beyond: What usage beyond the amount costs, as a multiple of the plan's prices.
+
+    Raises:
+        PlanError: A promise of nothing, or a multiple of nothing.
+    """
+
+    amount_nusd: int
+    months: int = 12
+    beyond: Decimal = Decimal(1)
+
+    def __post_init__(self) -> None:
+        if self.amount_nusd <= 0:
+            raise PlanError("amount", "must be more than nothing; leave the commitment out")
+        if self.beyond <= 0:
+            raise PlanError("beyond", "must be more than nothing: 1 for the plan's own prices")
+
+    def beyond_nusd(self, nusd: int) -> int:
+        """Return what usage beyond the amount is charged that costs so much at the plan's prices, rounded once."""
+        numerator, denominator = self.beyond.as_integer_ratio()
+        return round_half_even(nusd * numerator, denominator)
+
+    def terms(self) -> dict[str, Any]:
+        """Return the terms as plain JSON values."""
+        return {"amount": self.amount_nusd, "months": self.months, "beyond": f"{self.beyond.normalize():f}"}
+
+    @classmethod
+    def read(cls, terms: Mapping[str, Any]) -> Commit:
+        """Return what `terms` wrote."""
+        return cls(terms["amount"], terms["months"], Decimal(terms["beyond"]))
 
 
 def frozen(metered: Mapping[str, Metered]) -> Mapping[str, Metered]:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from margin import components, tasking
-from margin.components import METER_PARTS, Metered, Seats
+from margin.components import METER_PARTS, Commit, Metered, Seats
 from margin.meter import Actions, Meter
 from margin.plan_error import PlanError
 from margin.tasking import OutcomeTerms, TaskTerms
@@ -148,6 +148,7 @@ class Plan:
         usage: What an exchange is charged by its quantities, beside credits, by meter.
         items: What is charged for things that somebody says were delivered, by the operator's name for them.
         seats: What a seat costs and includes; `None` when none is sold.
+        commit: What a customer promises to spend on usage and items; `None` when nothing is.
         description: A sentence for people. It is no term: changing it keeps the version.
 
     Raises:
@@ -166,6 +167,7 @@ class Plan:
     usage: Mapping[str, Metered] = field(default_factory=dict)
     items: Mapping[str, Metered] = field(default_factory=dict)
     seats: Seats | None = None
+    commit: Commit | None = None
     description: str = ""
     tasks: Mapping[str, TaskTerms] = field(default_factory=dict)
     outcomes: Mapping[str, OutcomeTerms] = field(default_factory=dict)
@@ -180,6 +182,7 @@ class Plan:
         if None not in (self.min_tier, self.max_tier) and TIERS.index(self.min_tier) > TIERS.index(self.max_tier):
             raise PlanError("gates.min_tier", "is above max_tier")
         self._check_meters()
+        self._check_commit()
         object.__setattr__(self, "usage", components.frozen(self.usage))
         object.__setattr__(self, "items", components.frozen(self.items))
         object.__setattr__(self, "version", _digest("plan", self.terms()))
@@ -190,6 +193,20 @@ class Plan:
                 raise PlanError(f"usage.{meter}", f"is no meter; there are {', '.join(METER_PARTS)}")
             if metered.tiers.parts != METER_PARTS[meter]:
                 raise PlanError(f"usage.{meter}", f"is counted in {METER_PARTS[meter]} parts of a unit")
+
+    def _check_commit(self) -> None:
+        if self.commit is None:
+            return
+        if not self.usage and not self.items:
+            raise PlanError("commit", "is drawn by usage and items, and the plan sells neither")
+        if self.tasks or self.outcomes:
+            raise PlanError("commit", "is not drawn by tasks and outcomes: sell them in a plan without one")
+        if self.credits.price_nusd_per_credit is not None or self.credits.overage_nusd_per_credit is not None:
+            raise PlanError("commit", "is not drawn by credits: sell usage in their place")
+        for kind, metered in (("usage", self.usage), ("items", self.items)):
+            for name, each in metered.items():
+                if each.minimum:
+                    raise PlanError(f"{kind}.{name}.minimum", "contradicts commit: both promise the same")
 
     def terms(self) -> dict[str, Any]:
         """Return the terms as plain JSON values, for a digest or a decision record."""
@@ -218,6 +235,8 @@ class Plan:
             found["items"] = components.written(self.items)
         if self.seats is not None:
             found["seats"] = self.seats.terms()
+        if self.commit is not None:
+            found["commit"] = self.commit.terms()
         return found
 
 

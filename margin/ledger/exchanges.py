@@ -193,9 +193,9 @@ def _metered(
         or records.aside_of(hold.x) is not None
     ):
         return ()
-    nusd = rating.exchange(state, hold, terms, t, served["u"], effects)
-    effects.add(row, **rating.sums(nusd))
-    return rating.legs(hold.customer, nusd)
+    charge = rating.exchange(state, hold, terms, t, served["u"], effects)
+    effects.add(row, **rating.sums(charge.nusd))
+    return rating.legs(hold.customer, charge)
 
 
 def _is_charged_by_task(state: State, hold: Hold) -> bool:

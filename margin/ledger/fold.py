@@ -11,7 +11,7 @@ from dataclasses import replace
 from heapq import nsmallest
 from typing import Any
 
-from margin.ledger import ending, exchanges, pricebooks, rating, reversing, spending, tasks, trail
+from margin.ledger import commitments, ending, exchanges, pricebooks, rating, reversing, spending, tasks, trail
 from margin.ledger.capacity import SUM_MAX
 from margin.ledger.corrections import corrected, reconciled
 from margin.ledger.grants import NEVER_T, PRIORITY_INCLUDED, Grant
@@ -96,7 +96,7 @@ def _begin_segment(state: State, customer: Customer, plan: str, t: int, effects:
     begin_t = max(t, customer.accrued_to_t)
     begun = replace(customer, plan=plan, segment_t=begin_t, accrued_to_t=begin_t, accrued_nusd=0, accrued_seats_nusd=0)
     state.put_customer(begun)
-    _include(state, begun, begin_t, effects)
+    _include(state, commitments.renewed(state, begun, begin_t, effects), begin_t, effects)
 
 
 def _key(state: State, record: Record, _: Effects) -> None:
@@ -225,6 +225,7 @@ def _accrue(state: State, customer: Customer, t: int, effects: Effects) -> None:
             customer = replace(customer, segment_t=until, accrued_nusd=0, accrued_seats_nusd=0)
             state.put_customer(customer)
             customer = _include(state, customer, until, effects)
+    commitments.renewed(state, state.customers[customer.number], t, effects)
 
 
 def _accrue_within(state: State, customer: Customer, period: Period, until: int, effects: Effects) -> Customer:

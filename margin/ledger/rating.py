@@ -11,12 +11,17 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from margin.components import METER_PARTS, Metered
+from margin.ledger import commitments
+from margin.ledger.commitments import Charge
 from margin.ledger.postings import USD, Effects, Leg, RollupKey, pair
 from margin.ledger.state import Customer, Hold, MeteredKey, Quantity, State
 from margin.ledger.terms import Period, Terms, day
 from margin.money import round_half_even
 
 Record = dict[str, Any]
+
+BESIDE_METERS = frozenset({"commitment", "beyond"})
+"""Lines that say how a charge was split, beside those of the meters that it comes from."""
 
 _OUTPUT = frozenset({"output", "reasoning", "audio_out"})
 _MS_NS = 1_000_000
@@ -35,14 +40,26 @@ class Rated(NamedTuple):
     nusd: int
 
 
-def exchange(state: State, hold: Hold, terms: Terms, t: int, usage: Mapping[str, int] | None, effects: Effects) -> int:
-    """Count an exchange on each of its plan's meters; return what it is charged for that, in nano-dollars."""
+def exchange(
+    state: State, hold: Hold, terms: Terms, t: int, usage: Mapping[str, int] | None, effects: Effects
+) -> Charge:  # fmt: skip
+    """Count an exchange on each of its plan's meters; return what it is charged for that."""
     charged = 0
     for meter, metered in terms.usage.items():
         quantity = measured(meter, hold, t, usage)
         if quantity:
             charged += _rate(state, (hold.customer, hold.plan, meter, _month(t)), metered, quantity, hold.x, t, effects)
-    return charged
+    return _drawn(state, (hold.customer, hold.plan), charged, hold.x, t, effects)
+
+
+def _drawn(
+    state: State, of: tuple[int, str], nusd: int, cause: str, t: int, effects: Effects
+) -> Charge:  # fmt: skip
+    """Charge an amount to a customer on a plan: what it has promised to spend first."""
+    charge, lines = commitments.draw(state, of[0], nusd, t, effects)
+    for name, quantity, more in lines:
+        state.count((*of, name, _month(t)), cause, t, quantity, more, effects.rated)
+    return charge
 
 
 def measured(meter: str, hold: Hold, t: int, usage: Mapping[str, int] | None) -> int:
@@ -69,28 +86,30 @@ def delivered(state: State, record: Record, effects: Effects) -> None:
         effects.refused.append((record["id"], "delivered twice"))
         return
     nusd = _rate(state, (customer.number, customer.plan, meter, _month(t)), metered, record["n"], key, t, effects)
-    effects.book(key, "item", t, legs(customer.number, nusd))
-    effects.add(RollupKey(day(t), customer.number, customer.plan), **sums(nusd))
+    charge = _drawn(state, (customer.number, customer.plan), nusd, key, t, effects)
+    effects.book(key, "item", t, legs(customer.number, charge))
+    effects.add(RollupKey(day(t), customer.number, customer.plan), **sums(charge.nusd))
 
 
-def take_back(state: State, record: Record, effects: Effects) -> int:
-    """Take a reversed exchange's quantities off again; return what that gives back, in nano-dollars.
+def take_back(state: State, record: Record, effects: Effects) -> Charge:
+    """Take a reversed exchange's quantities off again; return what that gives back.
 
     Of the month that runs, what the rest costs less. Of one that has ended, what was booked.
     """
-    t, back = record["t"], 0
+    t, back, cause = record["t"], 0, f"reverse:{record['x']}"
     for meter, plan, period, quantity, nusd in record.get("rated", ()):
+        if meter in BESIDE_METERS:
+            continue  # what is drawn again follows from the meters
         key: MeteredKey = (record["c"], plan, meter, period)
         metered, known = state.terms_of(plan).metered(meter), state.quantity(key)
         amount = nusd
         if metered is not None and period == _month(t) and not known.is_closed:
             amount = -metered.tiers.added_nusd(known.quantity, -quantity)
         after = known._replace(quantity=known.quantity - quantity, nusd=known.nusd - amount)
-        _note(
-            state, key, after, Rated(f"reverse:{record['x']}", meter, t, *key[:2], period, -quantity, -amount), effects
-        )
+        _note(state, key, after, Rated(cause, meter, t, *key[:2], period, -quantity, -amount), effects)
         back += amount
-    return back
+    given = _drawn(state, (record["c"], record["row"][0]), -back, cause, t, effects)
+    return Charge(-given.drawn_nusd, -given.owed_nusd)
 
 
 def close_month(state: State, customer: Customer, period: Period, until: int, effects: Effects) -> None:
@@ -125,9 +144,12 @@ def shortfall_nusd(metered: Metered, quantity: int, elapsed: int = 1, whole: int
     return max(metered.tiers.added_nusd(quantity, wanted - quantity), 0) if wanted > quantity else 0
 
 
-def legs(customer: int, nusd: int) -> tuple[Leg, ...]:
+def legs(customer: int, charge: Charge) -> tuple[Leg, ...]:
     """Return what a rated amount posts."""
-    return pair(customer, USD, nusd, to="receivable", from_="rev.metered")
+    found = pair(customer, USD, charge.owed_nusd, to="receivable", from_="rev.metered")
+    if charge.drawn_nusd:
+        found += pair(customer, USD, charge.drawn_nusd, to="deferred.commit", from_="rev.metered")
+    return found
 
 
 def sums(nusd: int) -> dict[str, int]:

@@ -39,7 +39,7 @@ def apply(state: State, record: Record, effects: Effects) -> None:
     ending.end_returned(state, names, f"reverse:{x}", t, effects)
     overdrafts.forgive(state, record["c"], owed_milli(record["burnt"]), x, t, effects)
     overdrafts.cover(state, record["c"], f"reverse:{x}", t, effects)
-    _note(record, effects, metered)
+    _note(record, effects, metered.nusd)
 
 
 def _senseless(state: State, x: str, effects: Effects) -> str | None:

@@ -68,7 +68,8 @@ CREATE TABLE IF NOT EXISTS task_months (
 CREATE TABLE IF NOT EXISTS task_events (
     customer INTEGER NOT NULL, event TEXT NOT NULL, request TEXT NOT NULL, t INTEGER NOT NULL, task TEXT NOT NULL,
     answer TEXT NOT NULL, PRIMARY KEY (customer, event)) WITHOUT ROWID;
--- What was counted of a meter, and what that was charged: by exchange, by item delivered, or as a month's shortfall.
+-- What was counted of a meter, and what that was charged: by exchange, by item delivered, or as a month's shortfall. Of
+-- the meters `commitment` and `beyond` the quantity is nano-dollars at the plan's prices: drawn, and not.
 CREATE TABLE IF NOT EXISTS rated (
     cause TEXT NOT NULL, meter TEXT NOT NULL, t INTEGER NOT NULL, customer INTEGER NOT NULL, plan TEXT NOT NULL,
     period TEXT NOT NULL, quantity INTEGER NOT NULL, nusd INTEGER NOT NULL, PRIMARY KEY (cause, meter)) WITHOUT ROWID;
@@ -120,7 +121,8 @@ CREATE TABLE IF NOT EXISTS customers (
     number INTEGER PRIMARY KEY, plan TEXT NOT NULL, since_t INTEGER NOT NULL, segment_t INTEGER NOT NULL,
     accrued_to_t INTEGER NOT NULL, accrued_nusd INTEGER NOT NULL, included_period TEXT NOT NULL,
     owed_milli INTEGER NOT NULL, plan_t INTEGER NOT NULL, seats INTEGER NOT NULL,
-    accrued_seats_nusd INTEGER NOT NULL);
+    accrued_seats_nusd INTEGER NOT NULL, commit_nusd INTEGER NOT NULL, commit_end_t INTEGER NOT NULL,
+    commit_used_nusd INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS keys (
     id TEXT PRIMARY KEY, digest TEXT NOT NULL, customer INTEGER NOT NULL, scopes TEXT NOT NULL,
     created_t INTEGER NOT NULL, revoked_t INTEGER, terms TEXT NOT NULL) WITHOUT ROWID;

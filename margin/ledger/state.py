@@ -37,6 +37,12 @@ class Customer:
     seats: int = 0
     accrued_seats_nusd: int = 0
     """What its seats have accrued in this segment."""
+    commit_nusd: int = 0
+    """What it has promised to spend in the term that runs."""
+    commit_end_t: int = 0
+    """When that ends; 0: none runs."""
+    commit_used_nusd: int = 0
+    """What the term has cost so far, at the plans' prices."""
 
 
 class Quantity(NamedTuple):
@@ -198,7 +204,8 @@ class State:
         """Store a customer's new state."""
         self.customers[customer.number] = customer
         terms = self.terms(customer)
-        (self.periodic.add if terms.is_periodic else self.periodic.discard)(customer.number)
+        is_periodic = terms.is_periodic or customer.commit_end_t
+        (self.periodic.add if is_periodic else self.periodic.discard)(customer.number)
         self.changed.add(("customer", customer.number))
 
     def put_key(self, key: Key) -> None:
@@ -251,6 +258,12 @@ class State:
         """Store what was counted of a meter in a month."""
         self.quantities[key] = quantity
         self.changed.add(("quantity", key))
+
+    def count(self, key: MeteredKey, cause: str, t: int, quantity: int, nusd: int, lines: list[Any]) -> None:
+        """Add to what was counted of a meter in a month, and add the line that says so; see `rating.Rated`."""
+        known, (customer, plan, meter, period) = self.quantity(key), key
+        self.put_quantity(key, known._replace(quantity=known.quantity + quantity, nusd=known.nusd + nusd))
+        lines.append((cause, meter, t, customer, plan, period, quantity, nusd))
 
     def put_journal(self, name: str, position: Position) -> None:
         """Note how far a journal is folded."""

@@ -24,7 +24,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, MeteredKey, Quantity, State
 from margin.ledger.terms import Terms
 
-FORMAT = 26
+FORMAT = 27
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
@@ -288,7 +288,7 @@ class Store:
                 self._set_meta("configuration", orjson.dumps(content).decode())
             elif kind == "customer":
                 values = astuple(state.customers[name])
-                self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+                self.db.execute(f"INSERT OR REPLACE INTO customers VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608
             elif kind == "key":
                 self._write_key(state.keys[name])
             elif kind == "quantity":

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from margin.components import Metered
+from margin.components import Commit, Metered
 
 NS = 1_000_000_000
 
@@ -32,6 +32,8 @@ class Terms:
     """What an exchange is charged by its quantities, by meter."""
     items: Mapping[str, Metered] = field(default_factory=dict)
     """What is charged for what somebody delivered, by name."""
+    commit: Commit | None = None
+    """What a customer promises to spend on both."""
 
     @classmethod
     def read(cls, name: str, record: dict[str, Any]) -> Terms:
@@ -43,6 +45,7 @@ class Terms:
         return cls(
             name, record["version"], record["fee"], record["included"], record["enforce"], record["price"],
             record["overage"], seats.get("price", 0), seats.get("included", 0), **metered,
+            commit=Commit.read(record["commit"]) if "commit" in record else None,
         )  # fmt: skip
 
     def stored(self) -> dict[str, Any]:
@@ -52,6 +55,8 @@ class Terms:
             "enforce": self.enforce, "price": self.price_nusd_per_credit, "overage": self.overage_nusd_per_credit,
             "seats": {"price": self.seat_nusd_month, "included": self.seat_milli},
         }  # fmt: skip
+        if self.commit is not None:
+            found["commit"] = self.commit.terms()
         for kind in _BY_QUANTITY:
             found[kind] = {name: each.terms() for name, each in getattr(self, kind).items()}
         return found
@@ -71,7 +76,8 @@ class Terms:
     @property
     def is_periodic(self) -> bool:
         """Whether time alone changes this customer's books."""
-        return self.fee_nusd_month > 0 or self.included_milli > 0 or self.seat_nusd_month > 0 or self.has_minimum
+        sums = (self.fee_nusd_month, self.included_milli, self.seat_nusd_month)
+        return any(sums) or self.has_minimum or self.commit is not None
 
     @property
     def has_minimum(self) -> bool:
@@ -106,6 +112,15 @@ class Period:
     def name(self) -> str:
         """``2026-11``."""
         return datetime.fromtimestamp(self.start_t // NS, UTC).strftime("%Y-%m")
+
+
+def after_months(t: int, months: int) -> int:
+    """Return the moment some months later in UTC: the same day and time, or the month's last day."""
+    begin = datetime.fromtimestamp(t // NS, UTC)
+    year, month = divmod(begin.year * 12 + begin.month - 1 + months, 12)
+    last = Period.of(int(datetime(year, month + 1, 1, tzinfo=UTC).timestamp()) * NS).end_t - 1
+    day_of_month = min(begin.day, datetime.fromtimestamp(last // NS, UTC).day)
+    return int(begin.replace(year=year, month=month + 1, day=day_of_month).timestamp()) * NS + t % NS
 
 
 def day(t: int) -> str:

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import TypeVar
 
-from margin.ledger import tasks
+from margin.ledger import commitments, tasks
 from margin.ledger.postings import ROLLUP_SUMS
 from margin.ledger.rollups import COST, REVENUE, SAVING, TOTALS_KEY, WEEK
 from margin.ledger.state import State
@@ -260,6 +260,11 @@ def _grants(db: sqlite3.Connection, state: State) -> list[str]:
     found += [
         f"I10: {booked} nUSD are deferred for customer {who}, the grants say {kept}"
         for who, booked, kept in _differing(db, "deferred.credits", basis)
+    ]
+    promised = {number: -commitments.left_nusd(each) for number, each in state.customers.items()}
+    found += [
+        f"I10: {booked} nUSD of commitments are deferred for customer {who}, its term says {left}"
+        for who, booked, left in _differing(db, "deferred.commit", promised)
     ]
     return found + [
         f"I6: grant {name} holds {grant.held_milli}, open holds say {parts.get(name, 0)}"

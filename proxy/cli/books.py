@@ -128,10 +128,13 @@ def statement(customer: str, month: str, config: Path, as_json: bool) -> None:
         table.add_column(name, justify="right")
     for line in found["lines"]:
         quantity = f"{line['quantity']:,g}" if "quantity" in line else ""
+        quantity = f"of {format_usd(line['of_nusd'])}" if "of_nusd" in line else quantity
         price = "included" if "included" in line else line.get("price", "")
         table.add_row(line["plan"], line["what"], quantity, price, format_usd(line["nusd"]))
     table.add_section()
     table.add_row("total", "", "", "", format_usd(found["total_nusd"]), style="bold")
+    if found["of_commitment_nusd"]:
+        table.add_row("of which promised before", "", "", "", format_usd(found["of_commitment_nusd"]))
     console().print(table)
 
 

@@ -9,6 +9,7 @@ from margin import records
 from margin.components import METER_PARTS, Metered
 from margin.ledger import quantities, questions
 from margin.ledger.quantities import Counted
+from margin.ledger.rating import BESIDE_METERS
 from margin.ledger.terms import Period
 from margin.sellbook import Plan
 from margin.tiering import Tiers
@@ -75,12 +76,15 @@ def statement(office: Office, args: Args) -> Any:
         lines += [{"plan": plan} | line for line in rated]
         if rest:  # of another month, and taken back in this one
             lines.append({"plan": plan, "what": "adjustments", "nusd": rest})
+    promised = sum(each.quantity + each.nusd for each in counted if each.meter == "commitment")
     return {"customer": args["customer"], "month": period.name, "lines": lines,
-            "total_nusd": sum(line["nusd"] for line in lines)}  # fmt: skip
+            "total_nusd": sum(line["nusd"] for line in lines), "of_commitment_nusd": promised}  # fmt: skip
 
 
 def _rated(plan: Plan | None, each: Counted) -> list[dict[str, Any]]:
     """Return a meter's lines by band, and its shortfall; one line where the month's price was changed meanwhile."""
+    if each.meter in BESIDE_METERS:
+        return _split(each)
     metered = None if plan is None else _price(plan, each.meter)
     parts = METER_PARTS.get(each.meter, 1)
     lines = () if metered is None else metered.tiers.lines(each.quantity)
@@ -89,6 +93,15 @@ def _rated(plan: Plan | None, each: Counted) -> list[dict[str, Any]]:
         return [{"what": each.meter, "quantity": each.quantity / parts, "nusd": each.nusd}]
     found = _by_band(each.meter, metered.tiers, each.quantity)
     return [*found, {"what": f"{each.meter} shortfall", "nusd": rest}] if rest else found
+
+
+def _split(each: Counted) -> list[dict[str, Any]]:
+    """Return how much of the lines above was drawn of a commitment, or was beyond it; `nusd` is what that adds."""
+    what = "commitment, used" if each.meter == "commitment" else "beyond the commitment"
+    found = [{"what": what, "of_nusd": each.quantity, "nusd": 0 if each.meter == "commitment" else each.nusd}]
+    if each.meter == "commitment" and each.nusd:
+        found.append({"what": "commitment, not used", "nusd": each.nusd})
+    return found
 
 
 def _by_band(what: str, tiers: Tiers, quantity: int) -> list[dict[str, Any]]:

@@ -111,6 +111,16 @@ class SeatsShape(Section):
     included: Credits = Field(Decimal(0), description="Credits that each seat adds to the one pool, once a month.")
 
 
+class CommitShape(Section):
+    """What a customer promises to spend on usage and items."""
+
+    amount: Usd = Field(description="US dollars of a term, at the plan's prices.")
+    per: Literal["year", "month"] = Field("year", description="The term; the first begins with the customer.")
+    beyond: MeterRate = Field(
+        Decimal(1), description="What usage beyond the amount costs, as a multiple of the plan's prices."
+    )
+
+
 class GatesShape(Section):
     """What a plan may use."""
 
@@ -137,6 +147,7 @@ class PlanShape(Section):
         default_factory=dict, description="What is charged for what somebody delivers, by a name of yours."
     )
     seats: SeatsShape | None = Field(None, description="What a seat costs and includes.")
+    commit: CommitShape | None = Field(None, description="What a customer promises to spend on usage and items.")
     gates: GatesShape = Field(default_factory=GatesShape, description="What a plan may use.")
     tasks: dict[Name, TaskShape] = Field(default_factory=dict, description="How types of tasks are charged, by name.")
     outcomes: dict[Name, OutcomeShape] = Field(

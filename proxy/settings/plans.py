@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from margin.components import METER_PARTS, Metered, Seats
+from margin.components import METER_PARTS, Commit, Metered, Seats
 from margin.meter import Actions, Meter
 from margin.money import usd_to_nusd
 from margin.plan_error import PlanError
@@ -18,7 +18,7 @@ from proxy.settings.findings import Findings
 from proxy.settings.floors import Step
 from proxy.settings.limiting import terms_of
 from proxy.settings.limits import Terms
-from proxy.settings.plan_shape import CreditsShape, PlanShape, PlansShape, UsageShape
+from proxy.settings.plan_shape import CommitShape, CreditsShape, PlanShape, PlansShape, UsageShape
 from proxy.settings.price_shape import must_tiers_of
 from proxy.settings.problems import Steps
 from proxy.settings.task_shape import outcomes_of, tasks_of
@@ -112,6 +112,7 @@ def _plan(name: str, shape: PlanShape) -> Plan:
         usage={name: _metered(f"usage.{name}", each, METER_PARTS.get(name, 1)) for name, each in shape.usage.items()},
         items={name: _metered(f"items.{name}", each, 1) for name, each in shape.items.items()},
         seats=None if shape.seats is None else Seats(usd_to_nusd(shape.seats.price), _milli(shape.seats.included)),
+        commit=_commit(shape.commit),
         description=shape.description,
         tasks=tasks_of(shape.tasks),
         outcomes=outcomes_of(shape.outcomes),
@@ -123,6 +124,15 @@ def _metered(way: str, shape: UsageShape, parts: int) -> Metered:
         return Metered(must_tiers_of(shape, shape.per, parts), shape.minimum)
     except PlanError as error:
         raise error.within(way) from None
+
+
+def _commit(shape: CommitShape | None) -> Commit | None:
+    if shape is None:
+        return None
+    try:
+        return Commit(usd_to_nusd(shape.amount), 12 if shape.per == "year" else 1, shape.beyond)
+    except PlanError as error:
+        raise error.within("commit") from None
 
 
 def _credit_terms(shape: CreditsShape) -> CreditTerms:

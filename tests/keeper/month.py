@@ -75,6 +75,12 @@ class Shop:
         assert rest == 0
         return int(cents)
 
+    def balances(self, customer: str) -> dict[str, int]:
+        """Return the customer's accounts of dollars but those of cost, in nano-dollars."""
+        self.office.fold_all()
+        query = "SELECT name, balance FROM accounts WHERE customer = ? AND name NOT LIKE 'c%'"
+        return dict(self.office.books.store.db.execute(query, (self.office.number(customer),)).fetchall())
+
     def close(self) -> None:
         """Close the office; its books are sound."""
         self.worker.die()

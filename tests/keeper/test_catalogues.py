@@ -8,7 +8,9 @@ import pytest
 from margin import meter as margin_meter
 from margin.usage import Usage
 from tests.keeper.month import CENT, Shop
+from tests.margin.bookkeeping import USD, at
 
+MONTHS = [f"2026-{number}" for number in (11, 12)] + [f"2027-{number:02}" for number in range(1, 13)]
 CATALOGUES = Path(__file__).parents[2] / "configs" / "catalogues"
 HYBRID = (CATALOGUES / "hybrid.yaml").read_text("utf-8")
 SUPPORT_AGENT = (CATALOGUES / "support-agent.yaml").read_text("utf-8")
@@ -124,3 +126,74 @@ def test_an_action_covers_so_many_tokens(hybrid: Shop) -> None:
     assert charged == {1: 20_000, 10_000: 20_000, 10_001: 40_000}
     assert meter.ceiling_milli(input_tokens_max=10_000, output_tokens_max=10_001) == 60_000
     assert margin_meter.read(meter.terms()) == meter
+
+
+def test_a_commitment_is_used_up_within_a_request(hybrid: Shop) -> None:
+    """Row 21: $6,000 a month of $50,000; the ninth request draws the last $2,000, $4,000 of it cost a quarter more."""
+    hybrid.open("commitment")
+    for month in MONTHS[:9]:
+        hybrid.at(f"{month}-15")
+        x = hybrid.use("commitment", input=150_000_000)
+
+    *before, ninth = [hybrid.bill("commitment", month) for month in MONTHS[:9]]
+    assert before == [6_000_00] * 8
+    assert ninth == 2_000_00 + 4_000_00 * 125 // 100
+    found = hybrid.ask("explain.charge", id=x)["rated"]
+    assert [(each["meter"], each["quantity"], each["nusd"]) for each in found] == [
+        ("beyond", 4_000 * USD, 1_000 * USD), ("commitment", 2_000 * USD, 0), ("tokens", 150_000_000, 6_000 * USD),
+    ]  # fmt: skip
+    assert hybrid.balances("commitment") == {
+        "receivable": (50_000 + 5_000) * USD, "deferred.commit": 0, "rev.metered": -(50_000 + 5_000) * USD,
+    }  # fmt: skip
+
+    hybrid.ask("ledger.reverse", id=x, why="test")
+    assert hybrid.balances("commitment")["receivable"] == 50_000 * USD
+    assert hybrid.balances("commitment")["deferred.commit"] == -2_000 * USD
+
+
+def test_what_was_promised_and_not_used_is_due(hybrid: Shop) -> None:
+    """A year of one request of $6,000: the other $44,000 when it ends, and the next year's promise begins there."""
+    hybrid.open("commitment")
+    hybrid.use("commitment", output=150_000_000)
+    hybrid.at("2027-10-31")
+    assert hybrid.balances("commitment")["rev.metered"] == -6_000 * USD
+    hybrid.at("2027-11-01")
+
+    assert hybrid.bill("commitment", "2027-10") == 44_000_00
+    assert hybrid.balances("commitment") == {
+        "receivable": 100_000 * USD, "deferred.commit": -50_000 * USD,
+        "rev.metered": -6_000 * USD, "rev.shortfall": -44_000 * USD,
+    }  # fmt: skip
+
+
+def test_a_commitment_goes_along_to_another_plan(hybrid: Shop) -> None:
+    """Who moves owes nothing twice: calls of the next plan draw it, at that plan's prices, without a multiple."""
+    hybrid.open("commitment")
+    hybrid.ask("customers.move", customer="commitment", plan="consumption")
+    hybrid.at("2026-11-02")
+
+    hybrid.ask("report.statement", customer="commitment", month="2026-11")
+
+    assert hybrid.balances("commitment")["deferred.commit"] == -50_000 * USD
+    state = hybrid.office.books.state
+    assert state.customers[hybrid.office.number("commitment")].commit_end_t == at("2027-11-01")
+
+
+def test_the_sums_of_a_fee_with_usage_on_top(hybrid: Shop) -> None:
+    """Row 63: a month on each plan: no call, 1,300 credits, no outcome and 100, ten seats, $60,000 of tokens."""
+    hybrid.open("commitment")
+    hybrid.ask("customers.seats", customer="seats", seats=10)
+    for _ in range(130):
+        hybrid.use("credits", milli=10_000)
+        hybrid.use("seats", milli=10_000)
+    hybrid.use("commitment", input=1_500_000_000)
+    hybrid.at("2026-12-01")
+    hybrid.resolve("outcomes", 100)
+    hybrid.at("2027-01-01")
+
+    assert hybrid.bill("consumption") == 99_00
+    assert hybrid.bill("credits") == 199_00 + 300 * 15 == 244_00
+    assert hybrid.bill("outcomes") == 499_00
+    assert hybrid.bill("outcomes", "2026-12") == 499_00 + 100 * 99
+    assert hybrid.bill("seats") == 10 * 30_00 + (1_300 - 10 * 100) * 15
+    assert hybrid.bill("commitment") == 50_000_00 + 10_000_00 * 125 // 100

@@ -67,3 +67,57 @@ def test_a_volume_price_that_falls_is_warned_of(tmp_path):
     found = read(tmp_path, BOOK.replace("minimum: 50", "mode: volume"))
 
     assert "501 to 626 units cost less than 500" in found.warnings[0]
+
+
+COMMITTED = """\
+default: sold
+plans:
+  sold:
+    commit: {amount: 50000, beyond: 1.25}
+    usage:
+      tokens: {price: 40, per: 1000000}
+"""
+
+
+def test_a_commitment_is_read_as_it_is_written(tmp_path):
+    """A year at the plan's prices, and a quarter more beyond."""
+    commit = read(tmp_path, COMMITTED).book.plan().commit
+
+    assert (commit.amount_nusd, commit.months) == (50_000 * NUSD_PER_USD, 12)
+    assert commit.beyond_nusd(4_000) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "word"),
+    [
+        ("amount: 50000", "amount: 0", 4, "must be more than nothing"),
+        ("beyond: 1.25", "beyond: 0", 4, "must be more than nothing"),
+        ("beyond: 1.25", "per: week", 4, "year"),
+        ("price: 40", "price: 40, minimum: 5", 6, "both promise the same"),
+        ("    usage:", "    credits: {enforce: soft, overage: 0.1}\n    usage:", 4, "not drawn by credits"),
+        ("    usage:", "    tasks: {case: {price: 1}}\n    usage:", 4, "not drawn by tasks"),
+        ("    usage:\n      tokens: {price: 40, per: 1000000}\n", "", 4, "the plan sells neither"),
+    ],
+)
+def test_a_commitment_that_contradicts_is_named_with_its_line(tmp_path, before, after, line, word):
+    """Two promises of the same, or one that nothing draws."""
+    with pytest.raises(SettingsError) as refused:
+        read(tmp_path, COMMITTED.replace(before, after))
+
+    assert f"plans.yaml:{line}:" in str(refused.value)
+    assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ("schedule: {simple: 2}", "contradicts schedule"),
+        ("metered: {input: 1, output: 1}", "contradicts metered"),
+    ],
+)
+def test_credits_are_charged_in_one_way(tmp_path, more, word):
+    """By tier, by tokens or by the action."""
+    text = "plans: {open: {credits: {action: {credits: 20}, " + more + "}}}\n"
+
+    with pytest.raises(SettingsError, match=word):
+        read(tmp_path, text)
