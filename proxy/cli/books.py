@@ -138,6 +138,35 @@ def statement(customer: str, month: str, config: Path, as_json: bool) -> None:
     console().print(table)
 
 
+@report.command("credits")
+@click.option("--since", help="First day to count, in UTC, such as 2026-11-01; everything without it.")
+@shared_options
+def credits_(since: str | None, config: Path, as_json: bool) -> None:
+    """What a credit costs and sells for, by plan and charge tier, against the plan's target margin."""
+    if since is not None:
+        check_day(since)
+    found = keeper(config, "report.credits", {"since": since})
+    if as_json:
+        print_json(found)
+        return
+    console().print(_credit_table(found["rows"]))
+
+
+def _credit_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="credits", box=None, pad_edge=False, title_justify="left")
+    for name in ("plan", "tier"):
+        table.add_column(name)
+    for name in ("requests", "credits", "cost", "cost/credit", "price/credit", "margin", "target"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        each = ["–" if row[f"{name}_per_credit_nusd"] is None else format_usd(row[f"{name}_per_credit_nusd"])
+                for name in ("cost", "price")]  # fmt: skip
+        shares = ["n/a" if row[name] is None else f"{row[name]:.1%}" for name in ("margin", "target")]
+        table.add_row(row["plan"], row["tier"], f"{row['requests']:,}", f"{row['credits']:,}",
+                      format_usd(row["cost_nusd"]), *each, *shares)  # fmt: skip
+    return table
+
+
 def check_day(text: str) -> None:
     """End the command when a text is no day."""
     try:

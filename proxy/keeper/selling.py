@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 from typing import Any
 
 from margin import records
 from margin.components import METER_PARTS, Metered
-from margin.ledger import quantities, questions
+from margin.ledger import breakdowns, quantities, questions
+from margin.ledger.breakdowns import CreditRow
 from margin.ledger.quantities import Counted
 from margin.ledger.rating import BESIDE_METERS
 from margin.ledger.terms import Period
@@ -16,6 +18,7 @@ from margin.tiering import Tiers
 from proxy.identity import is_name
 from proxy.keeper.office import Office, UnknownName
 from proxy.keeper.refusing import Args, Refused
+from proxy.keeper.words import day, in_credits
 
 COUNT_MAX = 1_000_000
 """Seats, or items of one delivery: more is a slip of the hand."""
@@ -117,4 +120,33 @@ def _price(plan: Plan, meter: str) -> Metered | None:
     return plan.items.get(item) if kind == "item" else plan.usage.get(meter)
 
 
-COMMANDS = {"customers.seats": seats, "customers.deliver": deliver, "report.statement": statement}
+def credit_margins(office: Office, args: Args) -> Any:
+    """Return what a credit costs us and sells for, by plan and charge tier: 1 − cost per credit ÷ price per credit.
+
+    The price is the plan's for a credit that is bought or used beyond the included ones; a plan that sells none has no
+    such margin.
+    """
+    office.fold_all()
+    with questions.snapshot(office.books.store.db) as db:
+        rows = breakdowns.credits_by_tier(db, day(args.get("since")))
+    return {"rows": [_credit_margin(office.settings.sellbook.plans.get(row.plan), row) for row in rows]}
+
+
+def _credit_margin(plan: Plan | None, row: CreditRow) -> dict[str, Any]:
+    price = None if plan is None else plan.credits.price_nusd_per_credit
+    if price is None and plan is not None:
+        price = plan.credits.overage_nusd_per_credit
+    worth = None if price is None else Fraction(price * row.credits_milli, 1000)
+    margin = round(float(1 - Fraction(row.cost_nusd) / worth), 6) if worth else None
+    target = None if plan is None or plan.target_margin is None else float(plan.target_margin)
+    per_credit = round(row.cost_nusd * 1000 / row.credits_milli) if row.credits_milli else None
+    return {
+        "plan": row.plan, "tier": row.charge_tier, "requests": row.requests, "credits": in_credits(row.credits_milli),
+        "cost_nusd": row.cost_nusd, "revenue_nusd": row.revenue_nusd, "cost_per_credit_nusd": per_credit,
+        "price_per_credit_nusd": price, "margin": margin, "target": target,
+        "meets_target": None if margin is None or target is None else margin >= target,
+    }  # fmt: skip
+
+
+COMMANDS = {"customers.seats": seats, "customers.deliver": deliver, "report.statement": statement,
+            "report.credits": credit_margins}  # fmt: skip

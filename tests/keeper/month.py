@@ -59,11 +59,14 @@ class Shop:
         told = [records.outcome(t=self.t, id=name, outcome=outcome, at=self.t) for name in names]
         self.office.act(*opened, *told)
 
-    def use(self, customer: str, *, milli: int = 0, task: str | None = None, cost: int = 1_000, **usage: int) -> str:
+    def use(
+        self, customer: str, *, milli: int = 0, task: str | None = None, cost: int = 1_000, tier: str = "medium",
+        **usage: int,
+    ) -> str:  # fmt: skip
         """Serve a request that uses so many tokens of each kind and is charged so much; return its name."""
         x, plan = f"x{next(self._names)}", self.office.books.state.customers[self.office.number(customer)].plan
         record = held(x, milli, of=self.office.number(customer), plan=plan, t=self.t)
-        record |= {} if task is None else {"tk": task}
+        record |= {"tier": tier} if task is None else {"tier": tier, "tk": task}
         self.worker.paper.write(record, settled(x, milli, line(cost) | {"u": usage}, t=self.t))
         return x
 

@@ -197,3 +197,30 @@ def test_the_sums_of_a_fee_with_usage_on_top(hybrid: Shop) -> None:
     assert hybrid.bill("outcomes", "2026-12") == 499_00 + 100 * 99
     assert hybrid.bill("seats") == 10 * 30_00 + (1_300 - 10 * 100) * 15
     assert hybrid.bill("commitment") == 50_000_00 + 10_000_00 * 125 // 100
+
+
+def test_the_margin_of_a_credit_by_task(tmp_path: Path, monkeypatch) -> None:
+    """Row 64: at $0.05 a credit, 1, 3 and 10 of them; $0.005, $0.06 and $0.60 of cost are 90 %, 60 % and -20 %."""
+    prepaid = (
+        "default: sold\nplans: {sold: {credits: {mode: prepaid, price: 0.05, enforce: hard}, target_margin: 0.6}}\n"
+    )
+    shop = Shop(tmp_path, monkeypatch, prepaid)
+    shop.open("sold")
+    shop.ask("credits.grant", customer="sold", credits_milli=100_000, paid_nusd=5 * USD, expires_s=None, priority=50)
+    for tier, milli, cost in (
+        ("simple", 1_000, 5 * 10**6),
+        ("medium", 3_000, 6 * CENT),
+        ("complex", 10_000, 60 * CENT),
+    ):
+        shop.use("sold", milli=milli, cost=cost, tier=tier)
+        shop.use("sold", milli=milli, cost=cost, tier=tier)
+
+    rows = {row["tier"]: row for row in shop.ask("report.credits", since=None)["rows"]}
+
+    assert {tier: row["margin"] for tier, row in rows.items()} == {"simple": 0.9, "medium": 0.6, "complex": -0.2}
+    assert {tier: row["meets_target"] for tier, row in rows.items()} == {
+        "simple": True, "medium": True, "complex": False,
+    }  # fmt: skip
+    assert rows["medium"]["cost_per_credit_nusd"] == 2 * CENT
+    assert rows["complex"]["revenue_nusd"] == 20 * 5 * CENT
+    shop.close()
