@@ -29,6 +29,10 @@ COST_KINDS: tuple[CostKind, ...] = ("model", "estimated", "failed", "classifier"
 """What a cost line stands on: usage the provider reported; our estimate, in suspense until reconciled; an attempt whose
 answer nobody got. *classifier* and *shadow* are usage that the provider reported, too, of calls beside an exchange."""
 
+OtherCost = Literal["tool", "human", "compute"]
+OTHER_COSTS: tuple[OtherCost, ...] = ("tool", "human", "compute")
+"""What work costs beside calls of models, as somebody told it: a tool's fee, a person's time, machines."""
+
 Aside = Literal["classifier", "shadow"]
 ASIDES: tuple[Aside, ...] = ("classifier", "shadow")
 """Calls that we make beside a customer's exchange and for ourselves: a model asked how hard the request is, and the
@@ -305,6 +309,13 @@ def task_closed(*, t: int, id: str, why: str, event: tuple[str, str] | None = No
 def outcome(*, t: int, id: str, outcome: str, at: int, event: tuple[str, str] | None = None) -> Record:  # noqa: A002
     """What came of a task, at which moment; *assumed* is the keeper's own word when the window has passed."""
     return {"k": "outcome", "t": t, "id": id, "o": outcome, "at": at, **_event(event)}
+
+
+def task_cost(
+    *, t: int, id: str, task: str, kind: OtherCost, nusd: int, at: int, event: tuple[str, str] | None = None,  # noqa: A002
+) -> Record:  # fmt: skip
+    """Something that a task cost beside its calls, at which moment; below zero, what of it was wrong."""
+    return {"k": "task_cost", "t": t, "id": id, "task": task, "kind": kind, "nusd": nusd, "at": at, **_event(event)}
 
 
 def _event(event: tuple[str, str] | None) -> Record:

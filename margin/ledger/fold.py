@@ -309,6 +309,14 @@ def _task_closed(state: State, record: Record, effects: Effects) -> None:
     tasks.closed(state.work, record, effects)
 
 
+def _task_cost(state: State, record: Record, effects: Effects) -> None:
+    key = f"task-cost:{record['id']}"
+    if key in effects.names or state.history.has_txn(key):
+        effects.refused.append((record["id"], "told twice"))
+        return
+    tasks.costed(state.work, record, effects)
+
+
 def _outcome(state: State, record: Record, effects: Effects) -> None:
     tasks.judged(state.work, record, effects)
 
@@ -341,6 +349,7 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "task_opened": _task_opened,
     "task_closed": _task_closed,
     "outcome": _outcome,
+    "task_cost": _task_cost,
     "card": pricebooks.card,
     "costbook": pricebooks.costbook,
 }

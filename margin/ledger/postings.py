@@ -84,6 +84,8 @@ ROLLUP_SUMS = (
     "revenue_metered_nusd", "revenue_metered_reversed_nusd", "revenue_seats_nusd", "revenue_shortfall_nusd",
     "excess_milli", "usage_unusable", "cost_escalated_nusd", "cost_hedged_nusd", "observed", "saving_observed_nusd",
     "revenue_tasks_nusd", "revenue_tasks_reversed_nusd", "cost_unearned_nusd",
+    "cost_tool_nusd", "cost_human_nusd", "cost_compute_nusd", "cost_other_corrected_nusd",
+    "cost_unearned_corrected_nusd",
 )  # fmt: skip
 """What a rollup row adds up. `saving_cache_nusd` is what answers from memory spared, `saving_prompt_nusd` what marks
 for providers' prompt caches saved, net, and `saving_prompt_negative_nusd` its part below zero, sign turned;
@@ -97,7 +99,9 @@ own, on the day of the reversal: no sum ever falls, so counters can be made of t
 `cost_escalated_nusd` and `cost_hedged_nusd` are the parts of the costs that answers cost which nobody got. `observed`
 counts requests that were served as before, `saving_observed_nusd` is what the policy would have saved of them, net: it
 is in no other sum, as nobody saved it. `cost_unearned_nusd` is the part of the costs that tasks cost which failed, were
-handed off or reversed."""
+handed off or reversed. `cost_tool_nusd`, `cost_human_nusd` and `cost_compute_nusd` are what tasks cost beside calls;
+`cost_other_corrected_nusd` is what of these was wrong, and `cost_unearned_corrected_nusd` the part of it that was
+unearned."""
 
 
 @dataclass(slots=True)
@@ -110,6 +114,7 @@ class Effects:
     corrections: list[tuple[Any, ...]] = field(default_factory=list)
     reconciliations: list[tuple[Any, ...]] = field(default_factory=list)
     reversals: list[tuple[Any, ...]] = field(default_factory=list)
+    task_costs: list[tuple[Any, ...]] = field(default_factory=list)
     task_events: list[tuple[Any, ...]] = field(default_factory=list)
     rated: list[tuple[Any, ...]] = field(default_factory=list)
     cards: list[tuple[Any, ...]] = field(default_factory=list)

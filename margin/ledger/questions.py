@@ -14,7 +14,8 @@ from margin.ledger import rollups, terms
 from margin.ledger.grants import Grant
 from margin.records import ASIDES, aside
 
-_MARGINS = "customer, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced"
+_MARGINS = f"customer, {', '.join(rollups.MARGIN_SUMS)}"
+_MARGINS_SUMMED = ", ".join(f"SUM({name})" for name in rollups.MARGIN_SUMS)
 
 
 @contextmanager
@@ -37,6 +38,8 @@ class MarginRow:
     revenue_nusd: int
     savings_nusd: int
     unpriced: int
+    other_cost_nusd: int = 0
+    """The part of the cost that was no call: what was told of tasks."""
 
     @property
     def margin_nusd(self) -> int:
@@ -51,7 +54,7 @@ def margin_by_customer(
     source, values = _margins_since(since_day)
     of = "" if customer is None else f"WHERE customer = {customer:d}"
     rows = db.execute(
-        f"""SELECT customer, SUM(requests), SUM(cost_nusd), SUM(revenue_nusd), SUM(saving_nusd), SUM(unpriced)
+        f"""SELECT customer, {_MARGINS_SUMMED}
             FROM ({source}) {of} GROUP BY customer ORDER BY SUM(revenue_nusd) - SUM(cost_nusd), customer
             LIMIT {limit:d}""",  # noqa: S608
         values,
@@ -71,8 +74,7 @@ def margin_by_plan(db: sqlite3.Connection, since_day: str) -> list[PlanRow]:
     """Return the margin of each plan's customers from a day on; adds up to everything."""
     source, values = _margins_since(since_day)
     rows = db.execute(
-        f"""SELECT COALESCE(plan, ''), COUNT(DISTINCT customer), SUM(requests), SUM(cost_nusd), SUM(revenue_nusd),
-            SUM(saving_nusd), SUM(unpriced)
+        f"""SELECT COALESCE(plan, ''), COUNT(DISTINCT customer), {_MARGINS_SUMMED}
         FROM ({source}) LEFT JOIN customers ON number = customer GROUP BY 1 ORDER BY 1""",  # noqa: S608
         values,
     )
@@ -153,6 +155,7 @@ def total(rows: list[MarginRow]) -> MarginRow:
         sum(row.revenue_nusd for row in rows),
         sum(row.savings_nusd for row in rows),
         sum(row.unpriced for row in rows),
+        sum(row.other_cost_nusd for row in rows),
     )
 
 

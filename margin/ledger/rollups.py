@@ -13,10 +13,10 @@ from operator import itemgetter
 from typing import Any
 
 from margin.ledger.postings import ROLLUP_SUMS, RollupKey
-from margin.records import COST_KINDS
+from margin.records import COST_KINDS, OTHER_COSTS
 
 TOTALS_KEY = ("plan", "charge_tier", "provider", "model", "outcome")
-MARGIN_SUMS = ("requests", "cost_nusd", "revenue_nusd", "saving_nusd", "unpriced")
+MARGIN_SUMS = ("requests", "cost_nusd", "revenue_nusd", "saving_nusd", "unpriced", "cost_other_nusd")
 
 COSTS = tuple(f"cost_{kind}_nusd" for kind in COST_KINDS)
 _REVENUES = (
@@ -28,8 +28,13 @@ _REVERSED = (
     "revenue_tasks_reversed_nusd",
 )  # fmt: skip
 
-COST = f"{' + '.join(COSTS)} - cost_corrected_nusd"
-"""Cost in a row of the rollup, as SQL."""
+_OTHERS = tuple(f"cost_{kind}_nusd" for kind in OTHER_COSTS)
+MODEL_COST = f"{' + '.join(COSTS)} - cost_corrected_nusd"
+"""Cost of calls in a row of the rollup, as SQL."""
+OTHER_COST = f"{' + '.join(_OTHERS)} - cost_other_corrected_nusd"
+"""Cost of what was no call."""
+COST = f"{MODEL_COST} + {OTHER_COST}"
+"""All cost."""
 REVENUE = f"{' + '.join(_REVENUES)} - {' - '.join(_REVERSED)}"
 """Revenue in a row of the rollup, as SQL."""
 _SAVINGS = ("saving_trims_nusd", "saving_cache_nusd", "saving_routing_nusd", "saving_prompt_nusd")
@@ -76,12 +81,13 @@ def write(db: sqlite3.Connection, rollup: Mapping[RollupKey, Sums]) -> None:
 
 def _margin(sums: Sums) -> Sums:
     """Return what a row of the rollup adds to a customer's margin."""
-    cost = sum(sums.get(name, 0) for name in COSTS) - sums.get("cost_corrected_nusd", 0)
+    other = sum(sums.get(name, 0) for name in _OTHERS) - sums.get("cost_other_corrected_nusd", 0)
+    cost = sum(sums.get(name, 0) for name in COSTS) - sums.get("cost_corrected_nusd", 0) + other
     saving = sum(sums.get(name, 0) for name in _SAVINGS)
     saving -= sums.get("cost_overhead_nusd", 0)
     revenue = sum(sums.get(name, 0) for name in _REVENUES) - sum(sums.get(name, 0) for name in _REVERSED)
     return {"requests": sums.get("requests", 0), "cost_nusd": cost, "revenue_nusd": revenue,
-            "saving_nusd": saving, "unpriced": sums.get("unpriced", 0)}  # fmt: skip
+            "saving_nusd": saving, "unpriced": sums.get("unpriced", 0), "cost_other_nusd": other}  # fmt: skip
 
 
 def _add(rows: dict[Row, Sums], key: Row, sums: Sums) -> None:

@@ -59,8 +59,14 @@ CREATE TABLE IF NOT EXISTS tasks (
     id TEXT PRIMARY KEY, customer INTEGER NOT NULL, plan TEXT NOT NULL, type TEXT NOT NULL, terms TEXT NOT NULL,
     opened_t INTEGER NOT NULL, last_t INTEGER NOT NULL, closed_t INTEGER, why TEXT NOT NULL, calls INTEGER NOT NULL,
     cost_nusd INTEGER NOT NULL, unpriced INTEGER NOT NULL, outcome TEXT NOT NULL, outcome_t INTEGER, due_t INTEGER,
-    month TEXT NOT NULL, charged_nusd INTEGER NOT NULL, unearned_nusd INTEGER NOT NULL) WITHOUT ROWID;
+    month TEXT NOT NULL, charged_nusd INTEGER NOT NULL, unearned_nusd INTEGER NOT NULL, other_nusd INTEGER NOT NULL)
+    WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tasks_live ON tasks (id) WHERE closed_t IS NULL OR due_t IS NOT NULL;
+-- What tasks cost beside their calls; below zero, what of it was wrong.
+CREATE TABLE IF NOT EXISTS task_costs (
+    id TEXT PRIMARY KEY, task TEXT NOT NULL, customer INTEGER NOT NULL, kind TEXT NOT NULL, t INTEGER NOT NULL,
+    at_t INTEGER NOT NULL, nusd INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS task_costs_by_task ON task_costs (task);
 CREATE TABLE IF NOT EXISTS task_months (
     customer INTEGER NOT NULL, plan TEXT NOT NULL, month TEXT NOT NULL, name TEXT NOT NULL, price TEXT NOT NULL,
     units INTEGER NOT NULL, nusd INTEGER NOT NULL, late_units INTEGER NOT NULL,

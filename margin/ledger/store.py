@@ -24,7 +24,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, MeteredKey, Quantity, State
 from margin.ledger.terms import Terms
 
-FORMAT = 27
+FORMAT = 28
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""
@@ -258,6 +258,7 @@ class Store:
         self._insert("reconciliations", [(None, *row) for row in effects.reconciliations], 8)
         self._insert("reversals", effects.reversals, 6)
         self._insert("task_events", effects.task_events, 6)
+        self._insert("task_costs", effects.task_costs, 7)
         self._insert("rated", effects.rated, 8)
         self.db.executemany("INSERT INTO trail (t, kind, by, content) VALUES (?, ?, ?, ?)", effects.trail)
         self.db.executemany("INSERT OR IGNORE INTO cards VALUES (?, ?, ?)", effects.cards)

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from margin.ledger.postings import USD, Effects, RollupKey, pair
+from margin.ledger.postings import NOBODY, USD, Effects, RollupKey, pair
 from margin.ledger.terms import Period, day
+from margin.records import OTHER_COSTS
 from margin.tiering import Tiers
 
 Record = dict[str, Any]
@@ -54,6 +55,8 @@ class Task(NamedTuple):
     month: str = ""
     charged_nusd: int = 0
     unearned_nusd: int = 0
+    other_nusd: int = 0
+    """What it cost beside its calls."""
 
     @property
     def is_live(self) -> bool:
@@ -237,6 +240,22 @@ def count(work: Work, id_: str, lines: list[Record], t: int, effects: Effects, *
     work.put(_unearned(task, t, effects) if task.outcome in UNEARNED else task)
 
 
+def costed(work: Work, record: Record, effects: Effects) -> None:
+    """Book what a task cost beside its calls, or what of it was wrong."""
+    task, t, nusd, kind = work.find(record["task"]), record["t"], record["nusd"], record["kind"]
+    if task is None or kind not in OTHER_COSTS:
+        effects.refused.append((record["id"], "a cost of no task, or of no kind that there is"))
+        return
+    effects.book(f"task-cost:{record['id']}", "task-cost", t,
+                 pair(task.customer, USD, nusd, to=f"cogs.{kind}", from_=f"accrued.{kind}",
+                      from_customer=NOBODY))  # fmt: skip
+    effects.task_costs.append((record["id"], task.id, task.customer, kind, t, record["at"], nusd))
+    name = f"cost_{kind}_nusd" if nusd >= 0 else "cost_other_corrected_nusd"
+    effects.add(RollupKey(day(t), task.customer, task.plan), **{name: abs(nusd)})
+    task = task._replace(other_nusd=task.other_nusd + nusd)
+    _told(work, _unearned(task, t, effects) if task.outcome in UNEARNED else task, record, effects)
+
+
 def _moved(work: Work, task: Task, to: str, at: int, t: int, effects: Effects) -> Task:
     """Return a task whose outcome has gone as far as `to`; what is nearer to the start moves nothing."""
     if RANKS[to] <= RANKS[task.outcome]:
@@ -292,9 +311,11 @@ def _note(task: Task, nusd: int, t: int, effects: Effects) -> None:
 
 
 def _unearned(task: Task, t: int, effects: Effects) -> Task:
-    more = task.cost_nusd - task.unearned_nusd
-    effects.add(RollupKey(day(t), task.customer, task.plan), cost_unearned_nusd=more)
-    return task._replace(unearned_nusd=task.cost_nusd)
+    whole = task.cost_nusd + task.other_nusd
+    more = whole - task.unearned_nusd
+    name = "cost_unearned_nusd" if more >= 0 else "cost_unearned_corrected_nusd"
+    effects.add(RollupKey(day(t), task.customer, task.plan), **{name: abs(more)})
+    return task._replace(unearned_nusd=whole)
 
 
 # ---- what must hold -------------------------------------------------------------------------------------------------
@@ -326,6 +347,11 @@ def violations(db: sqlite3.Connection) -> list[str]:
 
 def _booked(db: sqlite3.Connection, key: str) -> int:
     return int(db.execute("SELECT COUNT(*) FROM txns WHERE key = ?", (key,)).fetchone()[0])
+
+
+def other_costs(db: sqlite3.Connection, id_: str) -> dict[str, int]:
+    """Return what a task cost beside its calls, in nano-dollars by kind; kinds that it has."""
+    return dict(db.execute("SELECT kind, SUM(nusd) FROM task_costs WHERE task = ? GROUP BY kind", (id_,)).fetchall())
 
 
 def event(db: sqlite3.Connection, customer: int, name: str) -> tuple[str, Task] | None:

@@ -16,7 +16,7 @@ Record = dict[str, Any]
 
 KINDS = frozenset({"sellbook", "customer", "moved", "key", "keys_imported", "key_changed", "key_revoked", "grant",
                    "reversed", "seats", "delivered", "configured", "archived", "runaway",
-                   "budgets_spent", "guarded", "task_opened", "task_closed", "outcome"})  # fmt: skip
+                   "budgets_spent", "guarded", "task_opened", "task_closed", "outcome", "task_cost"})  # fmt: skip
 """Kinds of records that somebody caused on purpose."""
 
 _NOT_TOLD = frozenset({"k", "t", "by", "digest"})

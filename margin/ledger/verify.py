@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from margin.ledger import commitments, tasks
 from margin.ledger.postings import ROLLUP_SUMS
-from margin.ledger.rollups import COST, REVENUE, SAVING, TOTALS_KEY, WEEK
+from margin.ledger.rollups import COST, MARGIN_SUMS, OTHER_COST, REVENUE, SAVING, TOTALS_KEY, WEEK
 from margin.ledger.state import State
 from margin.records import ASIDES
 
@@ -33,8 +33,8 @@ _PAIRS = {
         f"SELECT COALESCE(SUM({REVENUE}), 0) FROM rollup",  # noqa: S608 - our names
         "SELECT COALESCE(-SUM(balance), 0) FROM accounts WHERE name LIKE 'rev.%'",
     ),
-    "cost owed to providers and cost booked": (
-        "SELECT COALESCE(-SUM(balance), 0) FROM accounts WHERE name LIKE 'ap.%'",
+    "cost owed to providers and others, and cost booked": (
+        "SELECT COALESCE(-SUM(balance), 0) FROM accounts WHERE name LIKE 'ap.%' OR name LIKE 'accrued.%'",
         "SELECT COALESCE(SUM(balance), 0) FROM accounts WHERE name LIKE 'cogs.%'",
     ),
     "requests in the rollup and charges": (
@@ -46,9 +46,14 @@ _PAIRS = {
         """SELECT COUNT(*) FROM charges WHERE EXISTS
             (SELECT 1 FROM txns WHERE key = 'close:' || charges.x AND kind = 'charge')""",
     ),
-    "cost lines and cost booked": (
-        "SELECT COALESCE(SUM(cost_nusd), 0) FROM current_cost_lines",
+    "cost lines, costs of tasks, and cost booked": (
+        """SELECT (SELECT COALESCE(SUM(cost_nusd), 0) FROM current_cost_lines)
+            + (SELECT COALESCE(SUM(nusd), 0) FROM task_costs)""",
         "SELECT COALESCE(SUM(balance), 0) FROM accounts WHERE name LIKE 'cogs.%'",
+    ),
+    "what tasks cost beside their calls, in the tasks and line by line": (
+        "SELECT COALESCE(SUM(other_nusd), 0) FROM tasks",
+        "SELECT COALESCE(SUM(nusd), 0) FROM task_costs",
     ),
     "charges' revenue less reversals and revenue booked": (
         f"SELECT {_STANDING.format('revenue_nusd')}",
@@ -59,7 +64,7 @@ _PAIRS = {
         "SELECT COALESCE(-SUM(balance), 0) FROM accounts WHERE name IN ('rev.tasks', 'rev.outcomes')",
     ),
     "what tasks cost that earned nothing, in the rollup and in the tasks": (
-        "SELECT COALESCE(SUM(cost_unearned_nusd), 0) FROM rollup",
+        "SELECT COALESCE(SUM(cost_unearned_nusd - cost_unearned_corrected_nusd), 0) FROM rollup",
         "SELECT COALESCE(SUM(unearned_nusd), 0) FROM tasks",
     ),
     "what was rated and what was booked for it": (
@@ -141,11 +146,11 @@ _PAIRS = {
 
 _COARSER = {
     "months": ("SELECT customer, substr(day, 1, 7), {margin} FROM rollup GROUP BY 1, 2",
-               "SELECT customer, month, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced FROM margin_months"),
+               "SELECT customer, month, {kept} FROM margin_months"),
     "weeks": ("SELECT customer, {week}, {margin} FROM rollup GROUP BY 1, 2",
-              "SELECT customer, week, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced FROM margin_weeks"),
+              "SELECT customer, week, {kept} FROM margin_weeks"),
     "days": ("SELECT customer, day, {margin} FROM rollup GROUP BY 1, 2",
-             "SELECT customer, day, requests, cost_nusd, revenue_nusd, saving_nusd, unpriced FROM margin_days"),
+             "SELECT customer, day, {kept} FROM margin_days"),
     "totals": ("SELECT {labels}, {sums} FROM rollup GROUP BY {labels}",
                "SELECT {labels}, {columns} FROM rollup_totals"),
     "tiers": ("SELECT day, charge_tier, {sums} FROM rollup GROUP BY 1, 2",
@@ -155,7 +160,8 @@ _COARSER = {
 }  # fmt: skip
 _SQL = {
     "week": WEEK,
-    "margin": f"SUM(requests), SUM({COST}), SUM({REVENUE}), SUM({SAVING}), SUM(unpriced)",
+    "margin": f"SUM(requests), SUM({COST}), SUM({REVENUE}), SUM({SAVING}), SUM(unpriced), SUM({OTHER_COST})",
+    "kept": ", ".join(MARGIN_SUMS),
     "labels": ", ".join(TOTALS_KEY),
     "sums": ", ".join(f"SUM({name})" for name in ROLLUP_SUMS),
     "columns": ", ".join(ROLLUP_SUMS),

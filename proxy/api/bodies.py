@@ -56,6 +56,14 @@ class TaskEnd(Body):
     completed: bool = True
 
 
+class TaskCost(Body):
+    """What a task cost beside its calls: US dollars as text, below zero for what was told wrongly."""
+
+    kind: Literal["tool", "human", "compute"]
+    usd: Annotated[Amount, Field(ge=-(10**6), le=10**6, decimal_places=9)]
+    at: Annotated[str, Field(max_length=40)] | None = None
+
+
 class OutcomeTold(Body):
     """What came of a task, and when."""
 

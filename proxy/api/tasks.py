@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from margin.money import usd_to_nusd
 from proxy.admission import KeeperAway
 from proxy.api.answers import acted_for, headers_of, json_answer, refusal
-from proxy.api.bodies import NewTask, OutcomeTold, TaskEnd, read_body
+from proxy.api.bodies import NewTask, OutcomeTold, TaskCost, TaskEnd, read_body
 from proxy.idempotency import HEADER, KEY_CHARS_MAX
 from proxy.identity import Principal
 from proxy.wire.errors import Malformed, TooOften, Unavailable
@@ -44,6 +45,13 @@ def routes(world: World) -> APIRouter:
         whose = acted_for(world, request, "tasks")
         end = read_body(TaskEnd, await request.body())
         return await desk.tell(request, whose, "tasks.close", {"task": id_, "completed": end.completed})
+
+    @router.post("/v1/tasks/{id_}/costs")
+    async def _cost(request: Request, id_: str) -> Response:
+        whose = acted_for(world, request, "tasks")
+        told = read_body(TaskCost, await request.body())
+        args = {"task": id_, "kind": told.kind, "nusd": usd_to_nusd(told.usd), "at_t": moment(told.at)}
+        return await desk.tell(request, whose, "tasks.cost", args)
 
     @router.post("/v1/outcomes")
     async def _judge(request: Request) -> Response:

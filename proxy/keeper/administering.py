@@ -18,7 +18,7 @@ from proxy.keeper.office import NS, Office
 ALLOWED = frozenset({
     "keys.create", "keys.list", "keys.change", "keys.rotate", "keys.revoke", "customers.create", "customers.move",
     "customers.list", "credits.grant", "credits.balance", "labels.give", "labels.compare",
-    "tasks.open", "tasks.close", "tasks.get", "tasks.join", "outcomes.tell",
+    "tasks.open", "tasks.close", "tasks.get", "tasks.join", "tasks.cost", "outcomes.tell",
     "page.figures", "page.charges", "page.customer",
 })  # fmt: skip
 """A worker may ask for these, and for nothing else that commands can do."""

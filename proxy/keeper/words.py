@@ -41,7 +41,14 @@ def day(since: str | None) -> str:
 
 def margin_of(row: MarginRow) -> dict[str, Any]:
     """Return one row of a margin report."""
-    # With no revenue a margin is not 0 % but not applicable: the loss in dollars says it.
-    share = None if row.revenue_nusd == 0 else round(row.margin_nusd / row.revenue_nusd, 6)
+    model_cost = row.cost_nusd - row.other_cost_nusd
     return {"requests": row.requests, "cost_nusd": row.cost_nusd, "revenue_nusd": row.revenue_nusd,
-            "margin_nusd": row.margin_nusd, "margin": share, "savings_nusd": row.savings_nusd}  # fmt: skip
+            "margin_nusd": row.margin_nusd, "margin": share_of(row.margin_nusd, row.revenue_nusd),
+            "model_cost_nusd": model_cost, "other_cost_nusd": row.other_cost_nusd,
+            "model_margin": share_of(row.revenue_nusd - model_cost, row.revenue_nusd),
+            "savings_nusd": row.savings_nusd}  # fmt: skip
+
+
+def share_of(nusd: int, revenue_nusd: int) -> float | None:
+    """Return a margin as a share. With no revenue it is not 0 % but not applicable: the loss in dollars says it."""
+    return None if revenue_nusd == 0 else round(nusd / revenue_nusd, 6)

@@ -15,6 +15,8 @@ import orjson
 from margin import records
 from margin.ledger import tasks
 from margin.ledger.tasks import RANKS, Task
+from margin.money import format_usd
+from margin.records import OTHER_COSTS
 from margin.tasking import TaskTerms
 from proxy.keeper.office import NS, Office, UnknownName
 from proxy.keeper.refusing import Args, Refused
@@ -82,15 +84,39 @@ def judge(office: Office, args: Args) -> Any:
         raise Refused(f"an outcome is one of {', '.join(TOLD)}", "outcome")
     if task.metric != "outcome":
         raise Refused("tasks of this type are not charged by their outcome", "task")
-    at = now if args["at_t"] is None else args["at_t"]
-    if at > now + AHEAD_MAX_NS:
-        raise Refused(f"that is in the future: it is {iso(now)} here", "at")
-    if at < task.opened_t - AHEAD_MAX_NS:
-        raise Refused(f"that is from before the task was opened, at {iso(task.opened_t)}", "at")
+    at = _moment(args["at_t"], now, task)
     event = _event(args)
     if event is not None or RANKS[args["outcome"]] > RANKS[task.outcome]:
         office.act(records.outcome(t=now, id=task.id, outcome=args["outcome"], at=at, event=event))
     return _shown(office, _found(office, args["customer"], task.id))
+
+
+def cost(office: Office, args: Args) -> Any:
+    """Book what a task cost beside its calls, also of one that is closed; below zero, take back what was wrong."""
+    again = _again(office, args)
+    if again is not None:
+        return again
+    task, now = _found(office, args["customer"], args["task"]), time.time_ns()
+    kind, nusd = args["kind"], args["nusd"]
+    if kind not in OTHER_COSTS:
+        raise Refused(f"a cost is one of {', '.join(OTHER_COSTS)}", "kind")
+    known = tasks.other_costs(office.books.store.db, task.id).get(kind, 0)
+    if nusd == 0 or known + nusd < 0:
+        raise Refused(f"the task has {format_usd(known)} of that kind: it cannot change by {format_usd(nusd)}", "usd")
+    at = _moment(args["at_t"], now, task)
+    office.act(records.task_cost(t=now, id=f"cost_{os.urandom(9).hex()}", task=task.id, kind=kind, nusd=nusd, at=at,
+                                 event=_event(args)))  # fmt: skip
+    return _shown(office, _found(office, args["customer"], task.id))
+
+
+def _moment(at_t: int | None, now: int, task: Task) -> int:
+    """Return when something happened to a task: now, unless it is said, and can be."""
+    at = now if at_t is None else at_t
+    if at > now + AHEAD_MAX_NS:
+        raise Refused(f"that is in the future: it is {iso(now)} here", "at")
+    if at < task.opened_t - AHEAD_MAX_NS:
+        raise Refused(f"that is from before the task was opened, at {iso(task.opened_t)}", "at")
+    return at
 
 
 def get(office: Office, args: Args) -> Any:
@@ -156,4 +182,5 @@ def _shown(office: Office, task: Task) -> dict[str, Any]:
     }  # fmt: skip
 
 
-COMMANDS = {"tasks.open": open_, "tasks.close": close, "tasks.get": get, "tasks.join": join, "outcomes.tell": judge}
+COMMANDS = {"tasks.open": open_, "tasks.close": close, "tasks.get": get, "tasks.join": join, "tasks.cost": cost,
+            "outcomes.tell": judge}  # fmt: skip

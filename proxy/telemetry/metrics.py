@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from margin.records import COST_KINDS
+from margin.records import COST_KINDS, OTHER_COSTS
 from proxy.telemetry.observed import Observed
 from proxy.telemetry.routed import NUSD, Guarded, guarded
 
@@ -247,7 +247,8 @@ class _LedgerCollector(Collector):
         yield tokens
 
     def _costs(self) -> Iterator[Metric]:
-        columns = tuple(f"cost_{kind}_nusd" for kind in COST_KINDS)
+        kinds = (*COST_KINDS, *OTHER_COSTS)
+        columns = tuple(f"cost_{kind}_nusd" for kind in kinds)
         sides = {
             "penstock_cogs_usd": ("Cost, by plan, charge tier and kind.", ("plan", "tier"), ("plan", "charge_tier")),
             "penstock_provider_cogs_usd": (
@@ -259,13 +260,21 @@ class _LedgerCollector(Collector):
         for name, (text, labels, grouped) in sides.items():
             family = CounterMetricFamily(name, text, labels=(*labels, "kind"))
             for one, other, *sums in self._books.totals(grouped, columns):
-                for kind, nusd in zip(COST_KINDS, sums, strict=True):
+                for kind, nusd in zip(kinds, sums, strict=True):
                     if nusd or (kind == "model" and other):
                         family.add_metric((one, other, kind), nusd / NUSD)
             yield family
         yield self._counter(
             "penstock_cogs_corrected_usd", "Cost that corrections took out of the books again, by plan and tier.",
             {"plan": "plan", "tier": "charge_tier"}, "cost_corrected_nusd", NUSD,
+        )  # fmt: skip
+        yield self._counter(
+            "penstock_other_cogs_corrected_usd", "Cost of tasks beside their calls that was told wrongly, by plan.",
+            {"plan": "plan"}, "cost_other_corrected_nusd", NUSD,
+        )  # fmt: skip
+        yield self._counter(
+            "penstock_unearned_cogs_usd", "Cost of tasks that failed, were handed off or reversed, by plan.",
+            {"plan": "plan"}, "cost_unearned_nusd", NUSD,
         )  # fmt: skip
 
     def _reconciled(self) -> Iterator[Metric]:

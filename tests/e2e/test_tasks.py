@@ -46,7 +46,8 @@ def call(shop: Server, key: str, task: str) -> httpx.Response:
 def margin(shop: Server) -> dict[str, int]:
     """Return what the report says of the customer."""
     rows = shop.ask("report.margin")["customers"]
-    nothing = dict.fromkeys(("requests", "cost_nusd", "revenue_nusd", "margin_nusd"), 0)
+    names = ("requests", "cost_nusd", "revenue_nusd", "margin_nusd", "model_cost_nusd", "other_cost_nusd")
+    nothing = dict.fromkeys(names, 0)
     return next((row for row in rows if row["customer"] == "helpdesk"), nothing)
 
 
@@ -83,6 +84,22 @@ def test_a_hand_off_earns_nothing_and_keeps_its_cost(shop: Server, keys: tuple[s
     assert after["margin_nusd"] - before["margin_nusd"] == before["cost_nusd"] - after["cost_nusd"] < 0
 
 
+def test_what_a_person_cost_stands_beside_the_models(shop: Server, keys: tuple[str, str]):
+    """Told after the hand-off, once: model margin and gross margin side by side, and the books are sound."""
+    task = tell(shop, keys[1], "tasks", type="support").json()["id"]
+    tell(shop, keys[1], "outcomes", task=task, outcome="handed_off")
+    before = margin(shop)
+
+    answers = [tell(shop, keys[1], f"tasks/{task}/costs", "c-1", kind="human", usd="12.50") for _ in range(2)]
+
+    assert [each.status_code for each in answers] == [200, 200]
+    after = margin(shop)
+    assert after["other_cost_nusd"] - before["other_cost_nusd"] == 1_250 * CENT
+    assert after["margin_nusd"] - before["margin_nusd"] == -1_250 * CENT
+    assert after["model_cost_nusd"] == before["model_cost_nusd"]
+    assert shop.ask("ledger.verify")["violations"] == []
+
+
 def test_a_customers_serving_key_decides_nothing_of_its_bill(shop: Server, keys: tuple[str, str]):
     """It can open, close, judge and look at no task: 403 each time, and the task is as it was."""
     own, operator = keys
@@ -91,11 +108,12 @@ def test_a_customers_serving_key_decides_nothing_of_its_bill(shop: Server, keys:
     answers = [
         tell(shop, own, "tasks", type="report"),
         tell(shop, own, f"tasks/{task}/close", completed=False),
+        tell(shop, own, f"tasks/{task}/costs", kind="human", usd="12.50"),
         *(tell(shop, own, "outcomes", task=task, outcome=each) for each in ("confirmed", "failed", "reversed")),
         get(f"{shop.origin}/v1/tasks/{task}", headers={"authorization": f"Bearer {own}"}),
     ]
 
-    assert [each.status_code for each in answers] == [403] * 6
+    assert [each.status_code for each in answers] == [403] * 7
     assert {each.json()["error"]["code"] for each in answers} == {"forbidden"}
     seen = get(f"{shop.origin}/v1/tasks/{task}", headers={"authorization": f"Bearer {operator}"}).json()
     assert (seen["status"], seen["outcome"], seen["charged"]) == ("open", None, False)
@@ -126,6 +144,11 @@ def test_an_event_that_comes_twice_is_answered_the_same(shop: Server, keys: tupl
         ("outcomes", {"task": "TASK", "outcome": "assumed"}, 400, "outcome"),
         ("outcomes", {"task": "TASK", "outcome": "confirmed", "price": 1}, 400, "price"),
         ("tasks", {"type": "suport"}, 400, "type"),
+        ("tasks/task_none/costs", {"kind": "tool", "usd": "1"}, 404, None),
+        ("tasks/TASK/costs", {"kind": "tax", "usd": "1"}, 400, "kind"),
+        ("tasks/TASK/costs", {"kind": "tool", "usd": "a dollar"}, 400, "usd"),
+        ("tasks/TASK/costs", {"kind": "tool", "usd": "-1"}, 400, "usd"),
+        ("tasks/TASK/costs", {"kind": "tool", "usd": "1", "at": "2199-01-01T00:00:00Z"}, 400, "at"),
         ("tasks/task_none/close", {}, 404, None),
     ],
 )  # fmt: skip
@@ -136,7 +159,7 @@ def test_bad_input_is_a_clear_4xx(
     task = tell(shop, keys[1], "tasks", type="support").json()["id"]
     told = {name: task if value == "TASK" else value for name, value in body.items()}
 
-    answer = tell(shop, keys[1], path, **told)
+    answer = tell(shop, keys[1], path.replace("TASK", task), **told)
 
     assert (answer.status_code, answer.json()["error"]["param"]) == (status, param)
     assert answer.json()["error"]["type"] == "invalid_request_error"

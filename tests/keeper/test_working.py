@@ -187,3 +187,42 @@ def test_a_type_that_the_plan_does_not_have_is_refused_with_those_it_has(desk):
     answer = desk.ask("tasks.open", type="suport")
 
     assert (answer["param"], "chat, report, support" in answer["refused"]) == ("type", True)
+
+
+def test_a_cost_is_told_late_once_and_taken_back(desk):
+    """Also of a task that failed and is closed; under the same key once; no more is taken back than was told."""
+    task = desk.open()
+    desk.ask("tasks.close", task=task, completed=False)
+    asked = {"task": task, "kind": "human", "at_t": None}
+
+    first = desk.ask("tasks.cost", nusd=1200 * CENT, event="e1", **asked)
+    assert desk.ask("tasks.cost", nusd=1200 * CENT, event="e1", **asked) == first
+    desk.ask("tasks.cost", nusd=-200 * CENT, **asked)
+
+    assert desk.ask("tasks.cost", nusd=-1001 * CENT, **asked)["param"] == "usd"
+    assert desk.ask("tasks.cost", nusd=1, event="e1", **asked)["conflict"]
+    found = desk.office.books.state.work.find(task)
+    assert (found.other_nusd, found.unearned_nusd) == (1000 * CENT, 1000 * CENT)
+    assert "cost" not in str(first["result"])
+
+
+@pytest.mark.parametrize(
+    ("bad", "param"),
+    [
+        ({"task": "task_nobody"}, None),
+        ({"kind": "tax"}, "kind"),
+        ({"nusd": 0}, "usd"),
+        ({"nusd": -1}, "usd"),
+        ({"at_t": 2 * 10**18}, "at"),
+        ({"at_t": 1}, "at"),
+    ],
+)
+def test_a_cost_that_cannot_be_is_refused(desk, bad, param):
+    """Of no task, of no kind, of nothing, less than was told, in the future, before the task: nothing is journalled."""
+    asked = {"task": desk.open(), "kind": "tool", "nusd": CENT, "at_t": None} | bad
+    before = desk.records()
+
+    answer = desk.ask("tasks.cost", **asked)
+
+    assert (answer["param"], answer["unknown"]) == (param, "task" in bad)
+    assert desk.records() == before

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from margin import records
-from margin.ledger import tasks, verify
+from margin.ledger import questions, tasks, verify
 from tests.margin.bookkeeping import (
     DAY,
     T0,
@@ -182,10 +182,34 @@ def test_what_makes_no_sense_changes_nothing_and_is_counted():
                              "opened for customer 9, who does not exist"]  # fmt: skip
 
 
+def cost(id_, nusd, kind="human", *, task="t1", t=T0):
+    """Tell of a cost beside the calls."""
+    return records.task_cost(t=t, id=id_, task=task, kind=kind, nusd=nusd, at=t)
+
+
+def test_what_a_task_cost_beside_its_calls_is_cost_of_goods_and_no_models(tmp_path):
+    """A person took over for $12: the model margin is as it was, the gross margin is not, and the failure cost both."""
+    books = open_books(tmp_path / "data")
+    for record in (sellbook(), customer(), opened(), *call("x1"), closed(), told("handed_off"), cost("c1", 12 * USD),
+                   cost("c2", CENT, "tool"), opened("t2"), told("confirmed", "t2"), cost("c3", -2 * USD),
+                   cost("c2", CENT, "tool")):  # fmt: skip
+        books.record(record)
+    books.commit()
+
+    margin = questions.margin_by_customer(books.store.db)[0]
+    assert (margin.revenue_nusd, margin.cost_nusd) == (99 * CENT, 700 + 10 * USD + CENT)
+    assert margin.other_cost_nusd == 10 * USD + CENT
+    assert tasks.other_costs(books.store.db, "t1") == {"human": 10 * USD, "tool": CENT}
+    assert books.state.work.find("t1").unearned_nusd == margin.cost_nusd
+    assert [each for each in sound(books) if "no effect" not in each] == []
+    books.close()
+
+
 STORY = [
     sellbook(), customer(), opened(window=DAY, prices=price(*BANDS)), *call("x1"), told("pending"), closed(),
     told("assumed", t=T0 + DAY), opened("t2", "workflow"), *call("x2", task="t2"), closed("t2", t=T0 + DAY),
     told("failed", t=T0 + 30 * DAY), opened("t3"), *call("x3", task="t3"), told("handed_off", "t3"),
+    cost("c1", 5 * USD, task="t3"), cost("c2", 3 * USD, "compute"), cost("c3", -USD, task="t3"),
 ]  # fmt: skip
 
 
