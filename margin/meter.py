@@ -106,7 +106,7 @@ class Actions:
 
     def terms(self) -> dict[str, str | None]:
         """Return the terms as plain JSON values."""
-        return {"action": _plain(Decimal(self.milli) / 1000), "tokens": str(self.tokens)}
+        return {"action": _plain(Decimal(self.milli).scaleb(-3)), "tokens": str(self.tokens)}
 
 
 def read(terms: Mapping[str, str | None]) -> Meter | Actions:

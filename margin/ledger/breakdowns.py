@@ -1,4 +1,4 @@
-"""What a plan's credits cost us and earned, from the rollup: by plan and charge tier."""
+"""What reports ask the rollup for: credits by plan and charge tier, and what each customer had by month."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlite3
 from typing import NamedTuple
 
 from margin.ledger import rollups
+from margin.overheads import MonthUse
 
 
 class CreditRow(NamedTuple):
@@ -33,3 +34,20 @@ def credits_by_tier(db: sqlite3.Connection, since_day: str) -> list[CreditRow]:
         (since_day,),
     )
     return [CreditRow(*row) for row in rows]
+
+
+def use_by_month(db: sqlite3.Connection, since_day: str) -> list[MonthUse]:
+    """Return what each customer had in each month from a day on."""
+    rows = db.execute(
+        f"""SELECT customer, substr(day, 1, 7), SUM(requests), SUM(input + cache_read + cache_write + output),
+                SUM({rollups.REVENUE})
+            FROM rollup WHERE day >= ? GROUP BY 1, 2 ORDER BY 2, 1""",  # noqa: S608 - our names
+        (since_day,),
+    )
+    return [MonthUse(*row) for row in rows]
+
+
+def first_day(db: sqlite3.Connection) -> str | None:
+    """Return the first day that anything was booked on; None: nothing was."""
+    found: str | None = db.execute("SELECT MIN(day) FROM rollup").fetchone()[0]
+    return found

@@ -35,7 +35,6 @@ ENTRIES_AT_ONCE = 32
 ACCOUNTS_REMEMBERED = 100_000
 """Numbers of accounts kept in memory, some 20 MB: those of ten thousand customers. Others are looked up again."""
 
-
 _BOOKED = "SELECT value FROM json_each(?) AS asked WHERE EXISTS (SELECT 1 FROM txns WHERE key = asked.value)"
 
 

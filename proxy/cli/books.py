@@ -39,7 +39,7 @@ def report() -> None:
 @click.option("--since", help="First day to count, in UTC, such as 2026-11-01; everything without it.")
 @shared_options
 def margin(since: str | None, config: Path, as_json: bool) -> None:
-    """Cost, revenue, margin and savings by customer; the biggest loss first."""
+    """Cost (overheads included), revenue, margin and savings by customer; the biggest loss first."""
     if since is not None:
         check_day(since)
     found = keeper(config, "report.margin", {"since": since})
@@ -47,6 +47,9 @@ def margin(since: str | None, config: Path, as_json: bool) -> None:
         print_json(found)
         return
     console().print(margin_table(found))
+    if found["overhead_of_nobody_nusd"]:
+        click.echo(f"Overheads of {format_usd(found['overhead_of_nobody_nusd'])} are nobody's: no customer had any of "
+                   "what they are shared out by.")  # fmt: skip
 
 
 @report.command()
@@ -179,7 +182,7 @@ def margin_table(found: dict[str, Any]) -> Table:
     """Return the report as a table."""
     table = Table(title="margin", box=None, pad_edge=False, title_justify="left")
     table.add_column("customer")
-    for name in ("requests", "cost", "revenue", "margin", "%", "savings"):
+    for name in ("requests", "cost", "revenue", "margin", "%", "model %", "savings"):
         table.add_column(name, justify="right")
     for row in found["customers"]:
         table.add_row(row["customer"], *_cells(row))
@@ -189,9 +192,10 @@ def margin_table(found: dict[str, Any]) -> Table:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    share = "n/a" if row["margin"] is None else f"{row['margin']:.1%}"
-    amounts = [format_usd(row[f"{name}_nusd"]) for name in ("cost", "revenue", "margin")]
-    return [f"{row['requests']:,}", *amounts, share, format_usd(row["savings_nusd"])]
+    shares = ["n/a" if row[name] is None else f"{row[name]:.1%}" for name in ("gross_margin", "model_margin")]
+    cost = row["cost_nusd"] + row["overhead_nusd"] + row["payment_fees_nusd"]
+    amounts = map(format_usd, (cost, row["revenue_nusd"], row["gross_margin_nusd"]))
+    return [f"{row['requests']:,}", *amounts, *shares, format_usd(row["savings_nusd"])]
 
 
 @click.group()

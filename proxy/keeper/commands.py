@@ -20,7 +20,7 @@ from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import SavingsRow
 from margin.ledger.store import LedgerBusy
-from proxy.keeper import credits, guarding, keys, labelling, selling, showing, studies, working
+from proxy.keeper import besides, credits, guarding, keys, labelling, selling, showing, studies, working
 from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
@@ -70,12 +70,18 @@ def customers_list(office: Office, args: Args) -> Any:
 
 
 def report_margin(office: Office, args: Args) -> Any:
-    """Report cost, revenue, margin and savings by customer, from the rollup only."""
+    """Report cost, revenue, margin and savings by customer: of models, of all that is booked, and with overheads."""
     office.tick()
+    since_day = day(args.get("since"))
     with questions.snapshot(office.books.store.db) as db:
-        rows = questions.margin_by_customer(db, since_day=day(args.get("since")))
-    customers = [{"customer": office.directory.name(row.customer or 0)} | margin_of(row) for row in rows]
-    return {"customers": customers, "total": margin_of(questions.total(rows))}
+        rows = questions.margin_by_customer(db, since_day=since_day)
+        beside = besides.asked(office, since_day, time.time_ns())
+    customers = [
+        {"customer": office.directory.name(row.customer or 0)} | margin_of(row) | beside.of(row) for row in rows
+    ]
+    total = questions.total(rows)
+    return {"customers": customers, "total": margin_of(total) | beside.of(total),
+            "overhead_of_nobody_nusd": beside.nobodys_nusd}  # fmt: skip
 
 
 def report_floors(office: Office, _: Args) -> Any:

@@ -15,6 +15,7 @@ from margin.costbook import CostBook
 from proxy.settings import document as yaml_document
 from proxy.settings import entries, models, overrides, plans, reading, sources
 from proxy.settings.classifier import Models, classifier_of
+from proxy.settings.cost_shape import other_costs_of
 from proxy.settings.findings import Findings
 from proxy.settings.limiting import Known, limits_of
 from proxy.settings.plans import Sold
@@ -101,6 +102,7 @@ def load(
         limits=limits,
         sellbook=sold.book,
         costbook=book,
+        other_costs=other_costs_of(shape.overheads, shape.payment_fees),
         store=store_of(shape.store, path.parent),
         sandbox=sandbox,
         warnings=(*findings.warnings, *sold.warnings),

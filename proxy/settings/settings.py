@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from margin.costbook import CostBook
+from margin.overheads import OtherCosts
 from margin.sellbook import SellBook, Tier
 from proxy.settings.classifier import Classifier
 from proxy.settings.entries import Entry
@@ -43,6 +44,7 @@ class Settings:
         limits: What may be used at most.
         sellbook: What customers pay.
         costbook: What providers bill.
+        other_costs: What is paid beside, for all customers together.
         store: Where the books lie.
         sandbox: What a sandbox starts with; `None` in a configuration for production.
         warnings: One sentence each.
@@ -65,6 +67,7 @@ class Settings:
     limits: Limits
     sellbook: SellBook
     costbook: CostBook = field(repr=False)
+    other_costs: OtherCosts
     store: Store
     sandbox: Sandbox | None
     warnings: tuple[str, ...]

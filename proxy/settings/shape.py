@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from proxy.settings.caching_shape import CachingShape
 from proxy.settings.classifier_shape import ClassifierShape
+from proxy.settings.cost_shape import OverheadShape, PaymentFeesShape
 from proxy.settings.fields import (
     Credits,
     Duration,
@@ -301,6 +302,13 @@ class SettingsShape(Section):
         default_factory=ConversationsShape, description="What is kept of responses that may be gone on with."
     )
     limits: LimitsShape = Field(default_factory=LimitsShape, description="What may be used at most.")
+    overheads: dict[Name, OverheadShape] = Field(
+        default_factory=dict,
+        description="What is paid by the month for all customers together, by a name of yours: in reports, in no book.",
+    )
+    payment_fees: PaymentFeesShape = Field(
+        default_factory=PaymentFeesShape, description="What taking a payment costs: in reports, in no book."
+    )
     plans: Text | None = Field(
         PLANS_FILE,
         description="The sell book's file, against this file's folder; without one, plan `open`.",

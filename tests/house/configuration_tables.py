@@ -27,6 +27,7 @@ _NAMED = {
     "usage": "METER",
     "items": "NAME",
     "rules": "RULE",
+    "overheads": "NAME",
 }
 """What stands for the name in a mapping whose keys are the operator's."""
 

@@ -224,3 +224,30 @@ def test_the_margin_of_a_credit_by_task(tmp_path: Path, monkeypatch) -> None:
     assert rows["medium"]["cost_per_credit_nusd"] == 2 * CENT
     assert rows["complex"]["revenue_nusd"] == 20 * 5 * CENT
     shop.close()
+
+
+def test_overheads_and_fees_stand_beside_the_books(tmp_path: Path, monkeypatch) -> None:
+    """Half of November's $300 by requests, 2 : 1; 2.9 % and $0.30 of what one was charged; the books know nothing."""
+    costs = "overheads: {support: {amount: 300, by: requests}}\npayment_fees: {percent: 2.9, fixed: 0.30}\n"
+    shop = Shop(tmp_path, monkeypatch, HYBRID, more=costs)
+    shop.open("consumption", "actions")
+    shop.ask("credits.grant", customer="actions", credits_milli=10**8, paid_nusd=500 * USD, expires_s=None, priority=50)
+    for customer, milli in (("actions", 20_000_000), ("actions", 0), ("consumption", 0)):
+        shop.use(customer, milli=milli, cost=USD)
+    shop.at("2026-11-16")
+    shop.office.move_customer("consumption", "actions")  # its fee is no part of this
+
+    found = shop.ask("report.margin", since="2026-11-01")
+
+    rows = {row["customer"]: row for row in found["customers"]}
+    actions, fee = rows["actions"], 100 * USD * 29 // 1_000 + 30 * CENT
+    half = 300 * USD * (15 * 86_400 + 1) // (30 * 86_400)
+    assert actions["overhead_nusd"] + rows["consumption"]["overhead_nusd"] == pytest.approx(half, abs=1)
+    assert actions["overhead_nusd"] == pytest.approx(half * 2 // 3, abs=1)
+    assert (actions["payment_fees_nusd"], actions["model_cost_nusd"]) == (fee, 2 * USD)
+    assert actions["margin"] == actions["model_margin"] == 0.98
+    assert actions["gross_margin_nusd"] == 100 * USD - 2 * USD - fee - actions["overhead_nusd"]
+    total = found["total"]
+    assert total["gross_margin_nusd"] == sum(row["gross_margin_nusd"] for row in found["customers"])
+    assert found["overhead_of_nobody_nusd"] == 0
+    shop.close()
