@@ -72,6 +72,12 @@ class OutcomeTold(Body):
     at: Annotated[str, Field(max_length=40)] | None = None
 
 
+class OutcomeSigned(OutcomeTold):
+    """The same in a signed message, which may have to say whose task it is."""
+
+    customer: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+
+
 class Nothing(Body):
     """No field at all."""
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 import proxy
-from proxy.api import admin, counting, feedback, models, page, responses, tasks, usage
+from proxy.api import admin, counting, feedback, models, page, responses, tasks, usage, webhooks
 from proxy.api.answers import json_answer, surface_of
 from proxy.api.hot import HOT
 from proxy.wire import errors
@@ -50,7 +50,9 @@ def build(world: World, why_unready: Callable[[], str | None]) -> FastAPI:
     app.include_router(models.routes(world))
     app.include_router(usage.routes(world))
     app.include_router(feedback.routes(world))
-    app.include_router(tasks.routes(world))
+    desk = tasks.Desk(world)
+    app.include_router(tasks.routes(world, desk))
+    app.include_router(webhooks.routes(world, desk))
     app.include_router(admin.routes(world))
     app.include_router(page.routes(world))
     app.include_router(counting.routes(world))

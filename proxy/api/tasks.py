@@ -26,10 +26,9 @@ ASKS_PER_S_MAX = 200
 """Of one worker: each is a write of the keeper's, of some half a millisecond."""
 
 
-def routes(world: World) -> APIRouter:
-    """Return the routes of tasks and outcomes."""
+def routes(world: World, desk: Desk) -> APIRouter:
+    """Return the routes of tasks and outcomes; `desk` asks the keeper."""
     router = APIRouter()
-    desk = _Desk(world)
 
     @router.post("/v1/tasks")
     async def _open(request: Request) -> Response:
@@ -82,7 +81,7 @@ def moment(text: str | None) -> int | None:
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
 
 
-class _Desk:
+class Desk:
     """Asks the keeper, and not more often than it can write."""
 
     def __init__(self, world: World) -> None:
@@ -90,15 +89,17 @@ class _Desk:
         self._second = self._asks = 0
 
     async def tell(self, request: Request, whose: Principal, command: str, args: dict[str, Any]) -> Response:
-        """Answer what the keeper does."""
+        """Answer what the keeper does for a key."""
+        return await self.ask(command, args | {"customer": whose.customer}, whose.key, _event(request))
+
+    async def ask(self, command: str, asked: dict[str, Any], key: str, event: str | None) -> Response:
+        """Answer what the keeper does; `event` is the digest of what the same answer comes again under."""
         self._count()
-        asked = args | {"customer": whose.customer}
-        event = _event(request)
         if event is not None:
             digest = sha256(orjson.dumps([command, asked], option=orjson.OPT_SORT_KEYS)).hexdigest()
             asked |= {"event": event, "request": digest}
         try:
-            answer = await self._world.keeper.command(command, asked, whose.key, claim=None, request="")
+            answer = await self._world.keeper.command(command, asked, key, claim=None, request="")
         except KeeperAway:
             raise Unavailable("The keeper did not answer in time; whether it was done is not known.") from None
         if "result" not in answer:

@@ -70,6 +70,11 @@ class Identity:
         read = KeyTerms.read({} if terms is None else terms)
         self._keys[found] = Principal(id_, customer, name, plan, frozenset(scopes), read)
 
+    def number(self, customer: str | None) -> int | None:
+        """Return a customer's number; None of one that is not known here yet."""
+        found = None if customer is None else self._customers.get(customer)
+        return None if found is None else found[0]
+
     def drop_key(self, id_: str) -> None:
         """Forget a revoked key: the next request with it is refused."""
         found = self._digest_of.pop(id_, None)

@@ -33,6 +33,7 @@ from proxy.settings.sections import (
 from proxy.settings.settings import Settings
 from proxy.settings.shape import SettingsShape
 from proxy.settings.values import Provider
+from proxy.settings.webhooks import webhooks_of
 
 _MAY_BE_UNSET: Final = re.compile(r"providers\..+\.api_key")
 _DIGEST_CHARS: Final = 12  # as the versions of the books
@@ -81,6 +82,7 @@ def load(
     )  # fmt: skip
     known = Known(shape.models, None, {}) if sold is None else Known(shape.models, sold.book.plans, sold.limits)
     caching = caching_of(shape.caching, routing.rules, findings)
+    webhooks = webhooks_of(shape.webhooks, findings)
     limits = limits_of(shape.limits, known, shape.tiers, findings)
     findings.stop()
     assert book is not None, "a book that is refused leaves a problem"
@@ -102,6 +104,7 @@ def load(
         limits=limits,
         sellbook=sold.book,
         costbook=book,
+        webhooks=webhooks,
         other_costs=other_costs_of(shape.overheads, shape.payment_fees),
         store=store_of(shape.store, path.parent),
         sandbox=sandbox,
@@ -178,7 +181,10 @@ def _is_missing(steps: Steps, file: Path, findings: Findings) -> bool:
 
 def _version(shape: SettingsShape, sold: Sold, enabled: list[str], weights: str | None) -> str:
     """Digest what the configuration says once defaults are in: no secrets, no order of keys."""
-    secret: dict[str, Any] = {"providers": {"__all__": {"api_key"}}, "caching": {"responses": {"store": {"url"}}}}
+    secret: dict[str, Any] = {
+        "providers": {"__all__": {"api_key"}}, "caching": {"responses": {"store": {"url"}}},
+        "webhooks": {"outcomes": {"__all__": {"secrets"}}},
+    }  # fmt: skip
     content = {
         "settings": shape.model_dump(mode="json", by_alias=True, exclude=secret),
         "sellbook": sold.book.version,

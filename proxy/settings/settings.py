@@ -21,6 +21,7 @@ from proxy.settings.values import (
     Server,
     Store,
 )
+from proxy.settings.webhooks import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Settings:
         limits: What may be used at most.
         sellbook: What customers pay.
         costbook: What providers bill.
+        webhooks: Who may tell of outcomes by signed messages, by name.
         other_costs: What is paid beside, for all customers together.
         store: Where the books lie.
         sandbox: What a sandbox starts with; `None` in a configuration for production.
@@ -67,6 +69,7 @@ class Settings:
     limits: Limits
     sellbook: SellBook
     costbook: CostBook = field(repr=False)
+    webhooks: Mapping[str, Webhook]
     other_costs: OtherCosts
     store: Store
     sandbox: Sandbox | None

@@ -30,6 +30,7 @@ from proxy.settings.limit_shape import LimitsShape
 from proxy.settings.routing_shape import RoutingShape
 from proxy.settings.units import UnitError
 from proxy.settings.values import Conversations, Idempotency, Server, Store, Timeouts
+from proxy.settings.webhooks import WebhooksShape
 
 ALIASES: Final = {"gpt-4o": "auto"}
 """What clients most often have written down; a model of that name takes its place."""
@@ -302,6 +303,9 @@ class SettingsShape(Section):
         default_factory=ConversationsShape, description="What is kept of responses that may be gone on with."
     )
     limits: LimitsShape = Field(default_factory=LimitsShape, description="What may be used at most.")
+    webhooks: WebhooksShape = Field(
+        default_factory=WebhooksShape, description="Who may tell something by signed messages, without a key."
+    )
     overheads: dict[Name, OverheadShape] = Field(
         default_factory=dict,
         description="What is paid by the month for all customers together, by a name of yours: in reports, in no book.",

@@ -1,8 +1,12 @@
 """Tasks and outcomes over HTTP: who may tell of them, and what that does to a bill."""
 
+import hmac
+import time
+from base64 import b64encode
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 
 from tests.e2e.conftest import Launch
@@ -15,12 +19,16 @@ AGENT = {
     "tasks": {"support": {"outcome": "resolution", "idle": "30m"}, "report": {"price": 2}, "brief": {"idle": "1s"}},
 }
 CENT = 10**7
+SECRET = b"a secret of the helpdesk and ours"
+WHSEC = f"whsec_{b64encode(SECRET).decode()}"
 
 
 @pytest.fixture(scope="module")
 def shop(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> Server:
     """Return a server of two workers that sells by task and by outcome; nobody has credits there."""
-    config = write_config(tmp_path_factory.mktemp("tasks"), plans={"agent": AGENT}, server={"workers": 2})
+    webhooks = {"desk": {"secrets": [WHSEC], "customer": "helpdesk"}, "any": {"secrets": [WHSEC]}}
+    config = write_config(tmp_path_factory.mktemp("tasks"), plans={"agent": AGENT}, server={"workers": 2},
+                          webhooks={"outcomes": webhooks})  # fmt: skip
     return launch(config)
 
 
@@ -34,6 +42,20 @@ def tell(shop: Server, key: str, path: str, event: str | None = None, **body: ob
     """Post to the API."""
     headers = {"authorization": f"Bearer {key}"} | ({} if event is None else {"idempotency-key": event})
     return post(f"{shop.origin}/v1/{path}", json=body, headers=headers, timeout=20)
+
+
+def signal(
+    shop: Server, sender: str, id_: str, *, secret: bytes = SECRET, age_s: int = 0, **body: object
+) -> httpx.Response:
+    """Send a signed message."""
+    content, sent = orjson.dumps(body), int(time.time()) - age_s
+    digest = hmac.new(secret, b"%b.%d.%b" % (id_.encode(), sent, content), "sha256").digest()
+    headers = {
+        "webhook-id": id_,
+        "webhook-timestamp": str(sent),
+        "webhook-signature": f"v1,{b64encode(digest).decode()}",
+    }
+    return post(f"{shop.origin}/v1/webhooks/outcomes/{sender}", content=content, headers=headers, timeout=20)
 
 
 def call(shop: Server, key: str, task: str) -> httpx.Response:
@@ -117,6 +139,44 @@ def test_a_customers_serving_key_decides_nothing_of_its_bill(shop: Server, keys:
     assert {each.json()["error"]["code"] for each in answers} == {"forbidden"}
     seen = get(f"{shop.origin}/v1/tasks/{task}", headers={"authorization": f"Bearer {operator}"}).json()
     assert (seen["status"], seen["outcome"], seen["charged"]) == ("open", None, False)
+
+
+def test_a_signed_message_decides_once(shop: Server, keys: tuple[str, str]):
+    """Without a key; sent again it is answered the same and charged once, also from the other worker."""
+    task = tell(shop, keys[1], "tasks", type="support").json()["id"]
+    before = margin(shop)["revenue_nusd"]
+
+    answers = [signal(shop, "desk", "msg_1", task=task, outcome="confirmed") for _ in range(4)]
+
+    assert {(each.status_code, each.content) for each in answers} == {(200, answers[0].content)}
+    assert margin(shop)["revenue_nusd"] == before + 99 * CENT
+    other = signal(shop, "desk", "msg_1", task=task, outcome="failed")
+    assert (other.status_code, other.json()["error"]["param"]) == (409, "idempotency-key")
+    back = signal(shop, "any", "msg_1", task=task, outcome="reversed", customer="helpdesk")
+    assert (back.status_code, back.json()["charged"]) == (200, False)
+
+
+def test_an_unsigned_message_decides_nothing(shop: Server, keys: tuple[str, str]):
+    """A customer's serving key is no signature; nor is a wrong secret, an old message, or an unknown sender."""
+    own, operator = keys
+    task = tell(shop, operator, "tasks", type="support").json()["id"]
+    shop.create_key("other", "serve", plan="agent")
+    told: dict[str, object] = {"task": task, "outcome": "failed"}
+
+    answers = {
+        "key": tell(shop, own, "webhooks/outcomes/desk", **told),
+        "secret": signal(shop, "desk", "m1", secret=b"x" * 32, **told),
+        "old": signal(shop, "desk", "m1", age_s=400, **told),
+        "sender": signal(shop, "nobody", "m1", **told),
+        "foreign": signal(shop, "desk", "m1", customer="other", **told),
+        "whose": signal(shop, "any", "m1", customer="other", **told),
+        "nobody": signal(shop, "any", "m1", **told),
+    }
+
+    found = {name: each.status_code for name, each in answers.items()}
+    assert found == {"key": 401, "secret": 401, "old": 401, "sender": 401, "foreign": 400, "whose": 404, "nobody": 404}
+    seen = get(f"{shop.origin}/v1/tasks/{task}", headers={"authorization": f"Bearer {operator}"}).json()
+    assert seen["outcome"] is None
 
 
 def test_an_event_that_comes_twice_is_answered_the_same(shop: Server, keys: tuple[str, str]):

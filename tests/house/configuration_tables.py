@@ -28,6 +28,7 @@ _NAMED = {
     "items": "NAME",
     "rules": "RULE",
     "overheads": "NAME",
+    "webhooks": "NAME",
 }
 """What stands for the name in a mapping whose keys are the operator's."""
 

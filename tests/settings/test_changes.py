@@ -44,7 +44,7 @@ def test_the_order_is_the_file_s(tmp_path: Path) -> None:
 
     sections = list(dict.fromkeys(path.partition(".")[0] for path in paths))
     written = ["server", "providers", "models", "tiers", "aliases", "plans", "routing", "classifier"]
-    more = ["caching", "idempotency", "conversations", "limits", "overheads", "payment_fees"]
+    more = ["caching", "idempotency", "conversations", "limits", "webhooks", "overheads", "payment_fees"]
     assert sections == [*written, *more, "prices", "store", "sandbox"]
     assert paths[paths.index("plans") + 1] == "plans.default"
     assert paths.index("routing.mode") < paths.index("routing.baseline")
