@@ -61,6 +61,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     cost_nusd INTEGER NOT NULL, unpriced INTEGER NOT NULL, outcome TEXT NOT NULL, outcome_t INTEGER, due_t INTEGER,
     month TEXT NOT NULL, charged_nusd INTEGER NOT NULL, unearned_nusd INTEGER NOT NULL, other_nusd INTEGER NOT NULL)
     WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS tasks_by_opened ON tasks (opened_t, id);
 CREATE INDEX IF NOT EXISTS tasks_live ON tasks (id) WHERE closed_t IS NULL OR due_t IS NOT NULL;
 -- What tasks cost beside their calls; below zero, what of it was wrong.
 CREATE TABLE IF NOT EXISTS task_costs (

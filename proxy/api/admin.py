@@ -1,4 +1,4 @@
-"""`/admin`: keys, customers and credits over HTTP, for keys of the scope `admin`.
+"""`/admin`: keys, customers, credits, tasks and plans over HTTP, for keys of the scope `admin`.
 
 Each route reads its own shape and asks the keeper for the command of the same name; the trail names the key that asked.
 What makes something may carry an `idempotency-key`: then it is made once, however often it is asked for.
@@ -16,15 +16,19 @@ from margin.money import usd_to_nusd
 from proxy.admission import KeeperAway
 from proxy.api.answers import authenticated, headers_of, json_answer, refusal
 from proxy.api.bodies import (
+    CustomerChange,
     CustomerPage,
+    Delivery,
     KeyChange,
     KeyPage,
-    Move,
     NewCustomer,
     NewGrant,
     NewKey,
     Nothing,
     Rotation,
+    StatementOf,
+    TaskEnd,
+    TaskPage,
     WhoseBalance,
     read_body,
     read_query,
@@ -40,6 +44,7 @@ def routes(world: World) -> APIRouter:
     _keys(router, world)
     _customers(router, world)
     _credits(router, world)
+    _tasks(router, world)
     return router
 
 
@@ -88,10 +93,48 @@ def _customers(router: APIRouter, world: World) -> None:
         return await asked.page("customers.list", page.model_dump(), page.limit)
 
     @router.patch("/customers/{name:path}")
-    async def _move(request: Request, name: str) -> Response:
+    async def _change(request: Request, name: str) -> Response:
         asked = _Asked(world, request)
-        move = read_body(Move, await request.body())
-        return await asked.command("customers.move", {"customer": name, "plan": move.plan})
+        change = read_body(CustomerChange, await request.body())
+        if (change.plan is None) == (change.seats is None):
+            raise Malformed("Say what is to change, one at a time: plan or seats.")
+        if change.plan is not None:
+            return await asked.command("customers.move", {"customer": name, "plan": change.plan})
+        return await asked.command("customers.seats", {"customer": name, "seats": change.seats})
+
+    @router.post("/deliveries")
+    async def _deliver(request: Request) -> Response:
+        asked = _Asked(world, request)
+        return await asked.command("customers.deliver", read_body(Delivery, await request.body()).model_dump())
+
+    @router.get("/statement")
+    async def _statement(request: Request) -> Response:
+        asked = _Asked(world, request)
+        whose = read_query(StatementOf, request.query_params.multi_items())
+        return await asked.command("report.statement", whose.model_dump())
+
+    @router.get("/plans")
+    async def _plans(request: Request) -> Response:
+        asked = _Asked(world, request)
+        return await asked.listed("plans.list")
+
+
+def _tasks(router: APIRouter, world: World) -> None:
+    @router.get("/tasks")
+    async def _list(request: Request) -> Response:
+        asked = _Asked(world, request)
+        page = read_query(TaskPage, request.query_params.multi_items())
+        return await asked.page("tasks.list", page.model_dump(), page.limit)
+
+    @router.get("/tasks/{id_}")
+    async def _show(request: Request, id_: str) -> Response:
+        return await _Asked(world, request).command("tasks.show", {"task": id_})
+
+    @router.post("/tasks/{id_}/close")
+    async def _close(request: Request, id_: str) -> Response:
+        asked = _Asked(world, request)
+        end = read_body(TaskEnd, await request.body())
+        return await asked.command("tasks.end", {"task": id_, "completed": end.completed})
 
 
 def _credits(router: APIRouter, world: World) -> None:
@@ -122,6 +165,10 @@ class _Asked:
         """Answer a part of a list, and whether there is more."""
         rows = await self._result(command, args | {"limit": limit + 1})
         return json_answer({"object": "list", "data": rows[:limit], "has_more": len(rows) > limit})
+
+    async def listed(self, command: str) -> Response:
+        """Answer a whole list."""
+        return json_answer({"object": "list", "data": await self._result(command, {}), "has_more": False})
 
     async def command(self, command: str, args: dict[str, Any]) -> Response:
         """Answer what the command does."""

@@ -133,10 +133,36 @@ class NewCustomer(Body):
     plan: str | None = None
 
 
-class Move(Body):
-    """The plan a customer moves to."""
+class CustomerChange(Body):
+    """What is to change about a customer: the plan it moves to, or how many seats it has. One at a time."""
 
-    plan: str
+    plan: str | None = None
+    seats: Annotated[int, Field(ge=0)] | None = None
+
+
+class Delivery(Body):
+    """Items of a customer's plan that were delivered; `id` is charged once."""
+
+    customer: str
+    item: str
+    id: str
+    count: Annotated[int, Field(ge=1)] = 1
+
+
+class StatementOf(Body):
+    """Whose month is asked about."""
+
+    customer: str
+    month: str
+
+
+class TaskPage(Body):
+    """Which tasks to list."""
+
+    customer: str | None = None
+    status: Literal["open", "pending", "all"] = "all"
+    after: str | None = None
+    limit: Annotated[int, BeforeValidator(units.whole), Field(ge=1, le=PAGE_MAX)] = 100
 
 
 class CustomerPage(Body):

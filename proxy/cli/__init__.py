@@ -23,9 +23,11 @@ from proxy.cli import (
     judging,
     keys,
     learning,
+    plans,
     prices,
     reconcile,
     serve,
+    tasks,
     tuning,
 )
 
@@ -42,7 +44,8 @@ def main() -> None:
 
 for command in (
     serve.serve, demo.demo, check.check, classifying.classify, judging.explain, tuning.tune, learning.learn,
-    keys.keys, customers.customers, credits.credits, prices.prices, books.report, books.ledger, reconcile.reconcile,
+    keys.keys, customers.customers, credits.credits, plans.plans, tasks.tasks, prices.prices,
+    books.report, books.ledger, reconcile.reconcile,
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)

@@ -47,9 +47,11 @@ def margin(since: str | None, config: Path, as_json: bool) -> None:
         print_json(found)
         return
     console().print(margin_table(found))
-    if found["overhead_of_nobody_nusd"]:
-        click.echo(f"Overheads of {format_usd(found['overhead_of_nobody_nusd'])} are nobody's: no customer had any of "
-                   "what they are shared out by.")  # fmt: skip
+    nobodys = found["total"]["overhead_of_nobody_nusd"]
+    if nobodys:
+        click.echo(
+            f"Overheads of {format_usd(nobodys)} are nobody's: no customer had any of what they are shared out by."
+        )
 
 
 @report.command()

@@ -18,6 +18,7 @@ from proxy.keeper.office import NS, Office
 ALLOWED = frozenset({
     "keys.create", "keys.list", "keys.change", "keys.rotate", "keys.revoke", "customers.create", "customers.move",
     "customers.list", "credits.grant", "credits.balance", "labels.give", "labels.compare",
+    "customers.seats", "customers.deliver", "report.statement", "plans.list", "tasks.list", "tasks.show", "tasks.end",
     "tasks.open", "tasks.close", "tasks.get", "tasks.join", "tasks.cost", "outcomes.tell",
     "page.figures", "page.charges", "page.customer",
 })  # fmt: skip

@@ -28,9 +28,12 @@ class Besides:
         is_sum, key = row.customer is None, row.customer or 0
         overhead = sum(self.overheads.values()) if is_sum else self.overheads.get(key, 0)
         fees = sum(self.fees.values()) if is_sum else self.fees.get(key, 0)
+        nobodys = self.nobodys_nusd if is_sum else 0
         gross = row.margin_nusd - overhead - fees
-        return {"overhead_nusd": overhead, "payment_fees_nusd": fees, "gross_margin_nusd": gross,
-                "gross_margin": share_of(gross, row.revenue_nusd)}  # fmt: skip
+        return {
+            "overhead_nusd": overhead, "overhead_of_nobody_nusd": nobodys, "payment_fees_nusd": fees,
+            "gross_margin_nusd": gross, "gross_margin": share_of(gross, row.revenue_nusd),
+        }  # fmt: skip
 
 
 def asked(office: Office, since_day: str, now_t: int) -> Besides:

@@ -20,7 +20,7 @@ from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import SavingsRow
 from margin.ledger.store import LedgerBusy
-from proxy.keeper import besides, credits, guarding, keys, labelling, selling, showing, studies, working
+from proxy.keeper import besides, credits, guarding, keys, labelling, overseeing, selling, showing, studies, working
 from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
@@ -80,8 +80,7 @@ def report_margin(office: Office, args: Args) -> Any:
         {"customer": office.directory.name(row.customer or 0)} | margin_of(row) | beside.of(row) for row in rows
     ]
     total = questions.total(rows)
-    return {"customers": customers, "total": margin_of(total) | beside.of(total),
-            "overhead_of_nobody_nusd": beside.nobodys_nusd}  # fmt: skip
+    return {"customers": customers, "total": margin_of(total) | beside.of(total)}
 
 
 def report_floors(office: Office, _: Args) -> Any:
@@ -163,6 +162,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     **labelling.COMMANDS,
     **showing.COMMANDS,
     **working.COMMANDS,
+    **overseeing.COMMANDS,
     **selling.COMMANDS,
     "report.margin": report_margin,
     "report.floors": report_floors,

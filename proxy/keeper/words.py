@@ -44,9 +44,8 @@ def margin_of(row: MarginRow) -> dict[str, Any]:
     model_cost = row.cost_nusd - row.other_cost_nusd
     return {"requests": row.requests, "cost_nusd": row.cost_nusd, "revenue_nusd": row.revenue_nusd,
             "margin_nusd": row.margin_nusd, "margin": share_of(row.margin_nusd, row.revenue_nusd),
-            "model_cost_nusd": model_cost, "other_cost_nusd": row.other_cost_nusd,
-            "model_margin": share_of(row.revenue_nusd - model_cost, row.revenue_nusd),
-            "savings_nusd": row.savings_nusd}  # fmt: skip
+            "savings_nusd": row.savings_nusd, "model_cost_nusd": model_cost, "other_cost_nusd": row.other_cost_nusd,
+            "model_margin": share_of(row.revenue_nusd - model_cost, row.revenue_nusd)}  # fmt: skip
 
 
 def share_of(nusd: int, revenue_nusd: int) -> float | None:

@@ -47,7 +47,7 @@ def open_(office: Office, args: Args) -> Any:
     id_ = f"task_{os.urandom(9).hex()}"
     office.act(records.task_opened(t=time.time_ns(), id=id_, customer=number, plan=plan, type=args["type"],
                                    terms=terms, event=_event(args)))  # fmt: skip
-    return _shown(office, _found(office, number, id_))
+    return shown(office, _found(office, number, id_))
 
 
 def _terms(office: Office, plan: str, type_: str) -> str:
@@ -70,7 +70,7 @@ def close(office: Office, args: Args) -> Any:
     if task.closed_t is not None:
         raise Conflict(f"the task was closed already, at {iso(task.closed_t)} ({task.why})", "task")
     office.act(records.task_closed(t=time.time_ns(), id=task.id, why=why, event=_event(args)))
-    return _shown(office, _found(office, args["customer"], task.id))
+    return shown(office, _found(office, args["customer"], task.id))
 
 
 def judge(office: Office, args: Args) -> Any:
@@ -88,7 +88,7 @@ def judge(office: Office, args: Args) -> Any:
     event = _event(args)
     if event is not None or RANKS[args["outcome"]] > RANKS[task.outcome]:
         office.act(records.outcome(t=now, id=task.id, outcome=args["outcome"], at=at, event=event))
-    return _shown(office, _found(office, args["customer"], task.id))
+    return shown(office, _found(office, args["customer"], task.id))
 
 
 def cost(office: Office, args: Args) -> Any:
@@ -106,7 +106,7 @@ def cost(office: Office, args: Args) -> Any:
     at = _moment(args["at_t"], now, task)
     office.act(records.task_cost(t=now, id=f"cost_{os.urandom(9).hex()}", task=task.id, kind=kind, nusd=nusd, at=at,
                                  event=_event(args)))  # fmt: skip
-    return _shown(office, _found(office, args["customer"], task.id))
+    return shown(office, _found(office, args["customer"], task.id))
 
 
 def _moment(at_t: int | None, now: int, task: Task) -> int:
@@ -122,7 +122,7 @@ def _moment(at_t: int | None, now: int, task: Task) -> int:
 def get(office: Office, args: Args) -> Any:
     """Show a task as it stands."""
     office.fold_all()
-    return _shown(office, _found(office, args["customer"], args["task"]))
+    return shown(office, _found(office, args["customer"], args["task"]))
 
 
 def join(office: Office, args: Args) -> Any:
@@ -167,10 +167,10 @@ def _again(office: Office, args: Args) -> Any:
     request, task = found
     if request != event[1]:
         raise Conflict("this idempotency key was used for another request", "idempotency-key")
-    return _shown(office, task)
+    return shown(office, task)
 
 
-def _shown(office: Office, task: Task) -> dict[str, Any]:
+def shown(office: Office, task: Task) -> dict[str, Any]:
     """Return a task as callers see it. What it cost us is not in it."""
     return {
         "id": task.id, "object": "task", "customer": office.directory.name(task.customer), "type": task.type,

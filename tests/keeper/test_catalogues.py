@@ -249,5 +249,5 @@ def test_overheads_and_fees_stand_beside_the_books(tmp_path: Path, monkeypatch) 
     assert actions["gross_margin_nusd"] == 100 * USD - 2 * USD - fee - actions["overhead_nusd"]
     total = found["total"]
     assert total["gross_margin_nusd"] == sum(row["gross_margin_nusd"] for row in found["customers"])
-    assert found["overhead_of_nobody_nusd"] == 0
+    assert total["overhead_of_nobody_nusd"] == 0
     shop.close()

@@ -16,7 +16,22 @@ KEY_TERMS = [
     "expires", "models", "tiers", "surfaces", "ips", "rpm", "tpm", "rpd", "tpd", "concurrency", "budget", "paused",
     "metadata",
 ]  # fmt: skip
-MARGIN_FIELDS = ["requests", "cost_nusd", "revenue_nusd", "margin_nusd", "margin", "savings_nusd"]
+MARGIN_FIELDS = [
+    "requests",
+    "cost_nusd",
+    "revenue_nusd",
+    "margin_nusd",
+    "margin",
+    "savings_nusd",
+    "model_cost_nusd",
+    "other_cost_nusd",
+    "model_margin",
+    "overhead_nusd",
+    "overhead_of_nobody_nusd",
+    "payment_fees_nusd",
+    "gross_margin_nusd",
+    "gross_margin",
+]
 
 
 @pytest.fixture
@@ -140,7 +155,9 @@ def test_report_margin(found, worker):
     assert all(list(row) == ["customer", *MARGIN_FIELDS] for row in rows.values())
     assert rows["acme"] == {
         "customer": "acme", "requests": 1, "cost_nusd": USD // 4, "revenue_nusd": USD, "margin_nusd": USD * 3 // 4,
-        "margin": 0.75, "savings_nusd": USD * 3 // 4,
+        "margin": 0.75, "savings_nusd": USD * 3 // 4, "model_cost_nusd": USD // 4, "other_cost_nusd": 0,
+        "model_margin": 0.75, "overhead_nusd": 0, "overhead_of_nobody_nusd": 0, "payment_fees_nusd": 0,
+        "gross_margin_nusd": USD * 3 // 4, "gross_margin": 0.75,
     }  # fmt: skip
     assert (rows["globex"]["margin"], rows["globex"]["margin_nusd"], rows["globex"]["requests"]) == (None, -500, 1)
     assert list(found_report["total"]) == MARGIN_FIELDS
@@ -185,7 +202,7 @@ def test_a_report_of_nothing(found):
     """No customers, zeros, and no margin."""
     assert result(found, "report.margin") == {
         "customers": [],
-        "total": dict.fromkeys(MARGIN_FIELDS, 0) | {"margin": None},
+        "total": dict.fromkeys(MARGIN_FIELDS, 0) | dict.fromkeys(("margin", "model_margin", "gross_margin")),
     }
 
 

@@ -226,3 +226,35 @@ def test_a_cost_that_cannot_be_is_refused(desk, bad, param):
 
     assert (answer["param"], answer["unknown"]) == (param, "task" in bad)
     assert desk.records() == before
+
+
+def test_an_operator_sees_all_customers_tasks_and_what_they_cost(desk):
+    """The newest first, page by page; and closes one in its own name."""
+    first, second = desk.open("report"), desk.open("support")
+    desk.call("x1", first, cost=700)
+    desk.ask("tasks.cost", task=first, kind="tool", nusd=CENT, at_t=None)
+    desk.ask("tasks.close", task=second, completed=True)
+
+    rows = desk.ask("tasks.list", customer=None)["result"]
+    assert {row["id"] for row in rows} == {first, second}
+    assert [row["id"] for row in desk.ask("tasks.list", customer=None, after=rows[0]["id"])["result"]] == [
+        rows[1]["id"]
+    ]
+    assert [row["id"] for row in desk.ask("tasks.list", customer="acme", status="open")["result"]] == [first]
+    assert [row["id"] for row in desk.ask("tasks.list", customer=None, status="pending")["result"]] == [second]
+    assert desk.ask("tasks.list", customer="nobody")["unknown"]
+
+    ended = desk.ask("tasks.end", task=first, completed=True)["result"]
+    seen = desk.ask("tasks.show", task=first)["result"]
+    assert (ended["charged_nusd"], seen["cost_nusd"], seen["model_cost_nusd"]) == (200 * CENT, 700 + CENT, 700)
+    assert seen["other_costs_nusd"] == {"tool": CENT}
+    assert desk.ask("tasks.end", task=first, completed=True)["conflict"]
+    assert desk.ask("tasks.show", task="task_none")["unknown"]
+
+
+def test_the_sell_book_says_who_is_on_it(desk):
+    """Each plan with its terms."""
+    rows = {row["plan"]: row for row in desk.ask("plans.list")["result"]}
+
+    assert (rows["agent"]["customers"], rows["open"]["is_default"]) == (1, True)
+    assert set(rows["agent"]["terms"]["tasks"]) == {"support", "report", "chat"}

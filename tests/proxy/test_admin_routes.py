@@ -64,6 +64,13 @@ EVERYTHING = [
     (("POST", "/customers", {"customer": "a"}), "customers.create"),
     (("GET", "/customers", None), "customers.list"),
     (("PATCH", "/customers/a/b", {"plan": "pro"}), "customers.move"),
+    (("PATCH", "/customers/a", {"seats": 3}), "customers.seats"),
+    (("POST", "/deliveries", {"customer": "a", "item": "report", "id": "r1"}), "customers.deliver"),
+    (("GET", "/statement?customer=a&month=2026-11", None), "report.statement"),
+    (("GET", "/plans", None), "plans.list"),
+    (("GET", "/tasks?customer=a&status=open&limit=3", None), "tasks.list"),
+    (("GET", "/tasks/task_1", None), "tasks.show"),
+    (("POST", "/tasks/task_1/close", {"completed": False}), "tasks.end"),
     (("POST", "/credits", {"customer": "a", "credits": 0.1, "paid_usd": 0.3}), "credits.grant"),
     (("GET", "/credits?customer=a", None), "credits.balance"),
 ]
@@ -78,6 +85,10 @@ def test_each_route_is_one_command_in_the_name_of_the_key() -> None:
     args = {command: given for command, given, _ in keeper.asked}
     assert args["keys.change"] == {"id": "k1", "tiers": None}
     assert args["keys.rotate"] == {"id": "k1", "overlap": "1h", "expires": None}
+    assert args["customers.seats"] == {"customer": "a", "seats": 3}
+    assert args["customers.deliver"] == {"customer": "a", "item": "report", "id": "r1", "count": 1}
+    assert args["tasks.list"] == {"customer": "a", "status": "open", "after": None, "limit": 4}
+    assert args["tasks.end"] == {"task": "task_1", "completed": False}
     assert args["customers.move"] == {"customer": "a/b", "plan": "pro"}
     assert (args["credits.grant"]["credits_milli"], args["credits.grant"]["paid_nusd"]) == (100, 300_000_000)
 
