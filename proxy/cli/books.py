@@ -161,7 +161,7 @@ def _credit_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(title="credits", box=None, pad_edge=False, title_justify="left")
     for name in ("plan", "tier"):
         table.add_column(name)
-    for name in ("requests", "credits", "cost", "cost/credit", "price/credit", "margin", "target"):
+    for name in ("requests", "credits", "cost", "cost each", "price each", "margin", "target"):
         table.add_column(name, justify="right")
     for row in rows:
         each = ["–" if row[f"{name}_per_credit_nusd"] is None else format_usd(row[f"{name}_per_credit_nusd"])

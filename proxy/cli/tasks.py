@@ -12,6 +12,9 @@ from margin.ledger.task_lists import STATUSES
 from margin.money import format_usd
 from proxy.cli.frame import console, keeper, print_json, shared_options
 
+ID_CHARS = 23
+"""Of a task's id, which is what the other commands are asked with."""
+
 
 @click.group()
 def tasks() -> None:
@@ -35,7 +38,8 @@ def list_(
         print_json(found)
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("task", "customer", "type", "status", "outcome"):
+    table.add_column("task", no_wrap=True, min_width=ID_CHARS)
+    for name in ("customer", "type", "status", "outcome"):
         table.add_column(name)
     for name in ("calls", "cost", "charged"):
         table.add_column(name, justify="right")
