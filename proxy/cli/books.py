@@ -132,7 +132,7 @@ def statement(customer: str, month: str, config: Path, as_json: bool) -> None:
     for name in ("quantity", "price", "amount"):
         table.add_column(name, justify="right")
     for line in found["lines"]:
-        quantity = f"{line['quantity']:,g}" if "quantity" in line else ""
+        quantity = f"{line['quantity']:,.15g}" if "quantity" in line else ""
         quantity = f"of {format_usd(line['of_nusd'])}" if "of_nusd" in line else quantity
         price = "included" if "included" in line else line.get("price", "")
         table.add_row(line["plan"], line["what"], quantity, price, format_usd(line["nusd"]))

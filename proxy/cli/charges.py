@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from margin.components import METER_PARTS
 from margin.money import format_usd
 from margin.records import aside, aside_of
 from proxy import reasons
@@ -25,6 +26,7 @@ def in_words(found: Found) -> Iterator[str]:
     for line in found["asides"]:
         yield from _call(line, f"beside it, {_beside(found, line)}")
     yield from _burn(found)
+    yield from _counted(found)
     yield from _reversal(found)
     yield from _savings(found)
     yield "versions: " + ", ".join(
@@ -52,6 +54,20 @@ def _charge(found: Found) -> Iterator[str]:
     elif "metered" in decision:
         rates = ", ".join(f"{bucket} {rate}" for bucket, rate in decision["metered"].items() if rate is not None)
         yield f"  - metered, in credits for a million tokens: {rates}"
+
+
+def _counted(found: Found) -> Iterator[str]:
+    """Yield what it was charged by quantity, and how that was split where the customer had promised to spend."""
+    rated = {line["meter"]: line for line in found["rated"]}
+    drawn, beyond = rated.pop("commitment", None), rated.pop("beyond", None)
+    for meter, line in sorted(rated.items()):
+        quantity = line["quantity"] / METER_PARTS.get(meter, 1)
+        yield f"{meter}: {quantity:,.15g} of them in {line['period']} come to {format_usd(line['nusd'])} more"
+    if drawn is not None:
+        yield f"  of the commitment: {format_usd(drawn['quantity'])}"
+    if beyond is not None:
+        charged = format_usd(beyond["quantity"] + beyond["nusd"])
+        yield f"  beyond it: {format_usd(beyond['quantity'])} at the plan's prices, charged {charged}"
 
 
 def _call(line: Found, name: str | None = None) -> Iterator[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from margin import meter as margin_meter
 from margin.usage import Usage
+from proxy.cli import charges
 from tests.keeper.month import CENT, Shop
 from tests.margin.bookkeeping import USD, at
 
@@ -142,6 +143,11 @@ def test_a_commitment_is_used_up_within_a_request(hybrid: Shop) -> None:
     assert [(each["meter"], each["quantity"], each["nusd"]) for each in found] == [
         ("beyond", 4_000 * USD, 1_000 * USD), ("commitment", 2_000 * USD, 0), ("tokens", 150_000_000, 6_000 * USD),
     ]  # fmt: skip
+    assert [line for line in charges.in_words(hybrid.ask("explain.charge", id=x)) if "$" in line][2:] == [
+        "tokens: 150,000,000 of them in 2027-07 come to $6,000.00 more",
+        "  of the commitment: $2,000.00",
+        "  beyond it: $4,000.00 at the plan's prices, charged $5,000.00",
+    ]
     assert hybrid.balances("commitment") == {
         "receivable": (50_000 + 5_000) * USD, "deferred.commit": 0, "rev.metered": -(50_000 + 5_000) * USD,
     }  # fmt: skip
