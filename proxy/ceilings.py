@@ -50,12 +50,13 @@ def ceiling_nusd(deployment: Deployment, ask: Ask, at_s: int, *, assumed_out: in
         return None
     try:
         card = deployment.prices.at(at_s)
-        cards = [card]
+        most = card.ceiling_nusd(input_tokens_max=ins, output_tokens_max=out * ask.choices)
         if asks_for_dearer(deployment, ask):
-            cards += _dearer(card, metering.service_tier_of(deployment, ask))
-            if len(cards) == 1 and assumed_out is None:
+            dearer = list(_dearer(card, metering.service_tier_of(deployment, ask)))
+            if not dearer and assumed_out is None:
                 return None
-        most = max(each.ceiling_nusd(input_tokens_max=ins, output_tokens_max=out * ask.choices) for each in cards)
+            for each in dearer:
+                most = max(most, each.ceiling_nusd(input_tokens_max=ins, output_tokens_max=out * ask.choices))
         return min(most, CEILING_NUSD_MAX)
     except (NoPrice, UnpricedBucket):
         return None

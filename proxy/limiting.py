@@ -66,11 +66,14 @@ class Right:
             self.undo()
             return
         self._world.crowd.leave(self._customer)
-        cost = sum(map(most_nusd, attempts))
-        tokens = sum(_tokens(each, self._tokens) for each in attempts) if self.bundle.tokens else 0
-        output = _output(attempts[-1]) if self.bundle.tokens and attempts[-1]["kind"] == "model" else 0
-        if output:  # embeddings have none, and say nothing of how long answers are
-            self.bundle.learn(output)
+        last, tokens = attempts[-1], 0
+        cost = most_nusd(last) if len(attempts) == 1 else sum(map(most_nusd, attempts))
+        if self.bundle.tokens:
+            for each in attempts:
+                tokens += _tokens(each, self._tokens)
+            output = _output(last) if last["kind"] == "model" else 0
+            if output:  # embeddings have none, and say nothing of how long answers are
+                self.bundle.learn(output)
         self.passage.end(Amounts(1, tokens, cost, credits_milli * self.nusd_per_credit // 1000))
         self.end_call(attempts)
 

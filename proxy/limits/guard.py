@@ -183,10 +183,11 @@ class Guard:
     def take(self, shares: Sequence[Share], amounts: Amounts) -> Passage | None:
         """Take from all shares what they hold at this moment; None, and nothing taken, when one holds too little."""
         t = self.clock()
-        for each in shares:
-            if each.free(t) < amounts[each.place]:  # type: ignore[operator]
+        wanted: list[tuple[Share, int]] = [(each, amounts[each.place]) for each in shares]  # type: ignore[misc]
+        for each, count in wanted:
+            if each.free(t) < count:
                 return None
-        return Passage([(each, amounts[each.place], each.take(amounts[each.place], t)) for each in shares], self.clock)  # type: ignore[misc, arg-type]
+        return Passage([(each, count, each.take(count, t)) for each, count in wanted], self.clock)
 
     async def more(self, passage: Passage, shares: Sequence[Share], count: int) -> None:
         """Take more of shares that an exchange has taken from: of all, or of none.
