@@ -210,6 +210,11 @@ def seats(*, t: int, customer: int, count: int) -> Record:
     return {"k": "seats", "t": t, "c": customer, "n": count}
 
 
+def described(*, t: int, customer: int, segment: str, persona: str) -> Record:
+    """What group a customer is in, and who uses it there, from here on; empty for none."""
+    return {"k": "described", "t": t, "c": customer, "segment": segment, "persona": persona}
+
+
 def delivered(*, t: int, id: str, customer: int, item: str, count: int) -> Record:  # noqa: A002
     """Somebody says that so many of an item of the customer's plan were delivered; `id` counts once, for ever."""
     return {"k": "delivered", "t": t, "id": id, "c": customer, "item": item, "n": count}

@@ -57,7 +57,7 @@ def _sellbook(state: State, record: Record, effects: Effects) -> None:
     state.default_plan, state.sellbook_version = record["default"], record["version"]
     state.changed.add(("plans", ""))
     for number in sorted(state.customers):
-        _begin_segment(state, state.customers[number], state.customers[number].plan, record["t"], effects)
+        _begin_accrual(state, state.customers[number], state.customers[number].plan, record["t"], effects)
 
 
 def _customer(state: State, record: Record, effects: Effects) -> None:
@@ -66,7 +66,7 @@ def _customer(state: State, record: Record, effects: Effects) -> None:
         effects.refused.append((str(number), "customer exists"))
         return
     fresh = Customer(number, record["plan"], t, t, t, 0, "", plan_t=t)
-    _begin_segment(state, fresh, record["plan"], t, effects)
+    _begin_accrual(state, fresh, record["plan"], t, effects)
 
 
 def _moved(state: State, record: Record, effects: Effects) -> None:
@@ -78,7 +78,7 @@ def _moved(state: State, record: Record, effects: Effects) -> None:
     _accrue(state, customer, t, effects)
     left = state.customers[customer.number]
     rating.close_month(state, left, Period.of(left.accrued_to_t), left.accrued_to_t, effects)
-    _begin_segment(state, replace(left, plan_t=max(t, left.accrued_to_t)), record["plan"], t, effects)
+    _begin_accrual(state, replace(left, plan_t=max(t, left.accrued_to_t)), record["plan"], t, effects)
 
 
 def _seats(state: State, record: Record, effects: Effects) -> None:
@@ -88,13 +88,23 @@ def _seats(state: State, record: Record, effects: Effects) -> None:
         return
     _accrue(state, customer, record["t"], effects)
     seated = replace(state.customers[customer.number], seats=record["n"])
-    _begin_segment(state, seated, seated.plan, record["t"], effects)
+    _begin_accrual(state, seated, seated.plan, record["t"], effects)
 
 
-def _begin_segment(state: State, customer: Customer, plan: str, t: int, effects: Effects) -> None:
+def _described(state: State, record: Record, effects: Effects) -> None:
+    customer = state.customers.get(record["c"])
+    if customer is None:
+        effects.refused.append((str(record["c"]), "described, and does not exist"))
+        return
+    state.put_customer(replace(customer, segment=record["segment"], persona=record["persona"]))
+
+
+def _begin_accrual(state: State, customer: Customer, plan: str, t: int, effects: Effects) -> None:
     # A clock that was set back does not make a customer pay for the same time twice.
     begin_t = max(t, customer.accrued_to_t)
-    begun = replace(customer, plan=plan, segment_t=begin_t, accrued_to_t=begin_t, accrued_nusd=0, accrued_seats_nusd=0)
+    begun = replace(
+        customer, plan=plan, accrued_from_t=begin_t, accrued_to_t=begin_t, accrued_nusd=0, accrued_seats_nusd=0
+    )
     state.put_customer(begun)
     _include(state, commitments.renewed(state, begun, begin_t, effects), begin_t, effects)
 
@@ -222,7 +232,7 @@ def _accrue(state: State, customer: Customer, t: int, effects: Effects) -> None:
         customer = _accrue_within(state, customer, period, until, effects)
         if until == period.end_t:
             rating.close_month(state, customer, period, until, effects)
-            customer = replace(customer, segment_t=until, accrued_nusd=0, accrued_seats_nusd=0)
+            customer = replace(customer, accrued_from_t=until, accrued_nusd=0, accrued_seats_nusd=0)
             state.put_customer(customer)
             customer = _include(state, customer, until, effects)
     commitments.renewed(state, state.customers[customer.number], t, effects)
@@ -232,7 +242,7 @@ def _accrue_within(state: State, customer: Customer, period: Period, until: int,
     # The whole segment's share minus what was booked of it: roundings do not pile up, and a full month is the exact
     # fee.
     terms, whole = state.terms(customer), period.end_t - period.start_t
-    elapsed = until - customer.segment_t
+    elapsed = until - customer.accrued_from_t
     due = round_half_even(terms.fee_nusd_month * elapsed, whole)
     seats_due = round_half_even(terms.seat_nusd_month * customer.seats * elapsed, whole)
     amount, for_seats = due - customer.accrued_nusd, seats_due - customer.accrued_seats_nusd
@@ -330,6 +340,7 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "customer": _customer,
     "moved": _moved,
     "seats": _seats,
+    "described": _described,
     "delivered": rating.delivered,
     "key": _key,
     "keys_imported": _keys_imported,

@@ -85,7 +85,7 @@ ROLLUP_SUMS = (
     "excess_milli", "usage_unusable", "cost_escalated_nusd", "cost_hedged_nusd", "observed", "saving_observed_nusd",
     "revenue_tasks_nusd", "revenue_tasks_reversed_nusd", "cost_unearned_nusd",
     "cost_tool_nusd", "cost_human_nusd", "cost_compute_nusd", "cost_other_corrected_nusd",
-    "cost_unearned_corrected_nusd",
+    "cost_unearned_corrected_nusd", "busy_us",
 )  # fmt: skip
 """What a rollup row adds up. `saving_cache_nusd` is what answers from memory spared, `saving_prompt_nusd` what marks
 for providers' prompt caches saved, net, and `saving_prompt_negative_nusd` its part below zero, sign turned;
@@ -101,7 +101,8 @@ counts requests that were served as before, `saving_observed_nusd` is what the p
 is in no other sum, as nobody saved it. `cost_unearned_nusd` is the part of the costs that tasks cost which failed, were
 handed off or reversed. `cost_tool_nusd`, `cost_human_nusd` and `cost_compute_nusd` are what tasks cost beside calls;
 `cost_other_corrected_nusd` is what of these was wrong, and `cost_unearned_corrected_nusd` the part of it that was
-unearned."""
+unearned. `busy_us` is how long callers waited for providers, in microseconds, of exchanges that were called and
+settled live: what revenue per compute hour is divided by."""
 
 
 @dataclass(slots=True)

@@ -72,6 +72,10 @@ CREATE TABLE IF NOT EXISTS task_months (
     customer INTEGER NOT NULL, plan TEXT NOT NULL, month TEXT NOT NULL, name TEXT NOT NULL, price TEXT NOT NULL,
     units INTEGER NOT NULL, nusd INTEGER NOT NULL, late_units INTEGER NOT NULL,
     PRIMARY KEY (customer, month, plan, name, price)) WITHOUT ROWID;
+-- What metrics count of tasks: how many of a type were opened, ended, or reached a state of their outcome, by event.
+CREATE TABLE IF NOT EXISTS task_totals (
+    type TEXT NOT NULL, event TEXT NOT NULL, count INTEGER NOT NULL, cost_nusd INTEGER NOT NULL,
+    PRIMARY KEY (type, event)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS task_events (
     customer INTEGER NOT NULL, event TEXT NOT NULL, request TEXT NOT NULL, t INTEGER NOT NULL, task TEXT NOT NULL,
     answer TEXT NOT NULL, PRIMARY KEY (customer, event)) WITHOUT ROWID;
@@ -125,11 +129,11 @@ CREATE TABLE IF NOT EXISTS balances (
 
 -- The fold's memory, rebuilt from the journals when in doubt.
 CREATE TABLE IF NOT EXISTS customers (
-    number INTEGER PRIMARY KEY, plan TEXT NOT NULL, since_t INTEGER NOT NULL, segment_t INTEGER NOT NULL,
+    number INTEGER PRIMARY KEY, plan TEXT NOT NULL, since_t INTEGER NOT NULL, accrued_from_t INTEGER NOT NULL,
     accrued_to_t INTEGER NOT NULL, accrued_nusd INTEGER NOT NULL, included_period TEXT NOT NULL,
     owed_milli INTEGER NOT NULL, plan_t INTEGER NOT NULL, seats INTEGER NOT NULL,
     accrued_seats_nusd INTEGER NOT NULL, commit_nusd INTEGER NOT NULL, commit_end_t INTEGER NOT NULL,
-    commit_used_nusd INTEGER NOT NULL);
+    commit_used_nusd INTEGER NOT NULL, segment TEXT NOT NULL, persona TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS keys (
     id TEXT PRIMARY KEY, digest TEXT NOT NULL, customer INTEGER NOT NULL, scopes TEXT NOT NULL,
     created_t INTEGER NOT NULL, revoked_t INTEGER, terms TEXT NOT NULL) WITHOUT ROWID;

@@ -19,12 +19,12 @@ from margin.ledger.terms import Period, Terms
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer's subscription: which plan, and how far its fee has accrued in this segment of the period."""
+    """A customer's subscription: which plan, and how far its fee has accrued since its terms last changed."""
 
     number: int
     plan: str
     since_t: int
-    segment_t: int
+    accrued_from_t: int
     accrued_to_t: int
     accrued_nusd: int
     included_period: str
@@ -36,13 +36,17 @@ class Customer:
     """When it came onto its plan."""
     seats: int = 0
     accrued_seats_nusd: int = 0
-    """What its seats have accrued in this segment."""
+    """What its seats have accrued since then."""
     commit_nusd: int = 0
     """What it has promised to spend in the term that runs."""
     commit_end_t: int = 0
     """When that ends; 0: none runs."""
     commit_used_nusd: int = 0
     """What the term has cost so far, at the plans' prices."""
+    segment: str = ""
+    """The group of customers that somebody put it in, such as `smb`; empty: in none."""
+    persona: str = ""
+    """Who uses it there, such as `developer`; empty: nobody said."""
 
 
 class Quantity(NamedTuple):

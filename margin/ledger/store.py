@@ -24,7 +24,7 @@ from margin.ledger.postings import ROLLUP_SUMS, Effects
 from margin.ledger.state import Customer, Hold, Key, MeteredKey, Quantity, State
 from margin.ledger.terms import Terms
 
-FORMAT = 28
+FORMAT = 29
 
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 """What reading a damaged file raises: SQLite's word, or ours where a stored value has another shape."""

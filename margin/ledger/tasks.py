@@ -25,6 +25,11 @@ RANKS: Mapping[str, int] = {
     "": 0, "pending": 1, "assumed": 2, "confirmed": 3, "failed": 4, "handed_off": 4, "reversed": 5,
 }  # fmt: skip
 """How far a state of an outcome is from its start; none goes back. The empty one: nothing was told."""
+TYPES_MAX = 100
+"""Types that are counted by name. Who opens a task may name its type where the plan sells none, and every series of a
+metric is kept for ever; further types count as `other`."""
+OTHER = "other"
+
 CHARGED = frozenset({"assumed", "confirmed"})
 UNEARNED = frozenset({"failed", "handed_off", "reversed"})
 
@@ -117,6 +122,9 @@ class Work:
         self.tasks: dict[str, Task] = {}
         self.months: dict[MonthKey, Month] = {}
         self.changed: set[tuple[str, Any]] = set()
+        self.types: set[str] = set()
+        self.totals: dict[tuple[str, str], list[int]] = {}
+        """By type and event, how often and at what cost, since the last batch was stored."""
         self.db: sqlite3.Connection | None = None
         """What earlier batches stored; None: nothing was."""
 
@@ -148,6 +156,16 @@ class Work:
         self.months[key] = month
         self.changed.add(("month", key))
 
+    def tell(self, type_: str, event: str, count: int = 1, cost_nusd: int = 0) -> None:
+        """Count something that happened to a task, for metrics."""
+        if type_ not in self.types and len(self.types) >= TYPES_MAX:
+            type_ = OTHER
+        else:
+            self.types.add(type_)
+        sums = self.totals.setdefault((type_, event), [0, 0])
+        sums[0] += count
+        sums[1] += cost_nusd
+
     def live(self) -> Iterable[Task]:
         """Return the tasks that time may change."""
         return [each for each in self.tasks.values() if each.is_live]
@@ -159,11 +177,17 @@ class Work:
         months = [(*name, *self.months[name]) for kind, name in self.changed if kind == "month"]
         db.executemany(f"INSERT OR REPLACE INTO tasks VALUES ({marks})", tasks)  # noqa: S608 - marks only
         db.executemany("INSERT OR REPLACE INTO task_months VALUES (?, ?, ?, ?, ?, ?, ?, ?)", months)
+        db.executemany(
+            """INSERT INTO task_totals VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
+            SET count = count + excluded.count, cost_nusd = cost_nusd + excluded.cost_nusd""",
+            [(*name, *sums) for name, sums in self.totals.items()],
+        )
 
     def stored(self) -> None:
         """Let go of what the file has and time cannot change."""
         self.changed.clear()
         self.months.clear()
+        self.totals.clear()
         self.tasks = {each.id: each for each in self.tasks.values() if each.is_live}
 
     def read(self, db: sqlite3.Connection) -> None:
@@ -171,6 +195,7 @@ class Work:
         self.db = db
         rows = db.execute("SELECT * FROM tasks WHERE closed_t IS NULL OR due_t IS NOT NULL")
         self.tasks = {row[0]: Task(*row) for row in rows}
+        self.types = {type_ for (type_,) in db.execute("SELECT DISTINCT type FROM task_totals")}
 
 
 # ---- the fold -------------------------------------------------------------------------------------------------------
@@ -182,6 +207,7 @@ def opened(work: Work, record: Record, effects: Effects) -> None:
         effects.refused.append((record["id"], "opened twice"))
         return
     task = Task(record["id"], record["c"], record["plan"], record["type"], record["terms"], record["t"], record["t"])
+    work.tell(task.type, "opened")
     _told(work, task, record, effects)
 
 
@@ -192,6 +218,7 @@ def closed(work: Work, record: Record, effects: Effects) -> None:
         effects.refused.append((record["id"], "closed, and is not open"))
         return
     task = task._replace(closed_t=t, why=record["why"])
+    work.tell(task.type, record["why"])
     if record["why"] == "abandoned":
         task = _moved(work, task, "failed", t, t, effects)
     elif task.metric == "outcome":
@@ -237,6 +264,7 @@ def count(work: Work, id_: str, lines: list[Record], t: int, effects: Effects, *
         cost_nusd=task.cost_nusd + sum(cost for cost in costs if cost is not None),
         unpriced=task.unpriced + costs.count(None),
     )  # fmt: skip
+    work.tell(task.type, "call", is_call, sum(cost for cost in costs if cost is not None))
     work.put(_unearned(task, t, effects) if task.outcome in UNEARNED else task)
 
 
@@ -261,6 +289,7 @@ def _moved(work: Work, task: Task, to: str, at: int, t: int, effects: Effects) -
     if RANKS[to] <= RANKS[task.outcome]:
         return task
     was = task.outcome in CHARGED
+    work.tell(task.type, to)
     window = _terms(task.terms)["window"]
     due = at + int(window) if to == "pending" and window is not None else None
     task = task._replace(outcome=to, outcome_t=at, due_t=due)

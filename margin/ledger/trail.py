@@ -15,7 +15,7 @@ import orjson
 Record = dict[str, Any]
 
 KINDS = frozenset({"sellbook", "customer", "moved", "key", "keys_imported", "key_changed", "key_revoked", "grant",
-                   "reversed", "seats", "delivered", "configured", "archived", "runaway",
+                   "reversed", "seats", "described", "delivered", "configured", "archived", "runaway",
                    "budgets_spent", "guarded", "task_opened", "task_closed", "outcome", "task_cost"})  # fmt: skip
 """Kinds of records that somebody caused on purpose."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from proxy.cli.frame import console, keeper, print_json, shared_options
+from proxy.cli.frame import USAGE, console, fail, keeper, print_json, shared_options
 
 
 @click.group()
@@ -47,6 +47,22 @@ def seats(customer: str, count: int, config: Path, as_json: bool) -> None:
 
 @customers.command()
 @click.argument("customer")
+@click.option("--segment", help="The group it is in, such as smb; an empty text takes it out again.")
+@click.option("--persona", help="Who uses it there, such as developer; an empty text takes it off again.")
+@shared_options
+def describe(customer: str, segment: str | None, persona: str | None, config: Path, as_json: bool) -> None:
+    """Say what segment a customer is in and who uses it there, for reports; it changes no charge."""
+    if segment is None and persona is None:
+        fail("say --segment or --persona", USAGE)
+    made = keeper(config, "customers.describe", {"customer": customer, "segment": segment, "persona": persona})
+    if as_json:
+        print_json(made)
+        return
+    click.echo(f"{customer}: segment {made['segment'] or 'none'}, persona {made['persona'] or 'none'}")
+
+
+@customers.command()
+@click.argument("customer")
 @click.argument("item")
 @click.argument("count", type=int, default=1)
 @click.option(
@@ -70,7 +86,7 @@ def list_(config: Path, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("customer", "plan", "since", box=None, pad_edge=False)
+    table = Table("customer", "plan", "since", "segment", "persona", box=None, pad_edge=False)
     for each in found:
-        table.add_row(each["customer"], each["plan"], each["since"])
+        table.add_row(each["customer"], each["plan"], each["since"], each["segment"], each["persona"])
     console().print(table)

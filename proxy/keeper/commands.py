@@ -64,9 +64,10 @@ def customers_list(office: Office, args: Args) -> Any:
         after = office.number(args["after"])
         known = [pair for pair in known if pair[0] > after]
     return [
-        {"customer": office.directory.name(number), "plan": each.plan, "since": iso(each.since_t)}
+        {"customer": office.directory.name(number), "plan": each.plan, "since": iso(each.since_t),
+         "segment": each.segment or None, "persona": each.persona or None}
         for number, each in known[: args.get("limit")]
-    ]
+    ]  # fmt: skip
 
 
 def report_margin(office: Office, args: Args) -> Any:

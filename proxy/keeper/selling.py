@@ -20,6 +20,8 @@ from proxy.keeper.office import Office, UnknownName
 from proxy.keeper.refusing import Args, Refused
 from proxy.keeper.words import day, in_credits
 
+WORDS_MAX = 20
+"""Segments, or personas: groups of people that are told apart when prices are made, so a handful."""
 COUNT_MAX = 1_000_000
 """Seats, or items of one delivery: more is a slip of the hand."""
 
@@ -31,6 +33,31 @@ def seats(office: Office, args: Args) -> Any:
     office.fold_all()
     office.act(records.seats(t=time.time_ns(), customer=number, count=count))
     return {"customer": args["customer"], "seats": count}
+
+
+def describe(office: Office, args: Args) -> Any:
+    """Say what segment a customer is in, and who uses it there; None leaves a word as it is, an empty one takes it off.
+
+    Segments and personas are for sums, so there are few: reports and metrics have a row for each.
+    """
+    number = office.number(args["customer"])
+    office.fold_all()
+    found = {name: _word(office, number, name, args[name]) for name in ("segment", "persona")}
+    office.act(records.described(t=time.time_ns(), customer=number, **found))
+    return {"customer": args["customer"], **found}
+
+
+def _word(office: Office, number: int, name: str, asked: str | None) -> str:
+    """Return what a customer's segment or persona is from here on."""
+    customers = office.books.state.customers
+    if asked is None:
+        return str(getattr(customers[number], name))
+    if asked and not is_name(asked):
+        raise Refused(f"a {name} must be 1 to 128 printable characters")
+    known = {getattr(each, name) for each in customers.values()} - {""}
+    if asked and asked not in known and len(known) >= WORDS_MAX:
+        raise Refused(f"there are {WORDS_MAX} {name}s already: {', '.join(sorted(known))}")
+    return asked
 
 
 def deliver(office: Office, args: Args) -> Any:
@@ -148,5 +175,6 @@ def _credit_margin(plan: Plan | None, row: CreditRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
-COMMANDS = {"customers.seats": seats, "customers.deliver": deliver, "report.statement": statement,
+COMMANDS = {"customers.seats": seats, "customers.describe": describe,
+            "customers.deliver": deliver, "report.statement": statement,
             "report.credits": credit_margins}  # fmt: skip

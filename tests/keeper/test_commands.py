@@ -112,7 +112,7 @@ def test_customers_create_move_list(found):
     listed = result(found, "customers.list")
 
     assert [(each["customer"], each["plan"]) for each in listed] == [("acme", "starter"), ("globex", "open")]
-    assert all(sorted(each) == ["customer", "plan", "since"] for each in listed)
+    assert all(sorted(each) == ["customer", "persona", "plan", "segment", "since"] for each in listed)
 
 
 def test_credits_grant_and_balance(found):

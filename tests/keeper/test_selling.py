@@ -5,8 +5,9 @@ import time
 import pytest
 
 from margin.ledger import terms, verify
+from proxy.keeper import selling
 from proxy.keeper.commands import perform
-from tests.keeper.offices import Worker, office
+from tests.keeper.offices import Worker, office, sound
 from tests.margin.bookkeeping import USD, held, line, settled
 
 PLANS = """\
@@ -105,3 +106,27 @@ def test_a_reversed_request_is_taken_off(found):
         {"plan": "sold", "what": "calls", "quantity": 2.0, "nusd": 0, "included": True}
     ]
     assert verify.violations(found.books.store.db, found.books.state) == []
+
+
+def test_a_customer_is_described(found):
+    """A word that is left out stays, an empty one goes; the books say the same when they are folded anew."""
+    assert result(found, "customers.describe", segment="smb", persona="developer") == {
+        "customer": "acme", "segment": "smb", "persona": "developer",
+    }  # fmt: skip
+    assert result(found, "customers.describe", segment="", persona=None)["persona"] == "developer"
+
+    (listed,) = result(found, "customers.list")
+    assert (listed["segment"], listed["persona"]) == (None, "developer")
+    assert verify.violations(found.books.store.db, found.books.state) == []
+    assert sound(found) == []
+
+
+def test_there_are_few_segments(found):
+    """A row of a report and a series of a metric for each: a twenty-first is refused, and one that is known is not."""
+    for number in range(selling.WORDS_MAX):
+        perform(found, "customers.create", {"customer": f"c{number}", "plan": None}, by="uid 1000")
+        result(found, "customers.describe", customer=f"c{number}", segment=f"s{number}", persona=None)
+
+    assert "there are 20 segments already" in refusal(found, "customers.describe", segment="s20", persona=None)
+    assert result(found, "customers.describe", segment="s7", persona=None)["segment"] == "s7"
+    assert "printable" in refusal(found, "customers.describe", segment="a\nb", persona=None)

@@ -206,7 +206,7 @@ TABLES = (
     "rollup_totals", "tier_days", "margin_days", "margin_weeks", "margin_months", "balances",
     "accounts", "txns", "entries", "charges", "cost_lines", "corrections", "reconciliations", "rollup", "customers",
     "keys", "grants", "holds", "journals", "refused", "meta", "reversals", "cards", "costbooks", "rated", "quantities",
-    "tasks", "task_months", "task_events", "task_costs",
+    "tasks", "task_months", "task_events", "task_costs", "task_totals",
 )  # fmt: skip
 
 

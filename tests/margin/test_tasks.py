@@ -241,3 +241,44 @@ def test_verify_finds_a_charge_that_the_state_does_not_call_for(tmp_path):
     found = verify.violations(books.store.db, books.state)
     assert any("I4: 1 charges stand for the task t1" in each for each in found)
     books.close()
+
+
+def totals(found):
+    """Return what metrics count of tasks: count and cost by type and event."""
+    rows = found.store.db.execute("SELECT type, event, count, cost_nusd FROM task_totals")
+    return {(type_, event): (count, cost) for type_, event, count, cost in rows}
+
+
+def test_what_happened_to_tasks_is_counted_by_type(tmp_path):
+    """Each event once, calls with what they cost; a restart goes on counting."""
+    found = open_books(tmp_path / "data")
+    for record in [sellbook(), customer(), opened(), *call("x1"), *call("x2", line(300)), closed(), told("confirmed")]:
+        found.record(record)
+    found.close()
+    found = open_books(tmp_path / "data")
+    found.record(opened("t2"))
+    found.commit()
+
+    assert totals(found) == {
+        ("support", "opened"): (2, 0), ("support", "call"): (2, 700 + 300), ("support", "done"): (1, 0),
+        ("support", "pending"): (1, 0), ("support", "confirmed"): (1, 0),
+    }  # fmt: skip
+    assert sound(found) == []
+    found.close()
+
+
+def test_types_that_callers_make_up_are_bounded(tmp_path, monkeypatch):
+    """Beyond the bound they count as others, before and after a restart."""
+    monkeypatch.setattr(tasks, "TYPES_MAX", 2)
+    found = open_books(tmp_path / "data")
+    for record in [sellbook(), customer(), *(opened(f"t{n}") | {"type": f"type{n}"} for n in range(3))]:
+        found.record(record)
+    found.close()
+    found = open_books(tmp_path / "data")
+    for number in range(3, 5):
+        found.record(opened(f"t{number}") | {"type": f"type{number}"})
+    found.commit()
+
+    assert totals(found) == {("type0", "opened"): (1, 0), ("type1", "opened"): (1, 0), ("other", "opened"): (3, 0)}
+    assert sound(found) == []
+    found.close()
