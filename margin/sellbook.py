@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from margin import components, tasking
 from margin.components import METER_PARTS, Commit, Metered, Seats
+from margin.economics import ARCHETYPES
 from margin.meter import Actions, Meter
 from margin.plan_error import PlanError
 from margin.tasking import OutcomeTerms, TaskTerms
@@ -24,6 +25,7 @@ HoldSizing = Literal["strict", "statistical"]
 CreditMode = Literal["entitlement", "prepaid"]
 Enforcement = Literal["none", "soft", "hard"]
 GatePolicy = Literal["down", "refuse"]
+Archetype = Literal["copilot", "agent", "service"]
 
 TIERS: Final[tuple[Tier, ...]] = ("simple", "medium", "complex")
 """The tiers from the cheapest to the dearest."""
@@ -143,6 +145,7 @@ class Plan:
         gate_policy: `down` serves a dearer request at `max_tier`, `refuse` answers 403.
         charge_follows_gate: Whether a request served lower by the gate is also charged lower.
         target_margin: The gross margin aimed at, 0..1; `None` when none is.
+        archetype: What kind of product it sells, one of `economics.ARCHETYPES`; `None` when nobody said. No term.
         tasks: How types of tasks are charged.
         outcomes: What outcomes cost that tasks are charged by.
         usage: What an exchange is charged by its quantities, beside credits, by meter.
@@ -169,6 +172,7 @@ class Plan:
     seats: Seats | None = None
     commit: Commit | None = None
     description: str = ""
+    archetype: Archetype | None = None
     tasks: Mapping[str, TaskTerms] = field(default_factory=dict)
     outcomes: Mapping[str, OutcomeTerms] = field(default_factory=dict)
 
@@ -186,6 +190,14 @@ class Plan:
         object.__setattr__(self, "usage", components.frozen(self.usage))
         object.__setattr__(self, "items", components.frozen(self.items))
         object.__setattr__(self, "version", _digest("plan", self.terms()))
+
+    @property
+    def aim(self) -> Decimal | None:
+        """The margin aimed at: what the plan states, else the least of its archetype's band; None when neither is."""
+        if self.target_margin is not None or self.archetype is None:
+            return self.target_margin
+        low = ARCHETYPES[self.archetype].low
+        return Decimal(low.numerator * 100 // low.denominator).scaleb(-2)  # bands are whole percents
 
     def _check_meters(self) -> None:
         for meter, metered in self.usage.items():

@@ -51,7 +51,7 @@ def margin_by_customer(
     db: sqlite3.Connection, *, since_day: str = "", customer: int | None = None, limit: int = -1
 ) -> list[MarginRow]:
     """Return customers' margins from `since_day` (inclusive, UTC) on, biggest loss first: all, one's, or so many."""
-    source, values = _margins_since(since_day)
+    source, values = margins_since(since_day)
     of = "" if customer is None else f"WHERE customer = {customer:d}"
     rows = db.execute(
         f"""SELECT customer, {_MARGINS_SUMMED}
@@ -72,7 +72,7 @@ class PlanRow(NamedTuple):
 
 def margin_by_plan(db: sqlite3.Connection, since_day: str) -> list[PlanRow]:
     """Return the margin of each plan's customers from a day on; adds up to everything."""
-    source, values = _margins_since(since_day)
+    source, values = margins_since(since_day)
     rows = db.execute(
         f"""SELECT COALESCE(plan, ''), COUNT(DISTINCT customer), {_MARGINS_SUMMED}
         FROM ({source}) LEFT JOIN customers ON number = customer GROUP BY 1 ORDER BY 1""",  # noqa: S608
@@ -81,7 +81,7 @@ def margin_by_plan(db: sqlite3.Connection, since_day: str) -> list[PlanRow]:
     return [PlanRow(plan, count, MarginRow(None, *sums)) for plan, count, *sums in rows]
 
 
-def _margins_since(day: str) -> tuple[str, dict[str, str]]:
+def margins_since(day: str) -> tuple[str, dict[str, str]]:
     """Return where margins are read from: as few rows as can be, so months, then weeks, then days.
 
     Of the month in which the question begins, the rest of a week by its days and the weeks after it as such.

@@ -26,6 +26,7 @@ from proxy.cli import (
     plans,
     prices,
     reconcile,
+    reports,
     serve,
     tasks,
     tuning,
@@ -49,5 +50,8 @@ for command in (
     completion.completion,
 ):  # fmt: skip
     main.add_command(command)
+for command in (reports.margin, reports.customers, reports.unit_economics, reports.savings, reports.tasks,
+                reports.segments, reports.concentration):  # fmt: skip
+    books.report.add_command(command)
 for command in (archive.archive, changes.changes, heads.heads, corrections.reverse, corrections.rerate):
     books.ledger.add_command(command)

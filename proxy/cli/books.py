@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,61 +32,6 @@ from proxy.cli.progress import shown
 @click.group()
 def report() -> None:
     """Reports from the ledger."""
-
-
-@report.command()
-@click.option("--since", help="First day to count, in UTC, such as 2026-11-01; everything without it.")
-@shared_options
-def margin(since: str | None, config: Path, as_json: bool) -> None:
-    """Cost (overheads included), revenue, margin and savings by customer; the biggest loss first."""
-    if since is not None:
-        check_day(since)
-    found = keeper(config, "report.margin", {"since": since})
-    if as_json:
-        print_json(found)
-        return
-    console().print(margin_table(found))
-    nobodys = found["total"]["overhead_of_nobody_nusd"]
-    if nobodys:
-        click.echo(
-            f"Overheads of {format_usd(nobodys)} are nobody's: no customer had any of what they are shared out by."
-        )
-
-
-@report.command()
-@click.option("--since", help="First day to count, in UTC, such as 2026-11-01; everything without it.")
-@shared_options
-def savings(since: str | None, config: Path, as_json: bool) -> None:
-    """From the baseline to the bill, lever by lever; and what routing would have saved where it only observes."""
-    if since is not None:
-        check_day(since)
-    found = keeper(config, "report.savings", {"since": since})
-    if as_json:
-        print_json(found)
-        return
-    table = Table(title="savings", box=None, pad_edge=False, title_justify="left")
-    table.add_column("customer")
-    for name in ("requests", "baseline", "trimmed", "repeats", "routing", "prompt cache", "overhead", "bill"):
-        table.add_column(name, justify="right")
-    for row in (*found["customers"], {"customer": "total"} | found["total"]):
-        levers = (-row[f"{name}_nusd"] for name in ("prompt_optimisation", "response_cache", "routing", "prompt_cache"))
-        amounts = [row["baseline_nusd"], *levers, row["overhead_nusd"], row["actual_nusd"]]
-        table.add_row(row["customer"], f"{row['requests']:,}", *map(format_usd, amounts))
-    console().print(table)
-    for line in _besides(found["total"]):
-        click.echo(line)
-
-
-def _besides(total: dict[str, Any]) -> Iterator[str]:
-    """Yield what stands beside the waterfall: parts of it, what is not known, and what was not done."""
-    for name, why in (("escalated", "were not good enough"), ("hedged", "came second")):
-        if total[f"{name}_nusd"]:
-            yield f"Routing is net of {format_usd(total[f'{name}_nusd'])} for answers that {why}."
-    if total["unpriced"]:
-        yield f"{total['unpriced']:,} requests have no known cost or baseline and are not among the amounts."
-    if total["observed"]:
-        yield (f"Not realised: routing only observed {total['observed']:,} requests (mode: observe); it would have "
-               f"saved {format_usd(total['would_save_nusd'])} of them, at the same tokens.")  # fmt: skip
 
 
 @report.command()
@@ -178,26 +122,6 @@ def check_day(text: str) -> None:
         datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         fail(f"{text} is no day; write it like 2026-11-01", USAGE)
-
-
-def margin_table(found: dict[str, Any]) -> Table:
-    """Return the report as a table."""
-    table = Table(title="margin", box=None, pad_edge=False, title_justify="left")
-    table.add_column("customer")
-    for name in ("requests", "cost", "revenue", "margin", "%", "model %", "savings"):
-        table.add_column(name, justify="right")
-    for row in found["customers"]:
-        table.add_row(row["customer"], *_cells(row))
-    table.add_section()
-    table.add_row("total", *_cells(found["total"]), style="bold")
-    return table
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    shares = ["n/a" if row[name] is None else f"{row[name]:.1%}" for name in ("gross_margin", "model_margin")]
-    cost = row["cost_nusd"] + row["overhead_nusd"] + row["payment_fees_nusd"]
-    amounts = map(format_usd, (cost, row["revenue_nusd"], row["gross_margin_nusd"]))
-    return [f"{row['requests']:,}", *amounts, *shares, format_usd(row["savings_nusd"])]
 
 
 @click.group()

@@ -20,14 +20,14 @@ from margin.ledger.capacity import NoRoom
 from margin.ledger.heads import HeadsError
 from margin.ledger.questions import SavingsRow
 from margin.ledger.store import LedgerBusy
-from proxy.keeper import besides, credits, guarding, keys, labelling, overseeing, selling, showing, studies, working
+from proxy.keeper import credits, guarding, keys, labelling, overseeing, reporting, selling, showing, studies, working
 from proxy.keeper.auditor import known
 from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
 from proxy.keeper.noting import key_path
 from proxy.keeper.office import Office, UnknownName
 from proxy.keeper.refusing import Args, Refused
-from proxy.keeper.words import check_name, day, iso, margin_of
+from proxy.keeper.words import check_name, day, iso
 
 log = logging.getLogger("penstock")
 
@@ -68,20 +68,6 @@ def customers_list(office: Office, args: Args) -> Any:
          "segment": each.segment or None, "persona": each.persona or None}
         for number, each in known[: args.get("limit")]
     ]  # fmt: skip
-
-
-def report_margin(office: Office, args: Args) -> Any:
-    """Report cost, revenue, margin and savings by customer: of models, of all that is booked, and with overheads."""
-    office.tick()
-    since_day = day(args.get("since"))
-    with questions.snapshot(office.books.store.db) as db:
-        rows = questions.margin_by_customer(db, since_day=since_day)
-        beside = besides.asked(office, since_day, time.time_ns())
-    customers = [
-        {"customer": office.directory.name(row.customer or 0)} | margin_of(row) | beside.of(row) for row in rows
-    ]
-    total = questions.total(rows)
-    return {"customers": customers, "total": margin_of(total) | beside.of(total)}
 
 
 def report_floors(office: Office, _: Args) -> Any:
@@ -165,7 +151,7 @@ COMMANDS: dict[str, Callable[[Office, Args], Any]] = {
     **working.COMMANDS,
     **overseeing.COMMANDS,
     **selling.COMMANDS,
-    "report.margin": report_margin,
+    **reporting.COMMANDS,
     "report.floors": report_floors,
     "report.savings": report_savings,
     "ledger.changes": ledger_changes,

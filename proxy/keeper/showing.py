@@ -89,7 +89,7 @@ def _customer(office: Office, row: MarginRow) -> dict[str, Any]:
 
 def _target_of(office: Office, plan: str) -> Decimal | None:
     found = office.settings.sellbook.plans.get(plan)
-    return None if found is None else found.target_margin
+    return None if found is None else found.aim
 
 
 def _total(plans: Iterable[PlanRow]) -> MarginRow:

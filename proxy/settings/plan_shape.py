@@ -10,6 +10,7 @@ from margin.sellbook import (
     HOLD_QUANTILE,
     OPEN,
     SCHEDULE_MILLI,
+    Archetype,
     CreditMode,
     Enforcement,
     GatePolicy,
@@ -159,8 +160,14 @@ class PlanShape(Section):
         None, description="What is done below it, one after the other; unset, as `routing.guard.steps` has it."
     )
     target_margin: Share | None = Field(
-        None, description="The gross margin aimed at, 0..1, which the page holds it to."
+        None,
+        description="The gross margin aimed at, 0..1, which page, reports and alerts hold it to; unset, the least "
+        "of its archetype's.",
     )
+    archetype: Archetype | None = Field(
+        None, description="What kind of product it sells, and so the margin to aim at: copilot 70 to 80 %, agent 50 to "
+        "65 %, service 60 to 75 %. No term."
+    )  # fmt: skip
 
 
 class PlansShape(Section):

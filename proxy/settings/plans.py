@@ -109,6 +109,7 @@ def _plan(name: str, shape: PlanShape) -> Plan:
         gate_policy=shape.gates.policy,
         charge_follows_gate=shape.gates.charge_follows_gate,
         target_margin=shape.target_margin,
+        archetype=shape.archetype,
         usage={name: _metered(f"usage.{name}", each, METER_PARTS.get(name, 1)) for name, each in shape.usage.items()},
         items={name: _metered(f"items.{name}", each, 1) for name, each in shape.items.items()},
         seats=None if shape.seats is None else Seats(usd_to_nusd(shape.seats.price), _milli(shape.seats.included)),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from proxy.cli.books import margin_table
 from proxy.cli.frame import USAGE, console, fail, load, print_json, shared_options
+from proxy.cli.reports import margin_table
 from proxy.cli.serve import SANDBOX_CONFIG
 
 if TYPE_CHECKING:
