@@ -295,6 +295,8 @@ def _book(hold: Hold, record: Record, last: Record, burnt: list[Burnt], row: Rol
         name = TOKEN_SUMS.get(bucket)
         if name is not None:
             sums[name] = sums.get(name, 0) + count
+    if lines and cost == 0 and any((last["u"] or {}).values()):
+        sums["costless"] = 1
     if lines and "total_us" in record["dec"]:
         sums["busy_us"] = record["dec"]["total_us"] - record["dec"]["overhead_us"]
     would = record["dec"].get("would")

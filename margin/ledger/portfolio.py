@@ -155,3 +155,20 @@ def _tasks(
             unearned_nusd FROM tasks WHERE opened_t >= ?""",
         (since_t,),
     )
+
+
+def credits_left(db: sqlite3.Connection, t: int) -> list[tuple[int, int]]:
+    """Return what each customer with grants has left, and was given by those it has something left of.
+
+    In milli-credits, of grants that have not ended by `t`. Who has used up all has nothing left of nothing.
+    """
+    return db.execute(
+        """SELECT SUM(left_milli), SUM(CASE WHEN left_milli > 0 THEN given_milli ELSE 0 END) FROM grants
+        WHERE expires_t > ? AND is_ended = 0 GROUP BY customer""",
+        (t,),
+    ).fetchall()
+
+
+def plans(db: sqlite3.Connection) -> dict[int, str]:
+    """Return the plan that each customer is on."""
+    return dict(db.execute("SELECT number, plan FROM customers").fetchall())

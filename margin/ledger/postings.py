@@ -85,7 +85,7 @@ ROLLUP_SUMS = (
     "excess_milli", "usage_unusable", "cost_escalated_nusd", "cost_hedged_nusd", "observed", "saving_observed_nusd",
     "revenue_tasks_nusd", "revenue_tasks_reversed_nusd", "cost_unearned_nusd",
     "cost_tool_nusd", "cost_human_nusd", "cost_compute_nusd", "cost_other_corrected_nusd",
-    "cost_unearned_corrected_nusd", "busy_us",
+    "cost_unearned_corrected_nusd", "busy_us", "costless",
 )  # fmt: skip
 """What a rollup row adds up. `saving_cache_nusd` is what answers from memory spared, `saving_prompt_nusd` what marks
 for providers' prompt caches saved, net, and `saving_prompt_negative_nusd` its part below zero, sign turned;
@@ -102,7 +102,8 @@ is in no other sum, as nobody saved it. `cost_unearned_nusd` is the part of the 
 handed off or reversed. `cost_tool_nusd`, `cost_human_nusd` and `cost_compute_nusd` are what tasks cost beside calls;
 `cost_other_corrected_nusd` is what of these was wrong, and `cost_unearned_corrected_nusd` the part of it that was
 unearned. `busy_us` is how long callers waited for providers, in microseconds, of exchanges that were called and
-settled live: what revenue per compute hour is divided by."""
+settled live: what revenue per compute hour is divided by. `costless`
+counts exchanges that used tokens and cost nothing: of a model that is free, or one whose price is missing a bucket."""
 
 
 @dataclass(slots=True)

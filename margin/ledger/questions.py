@@ -210,6 +210,11 @@ def totals(db: sqlite3.Connection, labels: tuple[str, ...], sums: tuple[str, ...
     return db.execute(f"SELECT {grouped}, {summed} FROM rollup_totals GROUP BY {grouped} ORDER BY {grouped}").fetchall()  # noqa: S608
 
 
+def task_totals(db: sqlite3.Connection) -> list[tuple[str, str, int, int]]:
+    """Return how often what happened to tasks, by type and event, and the cost of the calls."""
+    return db.execute("SELECT type, event, count, cost_nusd FROM task_totals ORDER BY type, event").fetchall()
+
+
 def credit_totals(db: sqlite3.Connection) -> dict[str, int]:
     """Return milli-credits given and expired, over all customers."""
     rows = dict(db.execute("SELECT account, balance FROM balances WHERE commodity = 'CREDIT'").fetchall())

@@ -110,7 +110,7 @@ def tasks(office: Office, args: Args) -> Any:
     """Report what each type of task costs and earns, of those opened since a day."""
     office.tick()
     with questions.snapshot(office.books.store.db) as db:
-        found = portfolio.tasks_by_type(db, _start_t(day(args.get("since"))))
+        found = portfolio.tasks_by_type(db, start_t(day(args.get("since"))))
     return {"rows": [_task(each) for each in found]}
 
 
@@ -145,7 +145,7 @@ def unit_economics(office: Office, args: Args) -> Any:
     with questions.snapshot(office.books.store.db) as db:
         total = questions.total(questions.margin_by_customer(db, since_day=since))
         plans = questions.margin_by_plan(db, since)
-        types = portfolio.tasks_by_type(db, _start_t(since))
+        types = portfolio.tasks_by_type(db, start_t(since))
         providers = portfolio.busy(db, since)
         active = _members(db, since)
     margin_share = economics.share(total.margin_nusd, total.revenue_nusd)
@@ -182,7 +182,7 @@ def _plan(office: Office, each: questions.PlanRow) -> dict[str, Any]:
 def _members(db: Any, since: str) -> dict[str, Any]:
     """Return what an active member costs and earns, of the customers that name theirs, in the last four weeks."""
     first = max(since, (_today() - timedelta(days=MEMBER_DAYS - 1)).isoformat())
-    found = portfolio.members(db, _start_t(first) // HOUR_NS)
+    found = portfolio.members(db, start_t(first) // HOUR_NS)
     rows = [row for row in questions.margin_by_customer(db, since_day=first) if row.customer in found]
     total, count = questions.total(rows), sum(found.values())
     return {
@@ -266,7 +266,8 @@ def _days_since(day_: str) -> int:
     return (_today() - date.fromisoformat(day_)).days
 
 
-def _start_t(day_: str) -> int:
+def start_t(day_: str) -> int:
+    """Return the moment a day begins; 0 for the text before every day."""
     return int(datetime.fromisoformat(day_).replace(tzinfo=UTC).timestamp()) * 1_000_000_000 if day_ else 0
 
 

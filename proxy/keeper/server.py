@@ -37,6 +37,7 @@ from proxy.keeper.listener import MetricsListener
 from proxy.keeper.office import TICK_GRACE_NS, Office
 from proxy.keeper.reload import Watcher
 from proxy.keeper.runaway import Runaway
+from proxy.keeper.standing import Standings
 from proxy.keeper.studies import STUDIES
 from proxy.keeper.studying import Studying
 from proxy.settings import Settings, SettingsError
@@ -107,6 +108,8 @@ class KeeperServer:
                 lambda: self._budgets.spread().left,
                 lambda: self._budgets.spread().least,
                 self._guarding,
+                lambda: questions.task_totals(office.books.store.db),
+                Standings(office),
             )
         )
         office.on_record = self.metrics.observed.settled

@@ -52,6 +52,7 @@ def server_of(shape: ServerShape, findings: Findings) -> Server:
         sync=shape.sync,
         sync_interval_ms=round(shape.sync_interval * 1000),
         page=shape.page,
+        metrics_customers=shape.metrics_customers,
         trusted_proxies=tuple(ip_network(each) for each in shape.trusted_proxies),
     )
 

@@ -69,6 +69,10 @@ class ServerShape(Section):
         description="interval flushes journals to disk by timer; always, before each answer ends.",
     )
     sync_interval: Duration = Field(_SERVER.sync_interval_ms / 1000, ge=0.001, le=60, description="The timer's period.")
+    metrics_customers: Whole = Field(
+        _SERVER.metrics_customers, le=50, description="How many customers /metrics names, of those that cost most and "
+        "those that lose most this month; 0 for none. Whoever reaches that port reads it."
+    )  # fmt: skip
     page: Literal["key", "loopback"] = Field(
         _SERVER.page,
         description="Who sees the page at `/`: who has a key of the scope admin, or without one also whoever asks from "

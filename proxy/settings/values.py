@@ -54,6 +54,7 @@ class Server:
         shutdown_s: How long open requests may finish after SIGTERM.
         sync: `interval` flushes journals by timer, `always` before each answer ends.
         sync_interval_ms: The timer's period.
+        metrics_customers: How many customers metrics name, of those that cost and lose most; 0 for none.
         page: Who sees the figures behind the page at `/`: who has an admin `key`, or also who asks over `loopback`.
         trusted_proxies: Networks whose `x-forwarded-for` is believed; of nobody else's.
     """
@@ -70,6 +71,7 @@ class Server:
     sync: Literal["interval", "always"] = "interval"
     sync_interval_ms: int = 50
     page: Literal["key", "loopback"] = "key"
+    metrics_customers: int = 0
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
 

@@ -16,8 +16,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from margin.records import COST_KINDS, OTHER_COSTS
+from proxy.telemetry import worked
 from proxy.telemetry.observed import Observed
 from proxy.telemetry.routed import NUSD, Guarded, guarded
+from proxy.telemetry.standing import Standing, standing
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -69,6 +71,9 @@ class Books:
     budgets_least: Callable[[], Mapping[tuple[str, str], float]] = dict
     """Of the budgets of a kind and action the least part that is left of any."""
     guarding: Guarded | None = None
+    task_totals: Callable[[], Iterable[tuple[str, str, int, int]]] = tuple
+    """Type, event, count and cost in nano-dollars of what happened to tasks."""
+    standing: Callable[[], Standing] = Standing
 
 
 _GAUGES = {
@@ -195,6 +200,9 @@ class _LedgerCollector(Collector):
         yield resting
         yield from self._budgets_left()
         yield from guarded(self._books.guarding)
+        yield from worked.tasks(self._books.task_totals())
+        yield from worked.unused(self._books.totals(("1",), tuple(worked.UNUSED.values())))
+        yield from standing(self._books.standing())
         for name, value in self._books.gauges().items():
             yield GaugeMetricFamily(name, _GAUGES[name], value=value)
 
@@ -238,6 +246,15 @@ class _LedgerCollector(Collector):
             "penstock_usage_unusable",
             "Whole answers whose usage the provider did not report, or contradicted itself in.",
             {"provider": "provider", "model": "model"}, "usage_unusable", 1,
+        )  # fmt: skip
+        yield self._counter(
+            "penstock_costless_requests",
+            "Exchanges that used tokens and cost nothing: of a free model, or a wrong price.",
+            {"provider": "provider", "model": "model"}, "costless", 1,
+        )  # fmt: skip
+        yield self._counter(
+            "penstock_provider_busy_seconds", "How long callers waited for providers, of exchanges settled live.",
+            {"provider": "provider"}, "busy_us", 1_000_000,
         )  # fmt: skip
         tokens = CounterMetricFamily("penstock_tokens", "Tokens, by model and bucket.", labels=("model", "bucket"))
         for model, *sums in self._books.totals(("model",), TOKEN_BUCKETS):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from margin.ledger import portfolio, verify
+from margin.ledger import portfolio, questions, verify
 from proxy.keeper import reporting
 from proxy.keeper.commands import COMMANDS, perform
 from tests.keeper.offices import Worker, office, sound
@@ -317,6 +317,16 @@ def test_what_cannot_be_asked_by_is_named(desk, name, by, sentence):
     answer = perform(desk.office, f"report.{name}", {"since": None, "by": by}, by="uid 1000")
 
     assert sentence in answer["refused"]
+
+
+def test_tokens_that_cost_nothing_are_counted(desk):
+    """A whole answer with tokens and a cost of 0; an unknown cost is another thing."""
+    acme = desk.open("acme")
+    for cost in (0, 0, None, 5):
+        desk.serve(acme, cost)
+    desk.office.fold_all()
+
+    assert questions.totals(desk.office.books.store.db, ("1",), ("costless", "unpriced")) == [(1, 2, 4)]
 
 
 def test_every_report_is_a_command():

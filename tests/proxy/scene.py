@@ -251,7 +251,7 @@ def configured(
     if timeouts is not None:
         text = text.replace("api_key: simulator}", f"api_key: simulator, timeouts: {timeouts}}}")
     text = text.replace("models:\n", f"models:\n{models}")
-    text = text.replace("server: {page: loopback}", f"server: {{page: loopback, drain: {drain}}}")
+    text = text.replace("server: {page: loopback,", f"server: {{page: loopback, drain: {drain},")
     text += f"\ncaching: {{responses: {{enabled: {str(repeats).lower()}, semantic: {semantic}}}}}\n{sections}"
     (folder / "sandbox.yaml").write_text(text, encoding="utf-8")
     plans = (CONFIGS / "sandbox-plans.yaml").read_text(encoding="utf-8")
