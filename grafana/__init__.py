@@ -1,1 +1,1 @@
-"""What Prometheus and Grafana are given. The dashboard is built by `python -m grafana.build` and checked in."""
+"""What Prometheus and Grafana are given. The dashboards are built by `python -m grafana.build` and checked in."""

@@ -1,4 +1,4 @@
-"""What dashboards and rules ask Prometheus, and the metrics that there are."""
+"""What the dashboards and rules ask Prometheus, and the metrics that there are."""
 
 import json
 import re
@@ -10,23 +10,28 @@ import yaml
 from proxy.telemetry import metrics
 
 FOLDER = Path(__file__).parents[2] / "grafana"
-DASHBOARD = FOLDER / "dashboards" / "margin.json"
+DASHBOARDS = sorted((FOLDER / "dashboards").glob("*.json"))
 RULES = FOLDER / "rules" / "penstock.yml"
 
 _NAME = re.compile(r"(?<![\w:])penstock_\w+")
 _RECORDED = re.compile(r"\b\w+:penstock_\w+:\w+")
 
 
-def panels() -> list[dict[str, Any]]:
-    """Return the panels of the dashboard as it is checked in."""
-    return json.loads(DASHBOARD.read_text("utf-8"))["panels"]
+def board(path: Path) -> dict[str, Any]:
+    """Return a dashboard as it is checked in."""
+    return json.loads(path.read_text("utf-8"))
+
+
+def panels() -> list[tuple[str, dict[str, Any]]]:
+    """Return the panels of all dashboards, each with its dashboard's name."""
+    return [(path.stem, panel) for path in DASHBOARDS for panel in board(path)["panels"]]
 
 
 def queries() -> list[tuple[str, str]]:
-    """Return every expression of the dashboard, with the title and legend it stands under."""
+    """Return every expression of the dashboards, with the dashboard, title and legend it stands under."""
     return [
-        (f"{panel['title']}: {target['legendFormat']}", target["expr"])
-        for panel in panels()
+        (f"{name}: {panel['title']}: {target['legendFormat']}", target["expr"])
+        for name, panel in panels()
         for target in panel["targets"]
     ]
 

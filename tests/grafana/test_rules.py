@@ -10,7 +10,7 @@ import yaml
 from tests.grafana.expressions import FOLDER, RULES, exported, named, recorded, rules
 from tests.grafana.programs import program
 
-CASES = Path(__file__).with_name("rules_test.yml")
+CASES = [Path(__file__).with_name(name) for name in ("rules_test.yml", "rules_days_test.yml")]
 
 
 def _promtool(*words: str | Path) -> None:
@@ -26,14 +26,17 @@ def test_prometheus_reads_its_configuration_and_the_rules():
 
 
 def test_each_alert_fires_and_stays_silent():
-    """The cases are in rules_test.yml."""
-    _promtool("test", "rules", CASES)
+    """The cases are in rules_test.yml, and those that take days in rules_days_test.yml."""
+    _promtool("test", "rules", *CASES)
 
 
 def test_every_alert_has_a_case():
     """No alert is untested: each is expected to fire in one case and to be silent in another."""
     cases = [
-        case for test in yaml.safe_load(CASES.read_text("utf-8"))["tests"] for case in test.get("alert_rule_test", [])
+        case
+        for path in CASES
+        for test in yaml.safe_load(path.read_text("utf-8"))["tests"]
+        for case in test.get("alert_rule_test", [])
     ]
     fired = {case["alertname"] for case in cases if case["exp_alerts"]}
     silent = {case["alertname"] for case in cases if not case["exp_alerts"]}
