@@ -85,6 +85,9 @@ bench-routing: setup  ## a month of routing in virtual time, beside other polici
 bench-semantic: setup  ## which pairs of prompts the semantic cache takes for one, against its bound; --curves with CURVES=1
 	@$(BIN)/python -m benchmarks.meaning $(if $(CURVES),--curves)
 
+business: setup  ## a month of a business played into books and metrics, and blocks for Prometheus; FOLDER= a new one
+	@$(BIN)/python -m benchmarks.business $(or $(FOLDER),business)
+
 format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix-only .
 
@@ -92,4 +95,4 @@ clean:  ## remove the environment and every cache; data stays
 	@rm -rf $(VENV) $(TRAINED) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist benchmarks/.peers
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup run demo test test-full check train eval-classifier conformance bench bench-growth bench-quick bench-limits bench-routing bench-semantic semantic-weights check-perf format clean
+.PHONY: business help setup run demo test test-full check train eval-classifier conformance bench bench-growth bench-quick bench-limits bench-routing bench-semantic semantic-weights check-perf format clean

@@ -20,6 +20,7 @@ from margin.ledger import portfolio, questions, terms
 from margin.ledger.questions import MarginRow
 from margin.ledger.spending import HOUR_NS
 from margin.ledger.store import UNREADABLE, connect
+from margin.sellbook import SellBook
 from proxy.keeper.office import Office
 from proxy.keeper.reporting import MEMBER_DAYS, start_t
 from proxy.telemetry.standing import NAMED_MAX, Named, Standing
@@ -74,18 +75,18 @@ class Standings:
             log.warning("how customers stand cannot be read now: %s", error)
 
 
-def asked_of(path: Path) -> Asked:
-    """Ask a ledger's file, in whatever thread."""
+def asked_of(path: Path, t: int | None = None) -> Asked:
+    """Ask a ledger's file how customers stand now, or as of a moment that nothing was booked after; in any thread."""
     db = connect(path, read_only=True)
     try:
         with questions.snapshot(db):
-            return _asked(db)
+            return _asked(db, time.time_ns() if t is None else t)
     finally:
         db.close()
 
 
-def _asked(db: Any) -> Asked:
-    today = date.fromisoformat(terms.day(time.time_ns()))
+def _asked(db: Any, t: int) -> Asked:
+    today = date.fromisoformat(terms.day(t))
     month = today.replace(day=1).isoformat()
     rows = questions.margin_by_customer(db, since_day=month)
     plan_of = portfolio.plans(db)
@@ -100,7 +101,7 @@ def _asked(db: Any) -> Asked:
         active[plan_of[number]] += count
     found = Standing(
         margins=Counter((plan_of[row.customer or 0], bucket(row)) for row in rows),
-        credits=_credits(db),
+        credits=_credits(db, t),
         segments={each.name: (each.sums.revenue_nusd, each.sums.cost_nusd)
                   for each in portfolio.margin_by(db, "segment", month)},
         members=active,
@@ -121,9 +122,9 @@ def bucket(row: MarginRow) -> str:
     return next((name for name, end in EDGES if 100 * row.margin_nusd < end * row.revenue_nusd), "80p")
 
 
-def _credits(db: Any) -> Counter[str]:
+def _credits(db: Any, t: int) -> Counter[str]:
     found = Counter[str]()
-    for left, given in portfolio.credits_left(db, time.time_ns()):
+    for left, given in portfolio.credits_left(db, t):
         percent = 100 * left
         found["0" if left == 0 else "lt5" if percent < 5 * given else "lt20" if percent < 20 * given else "ok"] += 1
     return found
@@ -131,15 +132,18 @@ def _credits(db: Any) -> Counter[str]:
 
 def named(office: Office, asked: Asked) -> Standing:
     """Return a standing with the targets of today's plans, and the names that the operator asked for."""
-    count, plans = office.settings.server.metrics_customers, office.settings.sellbook.plans
+    return shown(asked, office.settings.sellbook, office.settings.server.metrics_customers, office.directory.name)
+
+
+def shown(asked: Asked, book: SellBook, count: int, name_of: Callable[[int], str]) -> Standing:
+    """Return a standing with the targets of a sell book's plans, and so many customers by name."""
+
+    def called(rows: tuple[MarginRow, ...]) -> list[Named]:
+        return [Named(name_of(row.customer or 0), row.cost_nusd, row.margin_nusd) for row in rows[:count]]
+
     return replace(
         asked.standing,
-        targets={name: float(plan.aim) for name, plan in plans.items() if plan.aim is not None},
-        costliest=[_named(office, row) for row in asked.costliest[:count]],
-        losing=[_named(office, row) for row in asked.losing[:count]],
+        targets={name: float(plan.aim) for name, plan in book.plans.items() if plan.aim is not None},
+        costliest=called(asked.costliest), losing=called(asked.losing),
         not_named=asked.costing - min(count, len(asked.costliest)),
-    )
-
-
-def _named(office: Office, row: MarginRow) -> Named:
-    return Named(office.directory.name(row.customer or 0), row.cost_nusd, row.margin_nusd)
+    )  # fmt: skip
