@@ -2,9 +2,9 @@
 
 Three dozen customers on three plans: most earn, one power user costs more than it pays, one tourist came and left, a
 provider is out for four hours and cuts its prices in half for the second fortnight. The books in `FOLDER/data` are the
-ledger's own (`PENSTOCK_DATA_DIR=FOLDER/data penstock report margin --config benchmarks/business.yaml`), and `FOLDER/metrics.om` is what `/metrics` said each hour, in
-OpenMetrics; where promtool is installed, `FOLDER/tsdb` has it as blocks that Prometheus can begin with. The same seed
-plays the same month.
+ledger's own: `PENSTOCK_DATA_DIR=FOLDER/data penstock report margin --config benchmarks/business.yaml` reads them.
+`FOLDER/metrics.om` is what `/metrics` said each hour, in OpenMetrics; where promtool is installed, `FOLDER/tsdb` has it
+as blocks that Prometheus can begin with. The same seed plays the same month.
 """
 
 from __future__ import annotations

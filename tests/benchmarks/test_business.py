@@ -80,6 +80,7 @@ def test_prometheus_takes_it(month, tmp_path):
     made = [tool, "tsdb", "create-blocks-from", "openmetrics", str(month.folder / "metrics.om"), str(tmp_path)]
     subprocess.run(made, check=True, capture_output=True, timeout=60)
 
+    (tmp_path / "wal").mkdir()  # what is dumped must have one
     dumped = subprocess.run([tool, "tsdb", "dump", '--match={__name__="penstock_workers"}', str(tmp_path)],
                             check=True, capture_output=True, text=True, timeout=60).stdout  # fmt: skip
     assert len(dumped.splitlines()) == 48
