@@ -208,7 +208,7 @@ def _failed(x: str, t: int, tier: str) -> dict[str, Any]:
 def _settled(drawn: random.Random, x: str, t: int, tier: str, day: int) -> dict[str, Any]:
     """Return how an exchange ends that was answered, at the day's prices."""
     longer = {"simple": 1, "medium": 2, "complex": 4}[tier]
-    usage = {"input": 200 * longer + drawn.randrange(600), "output": 80 * longer + drawn.randrange(300)}
+    usage = {"input": 900 * longer + drawn.randrange(2_400), "output": 350 * longer + drawn.randrange(900)}
     cheaper = 2 if day >= PRICE_DAY else 1
     cost = _price(tier, usage) // cheaper
     took_us = 400_000 * longer + drawn.randrange(900_000)

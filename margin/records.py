@@ -256,15 +256,9 @@ def key_revoked(*, t: int, id: str) -> Record:  # noqa: A002
 
 
 def grant(
-    *,
-    t: int,
-    id: str,  # noqa: A002
-    customer: int,
-    credits_milli: int,
-    paid_nusd: int,
-    expires_t: int | None,
+    *, t: int, id: str, customer: int, credits_milli: int, paid_nusd: int, expires_t: int | None,  # noqa: A002
     priority: int = 50,
-) -> Record:
+) -> Record:  # fmt: skip
     """Credits are given; `paid_nusd` 0 makes them promotional: burning them is no revenue."""
     return {"k": "grant", "t": t, "id": id, "c": customer, "cr": credits_milli, "paid": paid_nusd, "exp": expires_t,
             "prio": priority}  # fmt: skip

@@ -318,7 +318,11 @@ def concentration(since: str | None, config: Path, **style: bool) -> None:
     parts = [
         Part("concentration", spread, [{"of": of, **found[of]} for of in ("revenue", "cost")]),
         Part("power users", power, found["power_users"]),
-        Part("tourists", (Column("tourist", "customer"),), [{"customer": name} for name in found["tourists"]]),
+        Part(
+            "tourists",
+            (Column("customer that tried it and left", "customer"),),
+            [{"customer": name} for name in found["tourists"]],
+        ),
         Part("use before, and gone in the last 28 days", deciles, found["deciles"]),
     ]
     show(found, [part for part in parts if part.rows], style)
