@@ -6,6 +6,7 @@ VENV := .venv
 UV_VERSION := 0.13.8
 BIN := $(CURDIR)/$(VENV)/bin
 TRAINED := $(CURDIR)/.venv-train
+BORROWED := $(CURDIR)/.venv-litellm
 PYTEST := $(BIN)/pytest -n 2 --dist loadscope
 # Code is compiled once, into the environment, whatever the shell says: else every process that starts does it anew.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
@@ -48,6 +49,12 @@ check: setup  ## format, lint, types, imports, shape
 $(TRAINED)/.synced: pyproject.toml uv.lock | $(BIN)/uv
 	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(TRAINED) UV_PYTHON=$(BIN)/python $(BIN)/uv sync --frozen --quiet --only-group train
 	@touch $@
+
+$(BORROWED)/.synced: pyproject.toml uv.lock | $(BIN)/uv
+	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(BORROWED) UV_PYTHON=$(BIN)/python $(BIN)/uv sync --frozen --quiet --no-dev --extra litellm --no-install-project
+	@touch $@
+
+litellm: setup $(BORROWED)/.synced  ## LiteLLM in an environment of its own, for the tests of its dialect
 
 train: setup $(TRAINED)/.synced  ## rebuild classifiers/weights.json from classifiers/data, some minutes
 	@OPENBLAS_NUM_THREADS=1 $(TRAINED)/bin/python -m training
@@ -92,7 +99,7 @@ format: setup  ## rewrite the code in the house format
 	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix-only .
 
 clean:  ## remove the environment and every cache; data stays
-	@rm -rf $(VENV) $(TRAINED) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist benchmarks/.peers
+	@rm -rf $(VENV) $(TRAINED) $(BORROWED) .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist benchmarks/.peers
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: business help setup run demo test test-full check train eval-classifier conformance bench bench-growth bench-quick bench-limits bench-routing bench-semantic semantic-weights check-perf format clean
+.PHONY: help setup litellm business run demo test test-full check train eval-classifier conformance bench bench-growth bench-quick bench-limits bench-routing bench-semantic semantic-weights check-perf format clean

@@ -1,7 +1,7 @@
 """The dialect `litellm`: what goes to the library, what comes back, and that nothing else of it gets through.
 
 The round of calls is made with a module in LiteLLM's place, and with the real one where an environment has it: that of
-`make bench`, or the one whose python `PENSTOCK_LITELLM_PYTHON` names. Both have to say the same.
+`make litellm` or of `make bench`, or the one whose python `PENSTOCK_LITELLM_PYTHON` names. Both have to say the same.
 """
 
 import json
@@ -108,10 +108,12 @@ def test_what_lies_in_the_request_goes() -> None:
 def real_python() -> str:
     """Return the python that has LiteLLM, or skip."""
     named = os.environ.get("PENSTOCK_LITELLM_PYTHON")
-    fetched = PEERS / f"litellm-{LITELLM}" / "bin" / "python"
-    if named is None and not fetched.exists():
-        pytest.skip("no environment has LiteLLM: `make bench` fetches one, PENSTOCK_LITELLM_PYTHON names another")
-    return named or str(fetched)
+    made = [ROOT / ".venv-litellm" / "bin" / "python", PEERS / f"litellm-{LITELLM}" / "bin" / "python"]
+    found = [named] if named else [str(each) for each in made if each.exists()]
+    if not found:
+        give_up = pytest.fail if os.environ.get("PENSTOCK_NO_SKIP") == "1" else pytest.skip
+        give_up("no environment has LiteLLM: `make litellm` makes one, PENSTOCK_LITELLM_PYTHON names another")
+    return found[0]
 
 
 @pytest.fixture(scope="module")
