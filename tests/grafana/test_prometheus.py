@@ -159,6 +159,29 @@ def test_by_tier_means_all_three(scraped):
     assert sorted(found) == sorted(TIERS)
 
 
+def test_every_side_says_the_same(server, scraped):
+    """Cost, revenue, savings and credits: in the report, in the page's figures, and as Prometheus has the counters."""
+    report, figures = server.cli("report", "margin", "--json").json()["total"], _figures(server)
+    page = figures["to_date"]
+
+    found = {
+        "cost_nusd": "sum(penstock_cogs_usd_total)",
+        "revenue_nusd": "sum(penstock_revenue_recognized_usd_total)",
+        "savings_nusd": "sum(penstock_savings_usd_total) - sum(penstock_savings_negative_usd_total)",
+    }
+    for name, expression in found.items():
+        meanwhile_usd = 0.02 if name == "revenue_nusd" else 1e-8  # the fees of a minute accrue between two questions
+        assert page[name] / 1e9 == pytest.approx(report[name] / 1e9, abs=meanwhile_usd), name
+        assert _value(scraped, expression) == pytest.approx(report[name] / 1e9, abs=meanwhile_usd), name
+    spent = sum(each["credits"]["spent"] for each in figures["customers"])
+    assert _value(scraped, "sum(penstock_credits_consumed_total)") == spent
+
+
+def _figures(server: Server) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{server.origin}/admin/page/figures", timeout=10).json()
+    return found
+
+
 def test_no_rule_fails_and_no_alert_fires(scraped):
     """Prometheus evaluates every rule on what it scraped; a healthy server is silent."""
     until(lambda: all(rule["health"] != "unknown" for rule in scraped.rules() if "alerts" in rule), "alerts evaluated")
