@@ -98,7 +98,7 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     known = await conversing.read(world, principal, inbound.body) if inbound.surface == conversing.SURFACE else None
     understood = understand(world, principal, plan, inbound, hint, asker, acts, known)
     ask, judging, route, place = understood
-    route, seat = staying.sit(world, principal, plan, inbound.headers, understood, hint, asker)
+    route, seat = staying.sit(world, principal, plan, inbound.headers, understood, hint, asker, acts)
     feature = limiting.feature(inbound.headers, world.settings.limits)
     member = limiting.member(world, principal, plan, inbound.headers, ask.fields)
     bundle = limiting.bundle_of(world, principal, plan, feature, member)

@@ -1,6 +1,7 @@
 """What a request is expected to cost at a deployment: the cost book times tokens that are known or learnt.
 
-Input is known. Of it the share that the deployment read from its provider's prompt cache so far counts at that price;
+Input is known, and the service tier that is asked for. Of the input the share that the deployment read from its
+provider's prompt cache so far counts at that price;
 of a conversation that goes on, what of it should be warm there, times how much of such was found. What comes from no
 cache is billed as a write where the deployment's was.
 Output is the median of what the model's answers to such tasks were. Reserved capacity costs nothing more until it is
@@ -15,6 +16,7 @@ from typing import Final
 
 from margin.costbook import NoPrice, UnpricedBucket
 from margin.usage import Usage
+from proxy import metering
 from proxy.outputs import Outputs
 from proxy.settings import Deployment
 from proxy.wire.ask import Ask, input_estimate
@@ -171,7 +173,7 @@ class Expected:
         written = 0 if seen is None else seen.written_of(ins - cached)
         output = self._output(deployment, ask, task)
         try:
-            card = deployment.prices.at(at_s)
+            card = deployment.prices.at(at_s).for_service_tier(metering.service_tier_of(deployment, ask))
             return card.cost_nusd(
                 Usage(input=ins - cached - written, cache_read=cached, cache_write_5m=written, output=output)
             )

@@ -26,6 +26,7 @@ from proxy.wire.errors import ProxyError
 if TYPE_CHECKING:
     from proxy.expected import Expected
     from proxy.repeating import Understood
+    from proxy.routing.guard import Acts
     from proxy.routing.judging import Judging
     from proxy.routing.policy import Route
     from proxy.routing.rules import Asker
@@ -127,7 +128,7 @@ class _Weighing:
 
 def sit(
     world: World, principal: Principal, plan: Plan, headers: Mapping[bytes, bytes], understood: Understood,
-    hint: Tier | None, asker: Asker | None,
+    hint: Tier | None, asker: Asker | None, acts: Acts | None = None,
 ) -> tuple[Route, Seat | None]:  # fmt: skip
     """Return the route of a turn, its conversation's deployment first if it stays there; and its place in it.
 
@@ -146,13 +147,14 @@ def sit(
     turn = (naming.answers(ask.messages) if session is None else session.turns) + 1
     world.horizons.reached(principal.customer, turn)
     seat = Seat(world, principal.customer, named, session, route.served_tier, turn)
-    if "+guard" in route.rule:  # what the margin guard lowered, no warm cache raises; who answers is remembered
+    # What the margin guard lowered, or caps, no warm cache raises; who answers is remembered.
+    if "+guard" in route.rule or _is_capped(world.settings, session, route, acts):
         return route, seat
     if session is None:
         seat.decision = Decision(route.deployments[0], "new")
         return route, seat
     if judging.is_tool_turn:
-        route = _as_before(world, principal, plan, understood, session, hint, asker)
+        route = _as_before(world, principal, plan, understood, session, hint, asker, acts)
     return _seated(world, seat, session, ask, judging, route), seat
 
 
@@ -191,6 +193,15 @@ def _seated(world: World, seat: Seat, session: Session, ask: Ask, judging: Judgi
     )
 
 
+def _is_capped(settings: Settings, session: Session | None, route: Route, acts: Acts | None) -> bool:
+    """Tell whether a conversation is where the margin guard lets nobody serve from: above its cap and the route."""
+    pin = None if session is None else settings.deployments.get(session.deployment)
+    if acts is None or acts.cap is None or pin is None:
+        return False
+    top = max(TIERS.index(acts.cap), TIERS.index(route.served_tier))
+    return not any(pin in settings.tiers[tier] for tier in TIERS[: top + 1])
+
+
 def _is_lower(settings: Settings, name: str, tier: Tier) -> bool:
     """Tell whether a deployment serves lower tiers only."""
     listed = [at for at in TIERS if any(each.name == name for each in settings.tiers[at])]
@@ -199,7 +210,7 @@ def _is_lower(settings: Settings, name: str, tier: Tier) -> bool:
 
 def _as_before(
     world: World, principal: Principal, plan: Plan, understood: Understood, session: Session,
-    hint: Tier | None, asker: Asker | None,
+    hint: Tier | None, asker: Asker | None, acts: Acts | None,
 ) -> Route:  # fmt: skip
     """Return the route of a turn of tools, as of the ask behind it: what it is judged now moves it nowhere.
 
@@ -210,9 +221,11 @@ def _as_before(
     if pin is None or pin.listed_tier is None or pin in route.deployments:
         return route
     judged = Moved(understood.judging, pin.listed_tier)
+    if acts is not None:  # a turn of tools is not tightened: nobody asked it
+        acts = acts._replace(tightens=False)
     try:
         found = policy.route(settings, plan, understood.ask, judged, hint, uncarried, principal.terms, asker,
-                             world.prices)  # fmt: skip
+                             world.prices, acts)  # fmt: skip
     except ProxyError:
         return route
     if pin not in found.deployments:

@@ -121,7 +121,7 @@ def floors(margins: Margins, guarded: Played) -> str:
     ]  # fmt: skip
     said = (
         f"With a floor of 60 % for everybody's margin (`month-plans.yaml`), guarded from the first day: steps were "
-        f"taken with {len(margins.stepped)} of {margins.count} customers, {margins.refused:,} requests were refused "
+        f"taken with {len(margins.stepped)} of {margins.count} customers, {margins.refused:,} requests were refused, "
         f"and the month cost ${guarded.usd:,.2f} at a quality of {guarded.quality:.4f}, where one that is refused is "
         f"worth nothing. The longest that somebody whose ladder ends in *refuse* was below its floor and served is "
         f"{margins.longest_s / 60:.0f} minutes. "

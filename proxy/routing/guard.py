@@ -108,8 +108,8 @@ def moved(state: State, sums: Sums, t: int, floor: Floor, guard: Guard) -> State
 
 def _turned(state: State, sums: Sums, t: int, floor: Floor) -> State:
     """A period begins: who was refused is served again, as nothing can be earned or shown otherwise."""
-    was_refused = state.step and floor.steps[state.step - 1] == "refuse"
-    step = state.step - 1 if was_refused else state.step
+    was_refused = "refuse" in floor.steps[: state.step]
+    step = floor.steps.index("refuse") if was_refused else state.step
     return State(step, t if was_refused else state.since_t, Sums(sums.period, 0, 0), state.patience_s, state.released_t)
 
 

@@ -28,6 +28,7 @@ from proxy.routing.steps import (
     checks_of,
     floored,
     guarded,
+    least_of,
     used,
 )
 from proxy.settings import TIERS, Checks, Deployment, Settings, Tier
@@ -93,7 +94,7 @@ def route(
         found = _by_tier(settings, plan, ask, judgement, pinned, hint, uncarried, bounds, asker, prices, acts)
         if not observes or pinned is not None or hint is not None:
             return found
-        return _as_before(settings, plan, ask, found, uncarried, bounds)
+        return _as_before(settings, plan, ask, found, uncarried, bounds, asker)
     deployment = settings.deployments.get(target)
     if deployment is None or not deployment.provider.enabled:
         raise UnknownModel(_unknown(ask.model, settings), param="model")
@@ -171,7 +172,8 @@ def _by_tier(
         served = floored(plan, rule, asker, reached, served, trail)
     within = [settings.tiers[each] for each in reached[reached.index(served) :]]
     if rule is not None and rule.use:
-        within = [used(settings, plan, rule)]
+        chosen = hint if pinned is None else pinned
+        within = [used(settings, plan, rule, least_of(plan, rule, asker, reached), chosen)]
     if asker is not None or prices is not None:
         within = _in_order(settings, within, ask, judgement, asker, prices, trail)
     deployments = _able(within, served, ask, trail, uncarried, bounds)
@@ -180,7 +182,7 @@ def _by_tier(
     return Route(
         requested=ask.model,
         charge_tier=charge,
-        served_tier=tier_of(settings, deployments[0], served),
+        served_tier=_serving(settings, deployments[0], served),
         credits_milli=plan.credits.schedule_milli[charge],
         deployments=deployments,
         rule=trail.rule,
@@ -192,16 +194,22 @@ def _by_tier(
 
 
 def _as_before(
-    settings: Settings, plan: Plan, ask: Ask, would: Route, uncarried: Uncarried, bounds: Bounds | None
-) -> Route:
+    settings: Settings, plan: Plan, ask: Ask, would: Route, uncarried: Uncarried, bounds: Bounds | None,
+    asker: Asker | None,
+) -> Route:  # fmt: skip
     """Return the route of a request that is served as it was without us: by the baseline, within plan and key.
 
-    What is sold does not depend on who serves, so the charge is that of the route that would have been.
+    What is sold does not depend on who serves, so the charge is that of the route that would have been; and nobody
+    serves below the plan's floor, or the minimum that its caller is charged for.
     """
     reached, first = _reached(settings, plan, ask, None, bounds), _baseline(settings, None)
     assert first is not None, "there always is one"
     tier: Tier = "complex" if first.listed_tier is None else first.listed_tier
-    if tier in reached and first.provider.enabled and allows(bounds, first):
+    least = least_of(plan, None, asker, reached)
+    if TIERS.index(tier) < TIERS.index(least):
+        tier = nearest(least, reached)
+        within = [settings.tiers[each] for each in reached[reached.index(tier) :]]
+    elif tier in reached and first.provider.enabled and allows(bounds, first):
         within = [
             (first, *settings.tiers[tier]),
             *(settings.tiers[each] for each in reached[reached.index(tier) + 1 :]),
@@ -371,6 +379,14 @@ def tier_of(settings: Settings, deployment: Deployment, lowest: Tier) -> Tier:
         if deployment in settings.tiers[tier]:
             return tier
     return lowest if deployment.asks_tier is None else tier_of(settings, settings.deployments[deployment.name], lowest)
+
+
+def _serving(settings: Settings, first: Deployment, lowest: Tier) -> Tier:
+    """Return the tier that a route is served from: also below `lowest`, where a rule names a lower one's model."""
+    listed = first.listed_tier
+    if listed is not None and TIERS.index(listed) < TIERS.index(lowest) and first not in settings.tiers[lowest]:
+        return listed if first.asks_tier is None else _serving(settings, settings.deployments[first.name], lowest)
+    return tier_of(settings, first, lowest)
 
 
 def _baseline(settings: Settings, requested: Deployment | None) -> Deployment | None:

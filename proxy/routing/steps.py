@@ -110,8 +110,17 @@ def floored(
     return served
 
 
-def used(settings: Settings, plan: Plan, rule: Rule) -> tuple[Deployment, ...]:
-    """Return the deployments that a rule names, as far as they are enabled and within the plan's gate.
+def least_of(plan: Plan, rule: Rule | None, asker: Asker | None, reached: tuple[Tier, ...]) -> Tier:
+    """Return the tier that nobody may serve below: what plan, rule and caller say, as far as it is reached."""
+    said = [plan.min_tier, None if rule is None else rule.at_least, None if asker is None else asker.at_least]
+    floor = max((each for each in said if each is not None), key=TIERS.index, default=TIERS[0])
+    return min(floor, reached[-1], key=TIERS.index)
+
+
+def used(settings: Settings, plan: Plan, rule: Rule, least: Tier, chosen: Tier | None) -> tuple[Deployment, ...]:
+    """Return the deployments that a rule names, as far as they are enabled and within the plan's gate and the floors.
+
+    Of what its caller `chose`, and pays for, none lower serves where the rule names somebody as good.
 
     Raises:
         Forbidden: none is.
@@ -125,7 +134,14 @@ def used(settings: Settings, plan: Plan, rule: Rule) -> tuple[Deployment, ...]:
     ]
     if not found:
         raise Forbidden(f"The plan `{plan.name}` reaches none of the models of the rule `{rule.name}`.")
-    return tuple(found)
+    found = _from(least, found)
+    if not found:
+        raise Forbidden(f"The request takes at least {least}, and the rule `{rule.name}` names no model so good.")
+    return tuple(found if chosen is None else _from(chosen, found) or found)
+
+
+def _from(tier: Tier, found: list[Deployment]) -> list[Deployment]:
+    return [each for each in found if TIERS.index(each.tier) >= TIERS.index(tier)]
 
 
 def guarded(acts: Acts, judgement: Judged, reached: tuple[Tier, ...], served: Tier, least: Tier, trail: Trail) -> Tier:

@@ -119,6 +119,8 @@ def _check_reach(
     low, high = _index(shape.at_least, 0), _index(shape.at_most, len(TIERS) - 1)
     if low > high:
         findings.wrong((*steps, "at_least"), f"is above at_most: {shape.at_least} and {shape.at_most}")
+    if used and all(TIERS.index(each.tier) < low for each in used):
+        findings.wrong((*steps, "use"), f"reaches no model: all of them are below at_least, which is {shape.at_least}")
     for name in shape.when.plan or ():
         plan = None if sellbook is None else sellbook.plans.get(name)
         cap = len(TIERS) - 1 if plan is None else _index(plan.max_tier, len(TIERS) - 1)
@@ -126,6 +128,9 @@ def _check_reach(
             findings.wrong((*steps, "at_least"), f"is above what the plan {name} reaches, which is {TIERS[cap]}")
         if used and all(_index(each.listed_tier, 0) > cap for each in used):
             findings.wrong((*steps, "use"), f"reaches no model in the plan {name}, which goes up to {TIERS[cap]}")
+        floor = _index(None if plan is None else plan.min_tier, 0)
+        if used and all(TIERS.index(each.tier) < floor for each in used):
+            findings.wrong((*steps, "use"), f"reaches no model in the plan {name}, whose floor is {TIERS[floor]}")
 
 
 def _index(tier: Tier | None, default: int) -> int:

@@ -17,7 +17,8 @@ import pytest
 from margin.card import Card
 from margin.costbook import PriceHistory
 from proxy.exchange import Inbound, Reply, serve
-from tests.proxy.scene import Scene, scene
+from proxy.routing.guard import acts_of
+from tests.proxy.scene import CUSTOMER, Scene, scene
 
 SESSION = {b"x-penstock-session": b"s1"}
 HARD = "Prove rigorously that there are infinitely many primes congruent to 3 mod 4, step by step."
@@ -125,6 +126,25 @@ async def test_a_turn_of_tools_stays_with_the_model_that_called_them(tmp_path: P
 
     assert second["x-penstock-tier"] == "complex"
     assert (second["x-penstock-route"], second["x-penstock-model"]) == ("judged+session-tools", "gpt-6-luna")
+
+
+@pytest.mark.parametrize("is_tools", [False, True])
+def test_no_warm_cache_keeps_a_conversation_above_the_guards_cap(tmp_path: Path, is_tools: bool) -> None:
+    """Neither an easy ask that the guard need not lower, nor a turn of tools: a margin is lost by agents first."""
+    calls = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "look_up",
+             "arguments": "{}"}}]}  # fmt: skip
+    given = [calls, {"role": "tool", "tool_call_id": "c", "content": "3"}]
+
+    async def main() -> list[str]:
+        async with near(tmp_path) as stage:
+            await turn(stage, LONG, user(HARD), tools=[TOOL])
+            after = [user(EASY), *given] if is_tools else [user(HARD), assistant(), user(EASY)]
+            kept = await turn(stage, LONG, *after, tools=[TOOL])
+            stage.world.guarded[CUSTOMER] = acts_of(("cap_medium",))
+            down = await turn(stage, LONG, *after, tools=[TOOL])
+            return [kept["x-penstock-model"], down["x-penstock-model"], down["x-penstock-route"]]
+
+    assert asyncio.run(main()) == ["gpt-6-astra", "gpt-6-luna", "judged"]
 
 
 @in_a_loop

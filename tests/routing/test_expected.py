@@ -1,11 +1,14 @@
 """Expected prices: what is learnt, what it orders, and that reserved capacity goes first until it is used up."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from margin.card import Card
+from margin.costbook import PriceHistory
 from margin.sellbook import Plan
 from margin.usage import Usage
 from proxy.expected import DEPLOYMENTS_MAX, Expected
@@ -62,6 +65,17 @@ def test_the_amount_is_price_times_what_is_known_and_assumed(tmp_path: Path) -> 
     assert found == input_estimate(asked) * 1_000 + 2 * 256 * 10_000
     short = ask(max_tokens=10)
     assert Expected().nusd(cheap, short, TASK, NOW) == input_estimate(short) * 1_000 + 10 * 10_000
+
+
+def test_the_service_tier_that_is_asked_for_is_priced(tmp_path: Path) -> None:
+    """As the cost book prices it there, and as the standard one where it does not."""
+    cheap = loaded(tmp_path, YAML).deployments["cheap"]
+    card = Card.of(input=1, output=10, service_tiers={"priority": {"input": 2, "output": 20}})
+    tiered = replace(cheap, prices=PriceHistory.fixed(card))
+    fast, slow = ask(service_tier="priority"), ask(service_tier="flex")
+
+    assert Expected().nusd(tiered, fast, TASK, NOW) == input_estimate(fast) * 2_000 + 256 * 20_000
+    assert Expected().nusd(tiered, slow, TASK, NOW) == input_estimate(slow) * 1_000 + 256 * 10_000
 
 
 def test_output_is_learnt_by_model_and_task(tmp_path: Path) -> None:

@@ -158,6 +158,13 @@ def test_a_new_period_serves_who_was_refused_and_forgets_no_other_step() -> None
     assert moved(capped, sums(0, 0, "2026-12"), MINUTE, FLOOR, GUARD).step == 3
 
 
+def test_a_new_period_serves_who_was_refused_wherever_that_stands_in_the_ladder() -> None:
+    """What stands behind *refuse* is taken back with it: a refused customer would never cost enough to be looked at."""
+    floor = replace(FLOOR, steps=("tighten", "refuse", "alert"))
+
+    assert moved(State(3, 0, sums(1, 5), 3600), sums(0, 0, "2026-12"), MINUTE, floor, GUARD).step == 1
+
+
 def test_a_ladder_that_became_shorter_is_followed() -> None:
     """A reload took steps away."""
     state = State(5, 0, sums(1, 5), 3600)

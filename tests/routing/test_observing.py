@@ -59,6 +59,25 @@ def test_what_a_caller_chose_is_served_as_ever(tmp_path: Path, model: str) -> No
     assert "would" not in found.end()["dec"]
 
 
+def test_a_minimum_that_is_charged_for_is_given(tmp_path: Path) -> None:
+    """By who is that good, where the baseline is not; an easy request without one goes to the baseline."""
+
+    async def main() -> list[list[str]]:
+        async with scene(tmp_path, sections="routing: {mode: observe, baseline: gpt-6-luna}\n", plan="open") as here:
+            found = [
+                told(await here.ask(model="auto", headers=headers), "tier", "served-tier", "model", "route")
+                for headers in ({b"x-penstock-min-tier": b"complex"}, {})
+            ]
+            object.__setattr__(here.world.settings.sellbook.plans["open"], "min_tier", "medium")
+            return [*found, told(await here.ask(model="auto"), "tier", "served-tier", "model", "route")]
+
+    assert asyncio.run(main()) == [
+        ["complex", "complex", "gpt-6-astra", "observed"],
+        ["simple", "simple", "gpt-6-luna", "observed"],
+        ["simple", "medium", "gpt-6.1-sol", "observed"],
+    ]
+
+
 def test_rules_and_checks_are_observed_and_not_followed(tmp_path: Path) -> None:
     """A rule's model would have served; no answer is asked for again."""
     sections = "routing: {mode: observe, escalate: {}, rules: [{name: house, use: [gpt-4o-mini]}]}\n"

@@ -36,6 +36,7 @@ default: open
 plans:
   open: {}
   low: {gates: {max_tier: simple}}
+  fine: {gates: {min_tier: medium}}
 """
 OPEN = Plan("open")
 
@@ -151,6 +152,23 @@ def test_use_names_who_serves_and_nobody_else_does(tmp_path: Path) -> None:
         route(with_rules(tmp_path, "{name: only, use: [large]}"), Plan("low", max_tier="simple"))
 
 
+def test_use_keeps_floors_and_hears_pins(tmp_path: Path) -> None:
+    """Who is charged for a tier, or promised one, is not served below it because a rule names a lesser model first."""
+    settings = with_rules(tmp_path, "{name: here, use: [small, large]}")
+    least = {b"x-penstock-min-tier": b"medium"}
+
+    assert names(route(settings)) == ["small", "large"]
+    assert names(route(settings, headers=least)) == ["large"]
+    assert names(route(settings, Plan("fine", min_tier="complex"))) == ["large"]
+    assert names(route(settings, model="auto:complex")) == names(route(settings, hint="medium")) == ["large"]
+
+    only = with_rules(tmp_path, "{name: only, use: [small]}")
+    with pytest.raises(Forbidden, match="takes at least medium, and the rule `only` names no model so good"):
+        route(only, headers=least)
+    found = route(only, model="auto:complex")
+    assert (found.served_tier, names(found)) == ("simple", ["small"])
+
+
 # ---- quality -------------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +242,8 @@ def _settings() -> Settings:
         ("{name: it, at_least: complex, at_most: simple}", "is above at_most: complex and simple"),
         ("{name: it, when: {plan: low}, at_least: medium}", "is above what the plan low reaches, which is simple"),
         ("{name: it, when: {plan: low}, use: [large]}", "reaches no model in the plan low, which goes up to simple"),
+        ("{name: it, at_least: medium, use: [small]}", "all of them are below at_least, which is medium"),
+        ("{name: it, when: {plan: fine}, use: [small]}", "reaches no model in the plan fine, whose floor is medium"),
         ("{name: it}", "says nothing: state tier, at_least, at_most, use or escalate"),
         ("{name: it, when: {plan: lo}, tier: simple}", 'did you mean "low"?'),
         ("{name: it, when: {task: coding}, tier: simple}", '"coding"'),
