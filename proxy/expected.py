@@ -1,9 +1,8 @@
 """What a request is expected to cost at a deployment: the cost book times tokens that are known or learnt.
 
 Input is known, and the service tier that is asked for. Of the input the share that the deployment read from its
-provider's prompt cache so far counts at that price;
-of a conversation that goes on, what of it should be warm there, times how much of such was found. What comes from no
-cache is billed as a write where the deployment's was.
+provider's prompt cache so far counts at that price; of a conversation that goes on, what of it should be warm there,
+times how much of such was found. What comes from no cache is billed as a write where the deployment's was.
 Output is the median of what the model's answers to such tasks were. Reserved capacity costs nothing more until it is
 used up. Of one worker, in memory, bounded; what is expected decides an order, never an amount in the books.
 """

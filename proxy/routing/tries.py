@@ -174,7 +174,7 @@ class Tries:
     def error(self) -> ProxyError:
         """Return what the caller gets: of a request that is wrong what is wrong with it, else what was tried."""
         failure = self._failure
-        if isinstance(failure, Refused) or (failure is not None and len(self._words) == 1):
+        if isinstance(failure, Refused):
             return failure
         if not self._words:
             return self._limit or self._unsayable or UpstreamFailed("No provider answered.")

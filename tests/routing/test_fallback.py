@@ -223,8 +223,9 @@ def test_a_named_model_has_no_other_unless_that_is_configured(tmp_path: Path) ->
 
     async def act(here: Scene) -> None:
         await here.simulator_fails("status=500", times=1)
-        error = await refused(here, AllDown.__mro__[1], model="gpt-6-luna")
-        assert error.status == 502
+        error = await refused(here, AllDown, model="gpt-6-luna")
+        assert error.message == "No model answered. Tried: gpt-6-luna (status 500)."
+        assert (error.status, error.retry_after_s) == (503, 1)
 
     assert called(play(act, tmp_path)) == 1
 
