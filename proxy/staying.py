@@ -147,13 +147,14 @@ def sit(
     turn = (naming.answers(ask.messages) if session is None else session.turns) + 1
     world.horizons.reached(principal.customer, turn)
     seat = Seat(world, principal.customer, named, session, route.served_tier, turn)
-    # What the margin guard lowered, or caps, no warm cache raises; who answers is remembered.
-    if "+guard" in route.rule or _is_capped(world.settings, session, route, acts):
+    # What its caller chose, or the margin guard lowered or caps, no warm cache raises; who answers is remembered.
+    is_tools = judging.is_tool_turn
+    if "+guard" in route.rule or _is_capped(world.settings, session, route, acts, is_tools=is_tools):
         return route, seat
     if session is None:
         seat.decision = Decision(route.deployments[0], "new")
         return route, seat
-    if judging.is_tool_turn:
+    if is_tools:
         route = _as_before(world, principal, plan, understood, session, hint, asker, acts)
     return _seated(world, seat, session, ask, judging, route), seat
 
@@ -193,12 +194,17 @@ def _seated(world: World, seat: Seat, session: Session, ask: Ask, judging: Judgi
     )
 
 
-def _is_capped(settings: Settings, session: Session | None, route: Route, acts: Acts | None) -> bool:
-    """Tell whether a conversation is where the margin guard lets nobody serve from: above its cap and the route."""
+def _is_capped(settings: Settings, session: Session | None, route: Route, acts: Acts | None, *, is_tools: bool) -> bool:
+    """Tell whether a conversation is above where it may be: the tier its caller chose, or the margin guard's cap.
+
+    What tools gave goes where they were called also if that is above the caller's choice, as after an outage.
+    """
+    is_chosen = route.rule.startswith(("pinned", "hint"))
+    cap = None if acts is None or is_chosen else acts.cap
     pin = None if session is None else settings.deployments.get(session.deployment)
-    if acts is None or acts.cap is None or pin is None:
+    if pin is None or (is_tools if is_chosen else cap is None):
         return False
-    top = max(TIERS.index(acts.cap), TIERS.index(route.served_tier))
+    top = max(TIERS.index(route.served_tier), 0 if cap is None else TIERS.index(cap))
     return not any(pin in settings.tiers[tier] for tier in TIERS[: top + 1])
 
 

@@ -147,6 +147,22 @@ def test_no_warm_cache_keeps_a_conversation_above_the_guards_cap(tmp_path: Path,
     assert asyncio.run(main()) == ["gpt-6-astra", "gpt-6-luna", "judged"]
 
 
+@pytest.mark.parametrize(("model", "hint"), [("auto:simple", {}), ("auto", {b"x-penstock-tier": b"simple"})])
+def test_no_warm_cache_serves_above_the_tier_that_a_caller_chose(
+    tmp_path: Path, model: str, hint: dict[bytes, bytes]
+) -> None:
+    """Who pins a tier in the middle of a conversation gets that tier."""
+
+    async def main() -> list[str]:
+        async with near(tmp_path) as stage:
+            await turn(stage, LONG, user(HARD))
+            asked = [LONG, user(HARD), assistant(), user(EASY)]
+            found = await turn(stage, *asked, headers=SESSION | hint, model=model)
+            return [found["x-penstock-model"], found["x-penstock-route"]]
+
+    assert asyncio.run(main()) == ["gpt-6-luna", "hint" if hint else "pinned"]
+
+
 @in_a_loop
 async def test_a_model_that_is_named_has_no_session(tmp_path: Path) -> None:
     """The caller chose; nothing is remembered of it."""
