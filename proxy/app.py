@@ -101,7 +101,7 @@ class WorkerProcess:
         journal = open_journal(settings)
         upstream = Upstream(Transport(limits=PoolLimits(idle_per_origin_max=512)))
         self.world = World(settings, identity, link.wallets, journal, upstream, link, limits=Bundles(link.guard),
-                           guarded=link.guarded)  # fmt: skip
+                           guarded=link.guarded, alerted=link.alerted)  # fmt: skip
         link.on_pins = lambda told: self.world.pins.learn(told, staying.most(self.world))
         if settings.server.workers > 1:
             self.world.pins.on_change = self._share_soon

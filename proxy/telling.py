@@ -37,6 +37,9 @@ def headers_of(world: World, case: Case, call: Call, *, cache: bytes | None = No
         found += refusing.headers(case.bundle, world.limits.guard.clock())
     if case.bundle.told_purses:
         found += refusing.budget_headers(case.bundle, case.principal.scopes, world.limits.guard.clock())
+    alert = world.alerted.get(case.ticket.customer)
+    if alert is not None:
+        found.append((b"x-penstock-quota-alert", alert))
     left = world.wallets.left_milli(case.ticket.customer)
     # With one worker its lease is the whole balance; of several none knows it, and none says a wrong figure.
     if left is not None and case.plan.credits.enforce == "hard" and case.settings.server.workers == 1:

@@ -144,6 +144,8 @@ class World:
     crowd: Crowd = field(default_factory=Crowd)
     guarded: dict[int, Acts] = field(default_factory=dict)
     """What the margin guard does to the requests of a customer; the keeper says so."""
+    alerted: dict[int, bytes] = field(default_factory=dict)
+    """How far customers have used up what their plan includes, once that was told; the keeper says so."""
     pins: Pins = field(default_factory=Pins)
     horizons: Horizons = field(default_factory=Horizons)
     shadows: int = 0

@@ -282,7 +282,7 @@ def _include_seats(
     They are one pool. Which have given is noted beside the plan's name, as ``pro=5``.
     """
     each_milli, mark = state.terms(customer).seat_milli, f"{customer.plan}="
-    before = max((int(name.removeprefix(mark)) for name in given[1:] if name.startswith(mark)), default=0)
+    before = customer.seats_given(period.name)
     if customer.seats <= before or each_milli == 0:
         return customer, given
     id_ = f"seats:{customer.number}:{customer.plan}/{period.name}/{customer.seats}"
@@ -353,6 +353,8 @@ _STEPS: dict[str, Callable[[State, Record, Effects], None]] = {
     "runaway": _told,
     "budgets_spent": _told,
     "guarded": _told,
+    "alerted": _told,
+    "alert_sent": _told,
     "tick": _tick,
     "corrected": corrected,
     "reconciled": reconciled,

@@ -193,6 +193,31 @@ def usage_by_day(db: sqlite3.Connection, customer: int, days: list[str]) -> list
     ).fetchall()
 
 
+def credits_in(db: sqlite3.Connection, customer: int, plan: str, month: str) -> int:
+    """Return the milli-credits a customer was charged on a plan in a month such as 2026-11, less what came back."""
+    days = [f"{month}-{number:02d}" for number in range(1, 32)]  # each is found by the table's key; a range is not
+    query = f"""SELECT COALESCE(SUM(credits_milli - credits_reversed_milli), 0) FROM rollup
+        WHERE day IN ({", ".join("?" * len(days))}) AND customer = ? AND plan = ?"""  # noqa: S608 - marks only
+    return int(db.execute(query, (*days, customer, plan)).fetchone()[0])
+
+
+def last_booked(db: sqlite3.Connection) -> tuple[int, int]:
+    """Return where the charges and the transactions end, for `booked_since`."""
+    charge = db.execute("SELECT COALESCE(MAX(rowid), 0) FROM main.charges").fetchone()[0]
+    return charge, db.execute("SELECT COALESCE(MAX(id), 0) FROM main.txns").fetchone()[0]
+
+
+def booked_since(db: sqlite3.Connection, last: tuple[int, int]) -> tuple[tuple[int, int], set[int]]:
+    """Return where the books end now, and the customers that a charge or an item was booked for since `last`."""
+    now = last_booked(db)
+    charged = db.execute("SELECT DISTINCT customer FROM main.charges WHERE rowid > ?", (last[0],))
+    found = {customer for (customer,) in charged}
+    keys = db.execute("SELECT key FROM main.txns WHERE id > ? AND kind = 'item'", (last[1],)).fetchall()
+    for key in keys:
+        found |= {customer for (customer,) in db.execute("SELECT customer FROM main.rated WHERE cause = ?", key)}
+    return now, found
+
+
 def overdraft_milli(db: sqlite3.Connection, customer: int | None = None) -> int:
     """Return what is held or spent with no grant behind it, less what was covered since, of one customer or of all."""
     if customer is None:

@@ -48,6 +48,13 @@ class Customer:
     persona: str = ""
     """Who uses it there, such as `developer`; empty: nobody said."""
 
+    def seats_given(self, period: str) -> int:
+        """Return how many seats have given their credits in a period on the plan that it is on."""
+        given, mark = self.included_period.split("\n"), f"{self.plan}="
+        if given[0] != period:
+            return 0
+        return max((int(name.removeprefix(mark)) for name in given[1:] if name.startswith(mark)), default=0)
+
 
 class Quantity(NamedTuple):
     """What a customer used of a meter in a month on a plan, and what was booked for it, a shortfall included."""

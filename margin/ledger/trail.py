@@ -16,7 +16,8 @@ Record = dict[str, Any]
 
 KINDS = frozenset({"sellbook", "customer", "moved", "key", "keys_imported", "key_changed", "key_revoked", "grant",
                    "reversed", "seats", "described", "delivered", "configured", "archived", "runaway",
-                   "budgets_spent", "guarded", "task_opened", "task_closed", "outcome", "task_cost"})  # fmt: skip
+                   "budgets_spent", "guarded", "alerted", "alert_sent", "task_opened", "task_closed",
+                   "outcome", "task_cost"})  # fmt: skip
 """Kinds of records that somebody caused on purpose."""
 
 _NOT_TOLD = frozenset({"k", "t", "by", "digest"})
@@ -64,6 +65,18 @@ def guarded(db: sqlite3.Connection) -> dict[int, tuple[int, list[str]]]:
     told = [(t, orjson.loads(content)) for t, content in rows]
     found = {content["c"]: (t, content["steps"]) for t, content in told}
     return {customer: stands for customer, stands in found.items() if stands[1]}
+
+
+def alerts(db: sqlite3.Connection, since_t: int) -> list[tuple[int, Record]]:
+    """Return the alerts noted at or after a moment, as (when, what), oldest first."""
+    rows = db.execute("SELECT t, content FROM trail WHERE kind = 'alerted' AND t >= ? ORDER BY id", (since_t,))
+    return [(t, orjson.loads(content)) for t, content in rows]
+
+
+def alerts_ended(db: sqlite3.Connection, since_t: int) -> set[str]:
+    """Return the ids of alerts that were delivered, or given up, at or after a moment."""
+    rows = db.execute("SELECT content FROM trail WHERE kind = 'alert_sent' AND t >= ?", (since_t,))
+    return {orjson.loads(content)["id"] for (content,) in rows}
 
 
 def changes(db: sqlite3.Connection, *, since_t: int = 0, count_max: int) -> list[Change]:

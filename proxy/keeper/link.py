@@ -40,6 +40,8 @@ class KeeperLink:
         self.guard = Guard(self)
         self.guarded: dict[int, Acts] = {}
         """What the margin guard does to a customer's requests."""
+        self.alerted: dict[int, bytes] = {}
+        """How far a customer has used up what its plan includes, once it was told of: a header of its answers."""
         self.why_unready: str | None = "the keeper has not said that all parts answer"
         """What the keeper said is wrong; None: all parts answer."""
         self.is_gone = False
@@ -144,6 +146,9 @@ class KeeperLink:
         if "guarded" in change:
             self._guard(change["guarded"], acts_of(tuple(change["steps"])))
             return None
+        if "alerted" in change:
+            self._alert(change["alerted"], change["words"].encode())
+            return None
         if "name" in change:
             self._identity.put_customer(change["customer"], change["name"], change["plan"])
         elif "digest" in change:
@@ -157,6 +162,12 @@ class KeeperLink:
         # A new plan or a new grant: what we hold of the customer goes back, and the next request asks anew.
         customer = change["granted"] if "granted" in change else change["customer"]
         return customer, self.wallets.surrender(customer)
+
+    def _alert(self, customer: int, words: bytes) -> None:
+        if words:
+            self.alerted[customer] = words
+        else:
+            self.alerted.pop(customer, None)
 
     def _guard(self, customer: int, acts: Acts | None) -> None:
         if acts is None:

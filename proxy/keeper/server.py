@@ -24,6 +24,7 @@ from margin.ledger.store import LedgerBusy
 from proxy import heap
 from proxy import settings as configuration
 from proxy.keeper import working
+from proxy.keeper.alerting import Alerting
 from proxy.keeper.auditor import Auditor, known
 from proxy.keeper.budgets import Budgets
 from proxy.keeper.claims import VERDICTS
@@ -40,6 +41,7 @@ from proxy.keeper.runaway import Runaway
 from proxy.keeper.standing import Standings
 from proxy.keeper.studies import STUDIES
 from proxy.keeper.studying import Studying
+from proxy.keeper.webhooks import Webhooks
 from proxy.settings import Settings, SettingsError
 from proxy.telemetry.metrics import Books, Metrics, Reconciled
 from proxy.telemetry.routed import NUSD
@@ -94,7 +96,8 @@ class KeeperServer:
         self._looked_s = 0.0
         self._is_deferred = False
         self._budgets, self._runaway, self._guarding = Budgets(office), Runaway(office), Guarding(office)
-        self._crew.guarded = self._guarding.told
+        self._alerting = Alerting(office, Webhooks(office))
+        self._crew.guarded = lambda: [*self._guarding.told(), *self._alerting.told()]
         self.metrics = Metrics(
             Books(
                 self._totals,
@@ -110,6 +113,7 @@ class KeeperServer:
                 self._guarding,
                 lambda: questions.task_totals(office.books.store.db),
                 Standings(office),
+                self._alerting,
             )
         )
         office.on_record = self.metrics.observed.settled
@@ -133,6 +137,7 @@ class KeeperServer:
         self._crew.begin()
         self._start(self._feed(), "feed")
         self._start(self._watch(), "watch")
+        self._start(self._alerting.webhooks.run(), "webhooks")
         self._start(self._auditor.run(), "audit")
         try:
             await self._wait_ready()
@@ -236,6 +241,7 @@ class KeeperServer:
         if self._runaway.is_due:
             self._runaway.look()
         self._guarding.look_if_due()
+        self._alerting.look_if_due()
 
     def _fold_some(self) -> int:
         with contextlib.suppress(LedgerBusy):

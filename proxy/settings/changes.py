@@ -52,6 +52,11 @@ def _secrets(old: Settings, new: Settings) -> set[str]:
     found = {f"providers.{name}.api_key" for name in both if old.providers[name].api_key != new.providers[name].api_key}
     if old.caching.store.url != new.caching.store.url:
         found.add("caching.responses.store.url")
+    before, after = old.alerts.webhook, new.alerts.webhook
+    if before is not None and after is not None:
+        found |= {
+            f"alerts.webhook.{name}" for name in ("url", "secret") if getattr(before, name) != getattr(after, name)
+        }
     return found
 
 

@@ -14,6 +14,8 @@ from margin import costbook
 from margin.costbook import CostBook
 from proxy.settings import document as yaml_document
 from proxy.settings import entries, models, overrides, plans, reading, sources
+from proxy.settings.alert_shape import alerts_of
+from proxy.settings.alerts import PERCENTS
 from proxy.settings.classifier import Models, classifier_of
 from proxy.settings.cost_shape import other_costs_of
 from proxy.settings.findings import Findings
@@ -84,6 +86,7 @@ def load(
     caching = caching_of(shape.caching, routing.rules, findings)
     webhooks = webhooks_of(shape.webhooks, findings)
     limits = limits_of(shape.limits, known, shape.tiers, findings)
+    alerts = alerts_of(shape.alerts, {} if sold is None else sold.alerts, findings)
     findings.stop()
     assert book is not None, "a book that is refused leaves a problem"
     assert sold is not None, "a book that is refused leaves a problem"
@@ -102,6 +105,7 @@ def load(
         idempotency=idempotency_of(shape.idempotency),
         conversations=conversations_of(shape.conversations),
         limits=limits,
+        alerts=alerts,
         sellbook=sold.book,
         costbook=book,
         webhooks=webhooks,
@@ -179,6 +183,15 @@ def _is_missing(steps: Steps, file: Path, findings: Findings) -> bool:
     return True
 
 
+def _stated_alerts(sold: Sold) -> dict[str, tuple[int, ...]]:
+    return {name: percents for name, percents in sold.alerts.items() if percents != PERCENTS}
+
+
+def _fingerprint(shape: SettingsShape) -> str:
+    """Return a digest that changes with the alerts' secret: one that was replaced is taken on by a reload."""
+    return hashlib.sha256((shape.alerts.webhook.secret or "").encode()).hexdigest()
+
+
 def _version(shape: SettingsShape, sold: Sold, enabled: list[str], weights: str | None) -> str:
     """Digest what the configuration says once defaults are in: no secrets, no order of keys."""
     secret: dict[str, Any] = {
@@ -190,6 +203,8 @@ def _version(shape: SettingsShape, sold: Sold, enabled: list[str], weights: str 
         "sellbook": sold.book.version,
         "enabled": enabled,
         **({"plan_limits": sold.limits} if sold.limits else {}),
+        **({"plan_alerts": stated} if (stated := _stated_alerts(sold)) else {}),
+        **({} if shape.alerts.webhook.url is None else {"alerts_to": [shape.alerts.webhook.url, _fingerprint(shape)]}),
         **({} if weights is None else {"weights": weights}),
         **(
             {"plan_floors": {name: [str(margin), steps] for name, (margin, steps) in sold.floors.items()}}

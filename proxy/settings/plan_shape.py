@@ -17,6 +17,7 @@ from margin.sellbook import (
     HoldSizing,
     Tier,
 )
+from proxy.settings.alert_shape import Percents, percents_field
 from proxy.settings.fields import Credits, Flag, MeterRate, Name, Section, Share, Usd, Whole
 from proxy.settings.limit_shape import TermsShape
 from proxy.settings.price_shape import PricesShape
@@ -155,6 +156,10 @@ class PlanShape(Section):
         default_factory=dict, description="What outcomes cost that tasks are charged by, by name."
     )
     limits: TermsShape = Field(default_factory=TermsShape, description="What each customer of it may use at most.")
+    alerts: Percents = Field(
+        default_factory=percents_field,
+        description="Percent of what a month includes, in credits and of each meter, at which it is told, once each.",
+    )
     margin_floor: Share | None = Field(None, description="The gross margin, 0..1, that each customer of it must keep.")
     margin_steps: Steps | None = Field(
         None, description="What is done below it, one after the other; unset, as `routing.guard.steps` has it."

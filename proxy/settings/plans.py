@@ -12,6 +12,7 @@ from margin.plan_error import PlanError
 from margin.sellbook import OPEN, TIERS, CreditTerms, Plan, SellBook
 from proxy.settings import document as yaml_document
 from proxy.settings import reading
+from proxy.settings.alert_shape import check_percents
 from proxy.settings.document import Document
 from proxy.settings.entries import Entry, plan_entries
 from proxy.settings.findings import Findings
@@ -34,6 +35,8 @@ class Sold:
     floors: Mapping[str, tuple[Decimal | None, tuple[Step, ...] | None]] = field(default_factory=dict)
     """The margin that a plan's customers must keep, and what is done below it, as far as the plan says."""
     warnings: tuple[str, ...] = ()
+    alerts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """At which percent of what a month includes it is told of a plan's customers."""
 
 
 def read(path: Path, environ: Mapping[str, str]) -> Sold:
@@ -52,12 +55,13 @@ def read(path: Path, environ: Mapping[str, str]) -> Sold:
         _warn_of_falls(name, plan, findings)
     limits = {} if shape is None else _limits(shape, findings)
     floors = {} if shape is None else _floors(shape)
+    alerts = {} if shape is None else _alerts(shape, findings)
     if shape is not None and shape.default not in shape.plans:
         findings.unknown(("default",), shape.default, "plan", list(shape.plans))
     findings.stop()
     assert shape is not None, "a shape that is refused leaves a problem"
     book = SellBook(plans=plans, default=shape.default)
-    return Sold(book, plan_entries(document, shape), limits, floors, tuple(findings.warnings))
+    return Sold(book, plan_entries(document, shape), limits, floors, tuple(findings.warnings), alerts)
 
 
 def built_in() -> Sold:
@@ -69,6 +73,12 @@ def built_in() -> Sold:
 def _limits(shape: PlansShape, findings: Findings) -> dict[str, Terms]:
     found = {name: terms_of(plan.limits, ("plans", name, "limits"), findings) for name, plan in shape.plans.items()}
     return {name: terms for name, terms in found.items() if not terms.is_none}
+
+
+def _alerts(shape: PlansShape, findings: Findings) -> dict[str, tuple[int, ...]]:
+    return {
+        name: check_percents(("plans", name, "alerts"), plan.alerts, findings) for name, plan in shape.plans.items()
+    }
 
 
 def _floors(shape: PlansShape) -> dict[str, tuple[Decimal | None, tuple[Step, ...] | None]]:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Final
-from urllib.parse import urlsplit
 
+from proxy.settings.addresses import check_url, is_plain
 from proxy.settings.findings import Findings
 from proxy.settings.problems import Steps
 from proxy.settings.shape import DIALECTS, ProviderShape, TimeoutsShape
@@ -39,7 +39,7 @@ def _provider(name: str, shape: ProviderShape, simulator_url: str | None, findin
     simulated = shape.base_url == SIMULATOR
     is_its_own = shape.base_url == LITELLM == shape.dialect
     if not simulated and not is_its_own:
-        _check_url((*steps, "base_url"), shape.base_url, findings)
+        check_url((*steps, "base_url"), shape.base_url, findings)
     key, enabled = _key(name, shape, findings)
     return Provider(
         name=name,
@@ -92,21 +92,6 @@ def _check_dialect(steps: Steps, dialect: str, findings: Findings) -> None:
         findings.unknown(steps, dialect, "dialect", DIALECTS)
 
 
-def _check_url(steps: Steps, url: str, findings: Findings) -> None:
-    """The URL itself is not repeated in a message: people put keys into URLs."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    else:
-        if parts.username is not None or parts.query or parts.fragment:
-            findings.wrong(steps, "must end with its path; a key belongs under api_key")
-            return
-    if not usable or not _plain(url):
-        findings.wrong(steps, "must be an http:// or https:// address, such as https://api.openai.com/v1")
-
-
 def _key(name: str, shape: ProviderShape, findings: Findings) -> tuple[Secret | None, bool]:
     steps: Steps = ("providers", name, "api_key")
     reason = unusable(shape.dialect, shape.api_key, findings.document.unset.get(steps))
@@ -119,7 +104,7 @@ def _key(name: str, shape: ProviderShape, findings: Findings) -> tuple[Secret | 
     if shape.api_key is None:
         return None, True
     text = shape.api_key.strip()
-    if not _plain(text):
+    if not is_plain(text):
         findings.wrong(steps, "must be printable ASCII without spaces, as it goes into a header")
     return Secret(text), True
 
@@ -143,10 +128,6 @@ def unusable(dialect: str, key: str | None, unset: str | None) -> str | None:
     if key.strip().startswith(OUR_KEYS):
         return f"a key that starts with {OUR_KEYS} is one of ours and counts as unset"
     return None
-
-
-def _plain(text: str) -> bool:
-    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _timeouts(shape: TimeoutsShape) -> Timeouts:

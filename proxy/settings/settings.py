@@ -7,6 +7,7 @@ from pathlib import Path
 from margin.costbook import CostBook
 from margin.overheads import OtherCosts
 from margin.sellbook import SellBook, Tier
+from proxy.settings.alerts import Alerts
 from proxy.settings.classifier import Classifier
 from proxy.settings.entries import Entry
 from proxy.settings.limits import Limits
@@ -43,6 +44,7 @@ class Settings:
         idempotency: What is kept of requests with an idempotency key.
         conversations: What is kept of responses that may be gone on with.
         limits: What may be used at most.
+        alerts: Who is told when a plan's period is used up so far.
         sellbook: What customers pay.
         costbook: What providers bill.
         webhooks: Who may tell of outcomes by signed messages, by name.
@@ -67,6 +69,7 @@ class Settings:
     idempotency: Idempotency
     conversations: Conversations
     limits: Limits
+    alerts: Alerts
     sellbook: SellBook
     costbook: CostBook = field(repr=False)
     webhooks: Mapping[str, Webhook]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
+from proxy.settings.alert_shape import AlertsShape
 from proxy.settings.caching_shape import CachingShape
 from proxy.settings.classifier_shape import ClassifierShape
 from proxy.settings.cost_shape import OverheadShape, PaymentFeesShape
@@ -316,6 +317,9 @@ class SettingsShape(Section):
     )
     payment_fees: PaymentFeesShape = Field(
         default_factory=PaymentFeesShape, description="What taking a payment costs: in reports, in no book."
+    )
+    alerts: AlertsShape = Field(
+        default_factory=AlertsShape, description="Who is told when a plan's period is used up so far."
     )
     plans: Text | None = Field(
         PLANS_FILE,

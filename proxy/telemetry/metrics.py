@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from margin.records import COST_KINDS, OTHER_COSTS
 from proxy.telemetry import worked
 from proxy.telemetry.observed import Observed
-from proxy.telemetry.routed import NUSD, Guarded, guarded
+from proxy.telemetry.routed import NUSD, Alerted, Guarded, alerted, guarded
 from proxy.telemetry.standing import Standing, standing
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -74,6 +74,7 @@ class Books:
     task_totals: Callable[[], Iterable[tuple[str, str, int, int]]] = tuple
     """Type, event, count and cost in nano-dollars of what happened to tasks."""
     standing: Callable[[], Standing] = Standing
+    alerting: Alerted | None = None
 
 
 _GAUGES = {
@@ -203,6 +204,7 @@ class _LedgerCollector(Collector):
         yield from worked.tasks(self._books.task_totals())
         yield from worked.unused(self._books.totals(("1",), tuple(worked.UNUSED.values())))
         yield from standing(self._books.standing())
+        yield from alerted(self._books.alerting)
         for name, value in self._books.gauges().items():
             yield GaugeMetricFamily(name, _GAUGES[name], value=value)
 

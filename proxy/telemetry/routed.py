@@ -1,4 +1,4 @@
-"""What routing did besides serving: answers that were asked for again, and what the margin guard does."""
+"""What is done besides serving: answers asked for again, what the margin guard does, and alerts of quotas."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 NUSD = 1e9
 
@@ -79,3 +79,45 @@ def guarded(guarding: Guarded | None) -> Iterator[Metric]:
         for plan, nusd in guarding.short_nusd.items():
             short.add_metric((plan,), nusd / NUSD)
     yield from (steps, below, short)
+
+
+class Webhooks(Protocol):
+    """What becomes of alerts that are sent."""
+
+    @property
+    def results(self) -> Mapping[str, int]:
+        """Attempts by what they came to."""
+
+    def __len__(self) -> int:
+        """How many wait."""
+
+
+class Alerted(Protocol):
+    """What was told of quotas."""
+
+    @property
+    def counts(self) -> Mapping[tuple[str, str, int], int]:
+        """Alerts by plan, what was used, and percentage."""
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Where they are sent."""
+
+
+def alerted(alerting: Alerted | None) -> Iterator[Metric]:
+    """Yield the counters of alerts."""
+    told = CounterMetricFamily(
+        "penstock_quota_alerts", "Customers told of that used a plan's period up so far.",
+        labels=("plan", "of", "percent"),
+    )  # fmt: skip
+    sent = CounterMetricFamily(
+        "penstock_alert_webhooks", "What attempts to send alerts came to.", labels=("result",)
+    )  # fmt: skip
+    waiting = GaugeMetricFamily("penstock_alert_webhooks_waiting", "Alerts that wait to be sent.")
+    if alerting is not None:
+        for (plan, of, percent), count in alerting.counts.items():
+            told.add_metric((plan, of, str(percent)), count)
+        for result, count in alerting.webhooks.results.items():
+            sent.add_metric((result,), count)
+        waiting.add_metric((), len(alerting.webhooks))
+    yield from (told, sent, waiting)

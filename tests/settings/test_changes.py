@@ -44,7 +44,7 @@ def test_the_order_is_the_file_s(tmp_path: Path) -> None:
 
     sections = list(dict.fromkeys(path.partition(".")[0] for path in paths))
     written = ["server", "providers", "models", "tiers", "aliases", "plans", "routing", "classifier"]
-    more = ["caching", "idempotency", "conversations", "limits", "webhooks", "overheads", "payment_fees"]
+    more = ["caching", "idempotency", "conversations", "limits", "webhooks", "overheads", "payment_fees", "alerts"]
     assert sections == [*written, *more, "prices", "store", "sandbox"]
     assert paths[paths.index("plans") + 1] == "plans.default"
     assert paths.index("routing.mode") < paths.index("routing.baseline")
@@ -204,3 +204,15 @@ def test_files_of_what_is_broken(tmp_path: Path, content: bytes) -> None:
     assert files(path) == (path,)
     path.write_bytes(content)
     assert files(path)[0] == path
+
+
+def test_a_new_secret_of_alerts_is_taken_on(tmp_path: Path) -> None:
+    """It is shown nowhere, and is another version all the same, so that a reload has it."""
+    text = GOOD + "alerts: {webhook: {url: https://example.com/alerts, secret: the-first-secret-1}}\n"
+    before = loaded(tmp_path, text)
+
+    after = loaded(tmp_path, text.replace("the-first-secret-1", "the-second-secret-2"))
+
+    assert after.version != before.version
+    assert [(each.path, each.after) for each in difference(before, after)] == [("alerts.webhook.secret", "•••")]
+    assert "first-secret" not in repr(before.alerts)

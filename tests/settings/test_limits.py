@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from proxy.settings import Budget, Limits, Runaway, SettingsError, Terms, load
+from tests.settings.writing import loaded
 
 GOOD = """\
 providers: {openai: {dialect: openai, base_url: https://api.openai.com/v1, api_key: sk-not-a-key}}
@@ -212,3 +213,37 @@ def test_limits_of_a_plan_change_the_version(tmp_path: Path):
         versions.add(load(tmp_path / "penstock.yaml", environ={}).version)
 
     assert len(versions) == 2
+
+
+@pytest.mark.parametrize(
+    ("plan", "said", "line"),
+    [
+        ("alerts: [80, 50]", "must ascend, each once", 3),
+        ("alerts: [50, 50]", "must ascend, each once", 3),
+        ("alerts: [0]", "alerts", 3),
+    ],
+)
+def test_percentages_that_cannot_be_are_refused(tmp_path: Path, plan: str, said: str, line: int) -> None:
+    """With the line of the sell book, and why."""
+    with pytest.raises(SettingsError) as caught:
+        loaded(tmp_path, plans=f"default: open\nplans:\n  open: {{{plan}}}\n")
+
+    (problem,) = caught.value.problems
+    assert (problem.line, said in str(problem)) == (line, True)
+
+
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [
+        ("url: https://example.com/alerts", "needs a secret of at least 16 characters"),
+        ("url: https://example.com/alerts, secret: short", "needs a secret of at least 16 characters"),
+        ("url: ftp://example.com/, secret: a-long-random-word", "must be an http:// or https:// address"),
+        ("url: 'https://me:pw@example.com/', secret: a-long-random-word", "neither a user nor a fragment"),
+    ],
+)
+def test_an_address_for_alerts_that_cannot_be_is_refused(tmp_path: Path, hook: str, said: str) -> None:
+    """And is not repeated: people put keys into URLs."""
+    with pytest.raises(SettingsError, match=said) as caught:
+        loaded(tmp_path, GOOD + f"alerts: {{webhook: {{{hook}}}}}\n")
+
+    assert "example.com" not in str(caught.value)
