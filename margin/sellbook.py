@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from margin import components, tasking
 from margin.components import METER_PARTS, Commit, Metered, Seats
 from margin.economics import ARCHETYPES
+from margin.gates import Access
 from margin.meter import Actions, Meter
 from margin.plan_error import PlanError
 from margin.tasking import OutcomeTerms, TaskTerms
@@ -144,6 +145,7 @@ class Plan:
         min_tier: The lowest tier that serves it; `None` for no floor. What is charged stays as judged.
         gate_policy: `down` serves a dearer request at `max_tier`, `refuse` answers 403.
         charge_follows_gate: Whether a request served lower by the gate is also charged lower.
+        access: What may be used beyond tiers; `None` when nothing is bound.
         target_margin: The gross margin aimed at, 0..1; `None` when none is.
         archetype: What kind of product it sells, one of `economics.ARCHETYPES`; `None` when nobody said. No term.
         tasks: How types of tasks are charged.
@@ -166,6 +168,7 @@ class Plan:
     min_tier: Tier | None = None
     gate_policy: GatePolicy = "down"
     charge_follows_gate: bool = True
+    access: Access | None = None
     target_margin: Decimal | None = None
     usage: Mapping[str, Metered] = field(default_factory=dict)
     items: Mapping[str, Metered] = field(default_factory=dict)
@@ -225,8 +228,10 @@ class Plan:
         floor = {} if self.min_tier is None else {"min_tier": self.min_tier}  # without one it keeps its version
         work = {name: {each: terms.terms() for each, terms in of.items()}
                 for name, of in (("tasks", self.tasks), ("outcomes", self.outcomes)) if of}  # fmt: skip
+        access = {} if self.access is None else {"access": self.access.terms()}
         return {
             **floor,
+            **access,
             **work,
             **self.components(),
             "name": self.name,

@@ -40,7 +40,7 @@ from proxy.idempotency import Claim, Tape
 from proxy.identity import Principal
 from proxy.quote import FREE, quote
 from proxy.repeating import Replay, Understood
-from proxy.routing import deadline, hints, policy, rules
+from proxy.routing import deadline, gating, hints, policy, rules
 from proxy.routing.guard import Acts
 from proxy.routing.judging import Judging
 from proxy.routing.rules import Asker
@@ -90,6 +90,8 @@ async def serve(world: World, principal: Principal, inbound: Inbound, started: f
     """
     principal = await attribute(world, principal, inbound)
     plan = world.plan_of(principal.plan)
+    if plan.access is not None:
+        gating.check(plan, plan.access, inbound.headers, inbound.surface)
     task = inbound.headers.get(joining.HEADER)
     joined = None if task is None else await joining.join(world, principal, task)
     hint = hints.read(inbound.headers)

@@ -9,7 +9,16 @@ import orjson
 from fastapi import Request, Response
 
 from proxy.identity import Principal, Surface, customer_name
-from proxy.wire.errors import AnswerUnavailable, Conflict, KeyReused, Malformed, ProxyError, Unavailable, UnknownName
+from proxy.wire.errors import (
+    AnswerUnavailable,
+    Conflict,
+    KeyReused,
+    Malformed,
+    PlanLacks,
+    ProxyError,
+    Unavailable,
+    UnknownName,
+)
 from proxy.world import World
 
 
@@ -71,6 +80,8 @@ def refusal(answer: dict[str, Any]) -> ProxyError:
         return AnswerUnavailable(_sentence(answer["gone"]))
     if "conflict" in answer:
         return Conflict(_sentence(answer["refused"]), param=answer["param"])
+    if "lacks" in answer:
+        return PlanLacks(_sentence(answer["refused"]), what=answer["lacks"], param=answer["param"])
     kind = UnknownName if answer["unknown"] else Malformed
     return kind(_sentence(answer["refused"]), param=answer["param"])
 

@@ -26,7 +26,7 @@ from proxy.keeper.changes import ledger_changes
 from proxy.keeper.explaining import explain_charge
 from proxy.keeper.noting import key_path
 from proxy.keeper.office import Office, UnknownName
-from proxy.keeper.refusing import Args, Refused
+from proxy.keeper.refusing import Args, Lacks, Refused
 from proxy.keeper.words import check_name, day, iso
 
 log = logging.getLogger("penstock")
@@ -171,6 +171,8 @@ def no(error: BaseException) -> dict[str, Any]:
         return {"failed": f"the ledger cannot be written now ({error}); try again later"}
     param = error.param if isinstance(error, Refused) else None
     found = {"refused": str(error), "param": param, "unknown": isinstance(error, UnknownName)}
+    if isinstance(error, Lacks):
+        return found | {"lacks": error.what}
     return found | {"conflict": True} if isinstance(error, working.Conflict) else found
 
 

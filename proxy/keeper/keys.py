@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ from proxy.keeper.key_terms import (
 )
 from proxy.keeper.keyring import Wish
 from proxy.keeper.office import Office
-from proxy.keeper.refusing import Args, Refused
+from proxy.keeper.refusing import Args, Lacks, Refused
 from proxy.keeper.words import check_name, iso
 from proxy.settings import RATES, units
 
@@ -34,7 +35,9 @@ DIGEST_CHARS = 64
 
 def create(office: Office, args: Args) -> Any:
     """Create a key for a customer, who is opened on the default plan at first use."""
-    made, secret = keyring.create(office, _wish(office, args), id_=args.get("name"))
+    wish = _wish(office, args)
+    _check_team(office, Counter([wish.customer]))
+    made, secret = keyring.create(office, wish, id_=args.get("name"))
     return _with_secret(office, made, secret)
 
 
@@ -44,6 +47,23 @@ def _wish(office: Office, args: Args) -> Wish:
     terms = {name: value for name, value in read_terms(office.settings, args).items() if value is not None}
     check_terms(office.settings, terms)
     return Wish(args["customer"], scopes, terms, read_metadata(args.get("metadata")))
+
+
+def _check_team(office: Office, more: Counter[str]) -> None:
+    """Refuse keys beyond those that the customers' plans include. A rotated key counts once: its old one ends."""
+    state, book, now = office.books.state, office.settings.sellbook, time.time_ns()
+    for name, count in more.items():
+        number = office.directory.number(name)
+        customer = None if number is None else state.customers.get(number)
+        plan = book.plans.get(book.default if customer is None else customer.plan, book.plan())
+        most = None if plan.access is None else plan.access.keys_max
+        if most is None:
+            continue
+        live = [key for key in state.keys.values() if customer is not None and key.customer == customer.number]
+        live = [key for key in live if key.revoked_t is None and key.terms.get("expires_t", now + 1) > now]
+        if len(live) + count > most:
+            text = f"the plan {plan.name} includes {most} keys, and {name} has {len(live)}; revoke one, or move it"
+            raise Lacks(text, "key", "customer")
 
 
 def listed(office: Office, args: Args) -> Any:
@@ -108,6 +128,7 @@ def import_(office: Office, args: Args) -> Any:
     if mistakes:
         more = [f"and {len(mistakes) - MISTAKES_MAX} lines more"] if len(mistakes) > MISTAKES_MAX else []
         raise Refused("\n".join(["nothing was imported", *mistakes[:MISTAKES_MAX], *more]))
+    _check_team(office, Counter(wish.customer for wish in wishes))
     made = keyring.adopt(office, wishes)
     return [_row(office, key) for key in made]
 

@@ -14,3 +14,11 @@ class Refused(Exception):
     def __init__(self, sentence: str, param: str | None = None) -> None:
         super().__init__(sentence)
         self.param = param
+
+
+class Lacks(Refused):
+    """The customer's plan does not include it. `what` is the word that the error's code begins with."""
+
+    def __init__(self, sentence: str, what: str, param: str | None = None) -> None:
+        super().__init__(sentence, param)
+        self.what = what

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from margin.sellbook import Plan
 from proxy.routing import rules, spread
 from proxy.routing.capability import Uncarried, carries_all, lacking, require
+from proxy.routing.gating import gated, includes, plan_tiers, within
 from proxy.routing.guard import Acts, flexed
 from proxy.routing.reach import Bounds, allows, allows_named, nearest, tiers_within
 from proxy.routing.rules import Asker, Facts
@@ -158,7 +159,7 @@ def _by_tier(
         tier = at_least(asker.at_least, tier, trail)
     if bounds is not None:
         tier = _keyed(tier, tiers_within(settings, bounds), reached, trail)
-    served = _gated(plan, tier, trail)
+    served = gated(settings, plan, tier, trail)
     if bounds is not None:
         served = _keyed(served, reached, reached, trail)
     if rule is not None and rule.at_most is not None:
@@ -170,13 +171,13 @@ def _by_tier(
         served = guarded(acts, judgement, reached, served, least, trail)
     if rule is not None or plan.min_tier is not None or asker is not None:
         served = floored(plan, rule, asker, reached, served, trail)
-    within = [settings.tiers[each] for each in reached[reached.index(served) :]]
+    groups = [settings.tiers[each] for each in reached[reached.index(served) :]]
     if rule is not None and rule.use:
         chosen = hint if pinned is None else pinned
-        within = [used(settings, plan, rule, least_of(plan, rule, asker, reached), chosen)]
+        groups = [used(settings, plan, rule, least_of(plan, rule, asker, reached), chosen)]
     if asker is not None or prices is not None:
-        within = _in_order(settings, within, ask, judgement, asker, prices, trail)
-    deployments = _able(within, served, ask, trail, uncarried, bounds)
+        groups = _in_order(settings, groups, ask, judgement, asker, prices, trail)
+    deployments = _able(groups, served, ask, trail, uncarried, within(plan, bounds))
     if acts is not None and acts.flex and ask.fields.get("service_tier") is None:
         deployments = flexed(deployments, ask.surface)
     return Route(
@@ -208,17 +209,17 @@ def _as_before(
     least = least_of(plan, None, asker, reached)
     if TIERS.index(tier) < TIERS.index(least):
         tier = nearest(least, reached)
-        within = [settings.tiers[each] for each in reached[reached.index(tier) :]]
-    elif tier in reached and first.provider.enabled and allows(bounds, first):
-        within = [
+        groups = [settings.tiers[each] for each in reached[reached.index(tier) :]]
+    elif tier in reached and first.provider.enabled and allows(within(plan, bounds), first):
+        groups = [
             (first, *settings.tiers[tier]),
             *(settings.tiers[each] for each in reached[reached.index(tier) + 1 :]),
         ]
     else:
         tier = reached[-1]
-        within = [settings.tiers[tier]]
+        groups = [settings.tiers[tier]]
     trail = Trail("observed", [f"routing only observes; it would go to {would.deployments[0].name} ({would.rule})"])
-    deployments = _able(within, tier, ask, trail, uncarried, bounds)
+    deployments = _able(groups, tier, ask, trail, uncarried, within(plan, bounds))
     return would._replace(
         served_tier=tier_of(settings, deployments[0], tier), deployments=deployments, rule=trail.rule,
         reasons=(*trail.reasons, *would.reasons), checks=None, would=would,
@@ -227,7 +228,7 @@ def _as_before(
 
 def _in_order(
     settings: Settings,
-    within: list[tuple[Deployment, ...]],
+    groups: list[tuple[Deployment, ...]],
     ask: Ask,
     judgement: Judged,
     asker: Asker | None,
@@ -237,13 +238,13 @@ def _in_order(
     """Return each tier's deployments by weight or by expected price, where the configuration says so."""
     if asker is not None and settings.routing.is_weighted:
         key = spread.beginning(asker.customer, ask.messages)
-        within = [tuple(spread.ordered(group, key)) for group in within]
+        groups = [tuple(spread.ordered(group, key)) for group in groups]
     if prices is not None:
-        listed = within[0][0]
-        within = [_cheapest_first(group, prices, ask, judgement.task) for group in within]
-        if within[0][0] is not listed:
-            trail.add("price", f"{within[0][0].name} is expected to cost less than {listed.name}")
-    return within
+        listed = groups[0][0]
+        groups = [_cheapest_first(group, prices, ask, judgement.task) for group in groups]
+        if groups[0][0] is not listed:
+            trail.add("price", f"{groups[0][0].name} is expected to cost less than {listed.name}")
+    return groups
 
 
 def _cheapest_first(group: Sequence[Deployment], prices: Prices, ask: Ask, task: str) -> tuple[Deployment, ...]:
@@ -259,16 +260,16 @@ def _reached(settings: Settings, plan: Plan, ask: Ask, pinned: Tier | None, boun
     Raises:
         Forbidden: there is none, or the caller pinned one that the key does not reach.
     """
-    cap = TIERS.index(ceiling_tier(plan))
+    mine = plan_tiers(settings, plan)
     if bounds is None:
-        return TIERS[: cap + 1]
+        return mine
     reached = tiers_within(settings, bounds)
     if not reached or (pinned is not None and pinned not in reached):
         raise _not_allowed(settings, ask.model, bounds)
-    both = tuple(tier for tier in reached if TIERS.index(tier) <= cap)
+    both = tuple(tier for tier in tiers_within(settings, within(plan, bounds)) if tier in mine)
     if not both:
         reach = ", ".join(reached)
-        raise Forbidden(f"The plan `{plan.name}` reaches up to {ceiling_tier(plan)}, this key only {reach}.")
+        raise Forbidden(f"The plan `{plan.name}` reaches up to {mine[-1]}, this key only {reach}.")
     return both
 
 
@@ -291,16 +292,17 @@ def _by_name(
 ) -> Route:
     tier = deployment.tier
     trail = Trail("named", [f"the caller named {ask.model}"])
-    served = _gated(plan, tier, trail)
-    if served != tier:
-        if served not in tiers_within(settings, bounds):
+    served, both = gated(settings, plan, tier, trail, deployment), within(plan, bounds)
+    is_its_own = served == tier and includes(plan, deployment)
+    if not is_its_own:
+        if served not in tiers_within(settings, both):
             raise Forbidden(f"The plan `{plan.name}` reaches up to {served}, where this key reaches no model.")
-        deployments = _able((settings.tiers[served],), served, ask, trail, uncarried, bounds)
+        deployments = _able((settings.tiers[served],), served, ask, trail, uncarried, both)
     else:
         require(deployment, ask, uncarried)
-        deployments = (deployment, *_stand_ins(settings, plan, ask, deployment, uncarried, bounds))
+        deployments = (deployment, *_stand_ins(settings, plan, ask, deployment, uncarried, both))
     charge = served if plan.charge_follows_gate else tier
-    own = deployment.credits_milli if deployment.listed_tier is None and served == tier else None
+    own = deployment.credits_milli if deployment.listed_tier is None and is_its_own else None
     return Route(
         requested=ask.model,
         charge_tier=charge,
@@ -328,17 +330,6 @@ def _stand_ins(
         is_reached = TIERS.index(each.tier) <= TIERS.index(ceiling_tier(plan))
         if each.provider.enabled and is_reached and allows_named(bounds, each) and not lacking(each, ask, uncarried):
             yield each
-
-
-def _gated(plan: Plan, tier: Tier, trail: Trail) -> Tier:
-    """Return the tier the plan lets through."""
-    cap = ceiling_tier(plan)
-    if TIERS.index(tier) <= TIERS.index(cap):
-        return tier
-    if plan.gate_policy == "refuse":
-        raise Forbidden(f"The plan `{plan.name}` reaches up to {cap}; this request needs {tier}.")
-    trail.add("gate", f"the plan {plan.name} reaches up to {cap}, not {tier}")
-    return cap
 
 
 def _able(

@@ -130,7 +130,9 @@ def used(settings: Settings, plan: Plan, rule: Rule, least: Tier, chosen: Tier |
     found = [
         each
         for each in named
-        if each.provider.enabled and (each.listed_tier is None or TIERS.index(each.listed_tier) <= cap)
+        if each.provider.enabled
+        and (each.listed_tier is None or TIERS.index(each.listed_tier) <= cap)
+        and (plan.access is None or plan.access.includes(each.name))
     ]
     if not found:
         raise Forbidden(f"The plan `{plan.name}` reaches none of the models of the rule `{rule.name}`.")

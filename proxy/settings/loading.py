@@ -19,6 +19,7 @@ from proxy.settings.alerts import PERCENTS
 from proxy.settings.classifier import Models, classifier_of
 from proxy.settings.cost_shape import other_costs_of
 from proxy.settings.findings import Findings
+from proxy.settings.gates import check_gates
 from proxy.settings.limiting import Known, limits_of
 from proxy.settings.plans import Sold
 from proxy.settings.problems import SettingsError, Steps
@@ -70,6 +71,8 @@ def load(
     found = read_providers(shape.providers, simulator_url, findings)
     local_url = _local_url(found, environ, findings)
     deployments = models.deployments(shape.models, shape.tiers, found, book, findings)
+    if sold is not None:
+        check_gates(sold, deployments, findings)
     models.check_tiers(shape.tiers, shape.models, deployments, findings)
     check_fallbacks(deployments, findings)
     aliases = models.aliases(shape.aliases, shape.models, findings, stated="aliases" in shape.model_fields_set)

@@ -123,6 +123,9 @@ class CommitShape(Section):
     )
 
 
+GatedSurface = Literal["chat", "messages", "responses", "completions", "embeddings"]
+
+
 class GatesShape(Section):
     """What a plan may use."""
 
@@ -132,6 +135,16 @@ class GatesShape(Section):
     )
     policy: GatePolicy = Field("down", description="down serves a dearer request at max_tier; refuse answers 403.")
     charge_follows_gate: Flag = Field(default=True, description="Whether a request served lower is also charged lower.")
+    models: list[Name] | None = Field(
+        None, description="The models that may serve it, by our names; another is met as policy says. null for all."
+    )
+    features: list[Name] | None = Field(
+        None, description="The features that `x-penstock-feature` may name; another is a 403. null for all."
+    )
+    surfaces: list[GatedSurface] | None = Field(
+        None, description="The endpoints that it may use; another is a 403. null for all."
+    )
+    keys: Whole | None = Field(None, description="Live keys that a customer may have; null for any number.")
 
 
 class PlanShape(Section):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from margin.components import METER_PARTS, Commit, Metered, Seats
+from margin.gates import Access
 from margin.meter import Actions, Meter
 from margin.money import usd_to_nusd
 from margin.plan_error import PlanError
@@ -19,7 +20,7 @@ from proxy.settings.findings import Findings
 from proxy.settings.floors import Step
 from proxy.settings.limiting import terms_of
 from proxy.settings.limits import Terms
-from proxy.settings.plan_shape import CommitShape, CreditsShape, PlanShape, PlansShape, UsageShape
+from proxy.settings.plan_shape import CommitShape, CreditsShape, GatesShape, PlanShape, PlansShape, UsageShape
 from proxy.settings.price_shape import must_tiers_of
 from proxy.settings.problems import Steps
 from proxy.settings.task_shape import outcomes_of, tasks_of
@@ -35,6 +36,8 @@ class Sold:
     floors: Mapping[str, tuple[Decimal | None, tuple[Step, ...] | None]] = field(default_factory=dict)
     """The margin that a plan's customers must keep, and what is done below it, as far as the plan says."""
     warnings: tuple[str, ...] = ()
+    document: Document | None = None
+    """The YAML, for what can only be checked against the rest of the configuration."""
     alerts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """At which percent of what a month includes it is told of a plan's customers."""
 
@@ -61,7 +64,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Sold:
     findings.stop()
     assert shape is not None, "a shape that is refused leaves a problem"
     book = SellBook(plans=plans, default=shape.default)
-    return Sold(book, plan_entries(document, shape), limits, floors, tuple(findings.warnings), alerts)
+    return Sold(book, plan_entries(document, shape), limits, floors, tuple(findings.warnings), document, alerts)
 
 
 def built_in() -> Sold:
@@ -118,6 +121,7 @@ def _plan(name: str, shape: PlanShape) -> Plan:
         min_tier=shape.gates.min_tier,
         gate_policy=shape.gates.policy,
         charge_follows_gate=shape.gates.charge_follows_gate,
+        access=_access(shape.gates),
         target_margin=shape.target_margin,
         archetype=shape.archetype,
         usage={name: _metered(f"usage.{name}", each, METER_PARTS.get(name, 1)) for name, each in shape.usage.items()},
@@ -128,6 +132,14 @@ def _plan(name: str, shape: PlanShape) -> Plan:
         tasks=tasks_of(shape.tasks),
         outcomes=outcomes_of(shape.outcomes),
     )
+
+
+def _access(shape: GatesShape) -> Access | None:
+    models, features, surfaces = (
+        None if each is None else frozenset(each) for each in (shape.models, shape.features, shape.surfaces)
+    )
+    found = Access(models, features, surfaces, shape.keys)
+    return None if found.is_open else found
 
 
 def _metered(way: str, shape: UsageShape, parts: int) -> Metered:

@@ -141,6 +141,13 @@ class Forbidden(Rejected):
     reason = "forbidden"
 
 
+class PlanLacks(Forbidden):
+    """The customer's plan does not include it; `code` says what: a model, a feature, a surface or one more key."""
+
+    def __init__(self, message: str, *, what: str, param: str | None = None) -> None:
+        super().__init__(message, param=param, code=f"{what}_not_in_plan")
+
+
 class UnknownModel(Rejected):
     """No model, alias or tier by that name."""
 
