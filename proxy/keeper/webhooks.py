@@ -1,4 +1,4 @@
-"""Sends alerts to the configured address: signed, tried again with growing waits, and not for ever.
+"""Sends alerts to the configured address: signed as Standard Webhooks has it, tried again, and not for ever.
 
 Each alert is in the journal before it is sent, and how that ended after. Between the two a crash has it sent once more:
 whoever receives it tells by its id.
@@ -7,10 +7,9 @@ whoever receives it tells by its id.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import time
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +22,7 @@ import orjson
 from margin.alerting import alert_sent
 from margin.ledger import trail
 from margin.ledger.store import LedgerBusy
+from proxy.identity.signatures import signature
 from proxy.keeper.office import NS, Office
 from proxy.keeper.words import iso
 from proxy.settings.alerts import Webhook
@@ -125,11 +125,14 @@ class Webhooks:
 
     async def _posted(self, poster: Poster, hook: Webhook, waiting: _Waiting) -> str | None:
         """Post it once; return why it did not arrive, or None."""
-        body, seconds = self._body(waiting), str(self._now() // NS)
+        body, id_, sent = self._body(waiting), waiting.alert["id"], str(self._now() // NS)
+        digest = signature(hook.secret, id_.encode(), sent.encode(), body)
         headers = {
             "content-type": "application/json",
             "user-agent": "penstock",
-            "x-penstock-signature": f"t={seconds},v1={signature(hook.secret.reveal(), seconds, body)}",
+            "webhook-id": id_,
+            "webhook-timestamp": sent,
+            "webhook-signature": f"v1,{b64encode(digest).decode()}",
         }
         try:
             status = await poster.post(hook.url, headers, body, hook.timeout_s)
@@ -152,8 +155,3 @@ class Webhooks:
             log.error("the alert %s was not delivered in %d attempts: %s", id_, waiting.attempts, why)
         with suppress(LedgerBusy):  # it is sent once more after the next start, and told by its id
             self._office.act(alert_sent(t=self._now(), id_=id_, result=result, attempts=waiting.attempts))
-
-
-def signature(secret: str, seconds: str, body: bytes) -> str:
-    """Return the HMAC-SHA256 of ``SECONDS.BODY`` as hex digits: it holds for this body at this time only."""
-    return hmac.new(secret.encode(), seconds.encode() + b"." + body, hashlib.sha256).hexdigest()

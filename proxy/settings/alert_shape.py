@@ -12,11 +12,9 @@ from proxy.settings.addresses import check_url
 from proxy.settings.alerts import PERCENTS, Alerts, Webhook
 from proxy.settings.fields import Duration, Private, Section, Whole
 from proxy.settings.findings import Findings
-from proxy.settings.values import Secret
+from proxy.settings.webhooks import PREFIX, SECRET_BYTES, secret_of
 
-SECRET_MIN: Final = 16
-"""Characters of a secret at least: 16 printable ones that somebody drew at random cannot be tried out."""
-_HOOK: Final = Webhook("", Secret(""))
+_HOOK: Final = Webhook("", b"")
 
 Percent = Annotated[Whole, Field(ge=1, le=1000)]
 Percents = Annotated[list[Percent], Field(max_length=16)]
@@ -31,7 +29,7 @@ class AlertWebhookShape(Section):
     """Where alerts are sent."""
 
     url: Private | None = Field(None, description="The address that alerts are posted to; unset, none is sent.")
-    secret: Private | None = Field(None, description="What they are signed with; at least 16 characters.")
+    secret: Private | None = Field(None, description="What they are signed with, as `whsec_…`.")
     timeout: Duration = Field(_HOOK.timeout_s, gt=0, le=60, description="How long one attempt may take; at most 60s.")
     attempts: Whole = Field(_HOOK.attempts, ge=1, le=20, description="Attempts at most, while one process runs.")
     retry: Duration = Field(
@@ -58,13 +56,15 @@ def _webhook(shape: AlertWebhookShape, findings: Findings) -> Webhook | None:
             findings.warn((*steps, "secret"), "has no effect without a url: no alert is sent")
         return None
     check_url((*steps, "url"), shape.url, findings, query=True)
-    if shape.secret is None or len(shape.secret.strip()) < SECRET_MIN:
+    secret = None if shape.secret is None else secret_of(shape.secret.strip())
+    if secret is None:
+        way = (*steps, "url" if shape.secret is None else "secret")
+        sizes = f"{SECRET_BYTES[0]} to {SECRET_BYTES[-1]}"
         findings.wrong(
-            (*steps, "url") if shape.secret is None else (*steps, "secret"),
-            f"needs a secret of at least {SECRET_MIN} characters, which each alert is signed with",
+            way, f"needs a secret, {PREFIX} and base64 of {sizes} random bytes, which each alert is signed with"
         )
         return None
-    return Webhook(shape.url, Secret(shape.secret.strip()), shape.timeout, shape.attempts, shape.retry, shape.deadline)
+    return Webhook(shape.url, secret, shape.timeout, shape.attempts, shape.retry, shape.deadline)
 
 
 def check_percents(way: tuple[str | int, ...], said: Sequence[int], findings: Findings) -> tuple[int, ...]:

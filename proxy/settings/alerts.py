@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from proxy.settings.values import Secret
-
 PERCENTS: Final = (50, 80, 100, 120)
 """Percent of what a month includes at which it is told, unless a plan says otherwise: the pricing brief's."""
 
@@ -16,7 +14,7 @@ class Webhook:
 
     Args:
         url: The one address they go to; redirects are not followed.
-        secret: Signs each of them.
+        secret: Signs each of them, as Standard Webhooks has it.
         timeout_s: How long one attempt may take.
         attempts: How many there are at most, while one process runs.
         retry_s: How long the second waits; each further one waits twice as long.
@@ -24,7 +22,7 @@ class Webhook:
     """
 
     url: str
-    secret: Secret
+    secret: bytes = field(repr=False)
     timeout_s: float = 10.0
     attempts: int = 8
     retry_s: float = 5.0

@@ -56,7 +56,7 @@ def webhooks_of(shape: WebhooksShape, findings: Findings) -> Mapping[str, Webhoo
     found = {}
     for name, each in shape.outcomes.items():
         steps = ("webhooks", "outcomes", name, "secrets")
-        secrets = {place: _secret(text) for place, text in enumerate(each.secrets) if text}
+        secrets = {place: secret_of(text) for place, text in enumerate(each.secrets) if text}
         if not secrets:
             findings.wrong(steps, "are all empty: nobody could sign")
         for place, secret in secrets.items():
@@ -68,7 +68,7 @@ def webhooks_of(shape: WebhooksShape, findings: Findings) -> Mapping[str, Webhoo
     return MappingProxyType(found)
 
 
-def _secret(text: str) -> bytes | None:
+def secret_of(text: str) -> bytes | None:
     """Return the secret that a text like ``whsec_C2FtcGxlLi4u`` stands for; None: no good one."""
     try:
         found = b64decode(text.removeprefix(PREFIX), validate=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import threading
+import time
+from base64 import b64encode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,24 +13,27 @@ from pathlib import Path
 import orjson
 import pytest
 
+from proxy.identity.signatures import signed_id
 from tests.e2e import wire
 from tests.e2e.conftest import Launch
 from tests.e2e.polling import until
 from tests.e2e.server import write_config
 
-SECRET = "whsec-0123456789abcdef"
-Got = list[tuple[str, bytes]]
+RAW = b"an example, and so no secret"
+SECRET = f"whsec_{b64encode(RAW).decode()}"
+Got = list[tuple[dict[bytes, bytes], bytes]]
 
 
 @pytest.fixture
 def hook() -> Iterator[tuple[str, Got]]:
-    """Return an address that takes alerts in, and what it got: (signature, body)."""
+    """Return an address that takes alerts in, and what it got: (headers, body)."""
     got: Got = []
 
     class Taking(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            got.append((self.headers["x-penstock-signature"], body))
+            names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+            got.append(({name.encode(): self.headers[name].encode() for name in names}, body))
             self.send_response(204)
             self.end_headers()
 
@@ -65,8 +68,7 @@ def test_a_hundred_requests_at_once_cross_each_percentage_once(
     assert sorted(each["percent"] for each in told) == [50, 80, 100, 120]
     assert {(each["customer"], each["plan"], each["of"]) for each in told} == {("fifty-one", "fifty", "credits")}
     for signed, body in got:
-        stamp, digits = (part.partition("=")[2] for part in signed.split(","))
-        assert hmac.new(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest() == digits
+        assert signed_id(signed, body, [RAW], now_s=time.time(), tolerance_s=300) == signed[b"webhook-id"]
     until(lambda: server.chat("Say it", key).headers.get("x-penstock-quota-alert") == "credits=120", "the header")
     counted = {each.labels["percent"]: each.value for each in server.metrics() if each.name == QUOTA_ALERTS}
     assert counted == {"50": 1, "80": 1, "100": 1, "120": 1}

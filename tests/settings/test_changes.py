@@ -208,11 +208,12 @@ def test_files_of_what_is_broken(tmp_path: Path, content: bytes) -> None:
 
 def test_a_new_secret_of_alerts_is_taken_on(tmp_path: Path) -> None:
     """It is shown nowhere, and is another version all the same, so that a reload has it."""
-    text = GOOD + "alerts: {webhook: {url: https://example.com/alerts, secret: the-first-secret-1}}\n"
+    hook = "{url: https://example.com/alerts, secret: whsec_YW4gZXhhbXBsZSwgYW5kIHNvIG5vIHNlY3JldA==}"
+    text = GOOD + f"alerts: {{webhook: {hook}}}\n"
     before = loaded(tmp_path, text)
 
-    after = loaded(tmp_path, text.replace("the-first-secret-1", "the-second-secret-2"))
+    after = loaded(tmp_path, text.replace("whsec_YW4g", "whsec_QW4g"))
 
     assert after.version != before.version
     assert [(each.path, each.after) for each in difference(before, after)] == [("alerts.webhook.secret", "•••")]
-    assert "first-secret" not in repr(before.alerts)
+    assert "an example" not in repr(before.alerts)

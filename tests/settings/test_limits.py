@@ -235,10 +235,16 @@ def test_percentages_that_cannot_be_are_refused(tmp_path: Path, plan: str, said:
 @pytest.mark.parametrize(
     ("hook", "said"),
     [
-        ("url: https://example.com/alerts", "needs a secret of at least 16 characters"),
-        ("url: https://example.com/alerts, secret: short", "needs a secret of at least 16 characters"),
-        ("url: ftp://example.com/, secret: a-long-random-word", "must be an http:// or https:// address"),
-        ("url: 'https://me:pw@example.com/', secret: a-long-random-word", "neither a user nor a fragment"),
+        ("url: https://example.com/alerts", "needs a secret, whsec_ and base64"),
+        ("url: https://example.com/alerts, secret: short", "needs a secret, whsec_ and base64"),
+        (
+            "url: ftp://example.com/, secret: whsec_YW4gZXhhbXBsZSwgYW5kIHNvIG5vIHNlY3JldA==",
+            "must be an http:// or https:// address",
+        ),
+        (
+            "url: 'https://me:pw@example.com/', secret: whsec_YW4gZXhhbXBsZSwgYW5kIHNvIG5vIHNlY3JldA==",
+            "neither a user nor a fragment",
+        ),
     ],
 )
 def test_an_address_for_alerts_that_cannot_be_is_refused(tmp_path: Path, hook: str, said: str) -> None:
