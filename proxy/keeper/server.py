@@ -202,10 +202,10 @@ class KeeperServer:
         fixed = configuration.fixed_changes(self.settings, new)
         if fixed:
             return self._keep_old("; ".join(fixed))
-        if new.version == self.settings.version:
+        changes = configuration.difference(self.settings, new)
+        if new.version == self.settings.version and not changes:  # a secret that was replaced is in no version
             self.metrics.reloaded(ok=True)
             return True
-        changes = configuration.difference(self.settings, new)
         log.warning("configuration %s → %s, %d changes", self.settings.version, new.version, len(changes))
         try:
             self.office.adopt(new, changes)

@@ -103,6 +103,22 @@ def test_a_change_takes_effect_without_a_restart(shop: Server):
     assert shop.ask("ledger.verify")["ok"]
 
 
+def test_a_provider_s_new_key_takes_effect_without_a_restart(shop: Server):
+    """Where nothing else changes: a secret is in no version of the configuration."""
+    sandbox = {"dialect": "openai", "base_url": "simulator", "api_key": "another"}
+    assert sent_key(shop) != "Bearer another"
+
+    write_config(shop.config.parent, server={"workers": 2}, providers={"sandbox": sandbox})
+
+    until(lambda: all(sent_key(shop) == "Bearer another" for _ in range(4)), "calls carry the new key")
+
+
+def sent_key(server: Server) -> str:
+    """Ask; return what the provider was told who calls."""
+    assert server.chat("Say hello").status_code == 200
+    return server.seen_upstream()[-1]["headers"]["authorization"]
+
+
 def test_a_bad_change_leaves_the_old_one_serving(shop: Server):
     """A broken file and a change that needs a restart are refused and counted; the next good one mends it."""
     good, refused, taken = shop.config.read_text(), reloads(shop, "refused"), reloads(shop, "ok")
