@@ -19,6 +19,8 @@ def made(kind: type[ProxyError]) -> ProxyError:
         return errors.OverBudget("what", is_final=True, retry_after_s=None)
     if kind is errors.OverLimit:
         return errors.OverLimit("what", reason="over_requests", retry_after_s=1)
+    if kind is errors.PlanLacks:
+        return errors.PlanLacks("what", what="model")
     return kind("what")
 
 
