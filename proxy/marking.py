@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from margin.costbook import NoPrice
-from proxy.caching.prefixes import Lifetime, Part, Rates
+from proxy.caching.prefixes import PRIOR_UNASKED, Lifetime, Part, Rates
 from proxy.settings import Deployment
 from proxy.settlement import NS, Case
 from proxy.upstream import dialects
@@ -67,7 +67,7 @@ def _rates(deployment: Deployment, at_s: int) -> Rates | None:
         return None
     hour = rates.get("cache_write_1h")
     if dialects.caches_unasked(deployment):  # it has one lifetime, of half an hour
-        return Rates(_part(read, plain), None, None, _part(written, plain))
+        return Rates(_part(read, plain), None, None, _part(written, plain), PRIOR_UNASKED)
     return Rates(_part(read, plain), _part(written, plain), None if hour is None else _part(hour, plain))
 
 

@@ -29,6 +29,8 @@ KEPT_MAX: Final = 32_768
 """Prefixes that are remembered, some 10 MB: more than come within an hour at ten new ones a second would be lost."""
 PRIOR: Final = 0.15
 """How likely a prefix comes back of which, and of whose customer, nothing is known: too seldom to be marked."""
+PRIOR_UNASKED: Final = 0.5
+"""The same where the provider writes by itself: it is kept from that only by what was seen, three prompts or so."""
 PRIOR_WEIGHT: Final = 2.0
 FADES: Final = 0.95
 """What each use leaves of what was counted before: the last twenty count most."""
@@ -47,6 +49,8 @@ class Rates(NamedTuple):
     write_5m: float | None
     write_1h: float | None
     write_30m: float | None = None
+    prior: float = PRIOR
+    """How likely a prefix comes back of which, and of whose customer, nothing is known."""
 
 
 class Chances(NamedTuple):
@@ -117,8 +121,8 @@ class Prefixes:
         keys = _keys(owner, parts)
         sizes = list(accumulate(tokens for _, tokens in parts))
         marks: list[Lifetime | None] = [None] * len(parts)
-        head = self._use(b"head" + owner.encode(), [b"head" + keys[0]], t, spread=workers)
-        talk = self._use(b"talk" + owner.encode(), keys[1:], t, has_come_back=goes_on)
+        head = self._use(b"head" + owner.encode(), [b"head" + keys[0]], t, rates.prior, spread=workers)
+        talk = self._use(b"talk" + owner.encode(), keys[1:], t, rates.prior, has_come_back=goes_on)
         if sizes[-1] >= tokens_min:
             marks[-1] = _lifetime(talk.chances, rates)
             if talk.known is not None and sizes[talk.known + 1] >= tokens_min:
@@ -131,12 +135,19 @@ class Prefixes:
         return tuple(marks)
 
     def _use(
-        self, owner: bytes, keys: Sequence[bytes], t: int, *, has_come_back: bool = False, spread: int = 1
+        self,
+        owner: bytes,
+        keys: Sequence[bytes],
+        t: int,
+        unknown: float,
+        *,
+        has_come_back: bool = False,
+        spread: int = 1,
     ) -> _Use:
         """Note a use of the longest of these prefixes that is known; the whole belongs to it from then on."""
         returns = self._owners.setdefault(owner, _Returns())
         self._owners.move_to_end(owner)
-        prior = returns.chances(Chances(PRIOR, PRIOR, PRIOR))
+        prior = returns.chances(Chances(unknown, unknown, unknown))
         known, chain = self._longest(keys)
         if chain is None:
             chain = _Chain(_Returns(), t)

@@ -52,6 +52,7 @@ class Tries:
         "_circuit",
         "_deployment",
         "_failure",
+        "_is_final",
         "_is_granted",
         "_kinds",
         "_limit",
@@ -79,6 +80,8 @@ class Tries:
         self._limit: Rejected | None = None
         self._unsayable: Malformed | None = None
         self._wait_s = math.inf
+        self._is_final = True
+        """Whether all that failed would fail again: a key that is wrong, or an account that is closed."""
         self._is_granted = False
 
     def may_call(self, deployment: Deployment, attempts_max: int, left_s: float) -> bool:
@@ -100,7 +103,7 @@ class Tries:
         self.is_over = self.n >= attempts_max or left_s <= 0
         if not self.is_over and not self._vitals.budget.take(time.perf_counter()):
             self._words.append(f"{deployment.name} (not called, as too many calls fail)")
-            self.is_over = True
+            self.is_over, self._is_final = True, False
         return not self.is_over
 
     def may_escalate(self, attempts_max: int, left_s: float) -> bool:
@@ -156,11 +159,12 @@ class Tries:
     def _fail(self, why: str, error: ProxyError) -> None:
         self._failure = error
         kind = next((each for each in (UpstreamBusy, UpstreamLate) if isinstance(error, each)), AllDown)
-        self._note(why, kind, error.retry_after_s)
+        self._note(why, kind, error.retry_after_s, is_final=error.should_retry is False)
 
-    def _note(self, why: str, kind: type[UpstreamFailed], wait_s: float | None) -> None:
+    def _note(self, why: str, kind: type[UpstreamFailed], wait_s: float | None, *, is_final: bool = False) -> None:
         self._words.append(f"{self._deployment.name} ({why})")
         self._kinds.add(kind)
+        self._is_final = self._is_final and is_final
         if wait_s is not None and wait_s < self._wait_s:
             self._wait_s = wait_s
 
@@ -180,5 +184,8 @@ class Tries:
             return self._limit or self._unsayable or UpstreamFailed("No provider answered.")
         kind = self._kinds.pop() if len(self._kinds) == 1 else AllDown
         found = kind(f"{_SAID[kind]}. Tried: {', '.join(self._words)}.")
+        if self._is_final:
+            found.should_retry = False
+            return found
         found.retry_after_s = math.ceil(PAUSE_S if math.isinf(self._wait_s) else max(self._wait_s, PAUSE_S))
         return found

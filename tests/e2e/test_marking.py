@@ -154,16 +154,17 @@ def test_openai_writes_only_what_is_expected_back(launch: Launch, tmp_path: Path
     """Prompts that come once are billed as plain input, a fifth less; instructions that come back are read."""
     told, untold = (launch(openai(tmp_path / mode, mode)) for mode in ("auto", "off"))
     for server in (told, untold):
-        for n in range(6):
+        for n in range(20):
             ask(server, f"Report {n}. {SYSTEM}", "Sum it up.")
     once = [line["usage"] for line in told.invoice()]
-    assert [used(usage) for usage in once] == [0] * 6
-    assert billed(told) < 0.81 * billed(untold)
+    assert once[0] == untold.invoice()[0]["usage"], "of whom nothing is known it writes as it does"
+    assert [used(usage) for usage in once[4:]] == [0] * 16
+    assert billed(told) < 0.87 * billed(untold)
 
     for server in (told, untold):
         for n in range(12):
             ask(server, SYSTEM, f"What of day {n}?")
-    back = [line["usage"] for line in told.invoice()[6:]]
+    back = [line["usage"] for line in told.invoice()[20:]]
     assert all(usage["cache_read"] > 3_000 for usage in back[-8:])
     assert all(usage["cache_write"] == 0 for usage in back[-8:])
     assert billed(told) < billed(untold)

@@ -230,6 +230,18 @@ def test_a_named_model_has_no_other_unless_that_is_configured(tmp_path: Path) ->
     assert called(play(act, tmp_path)) == 1
 
 
+@pytest.mark.parametrize(("status", "again"), [(401, False), (500, True)])
+def test_a_key_of_ours_that_is_wrong_is_not_asked_with_again(tmp_path: Path, status: int, *, again: bool) -> None:
+    """Where all that was tried would fail again the caller is told not to try; else when to."""
+
+    async def act(here: Scene) -> None:
+        await here.simulator_fails(f"status={status}", times=1)
+        error = await refused(here, AllDown, model="gpt-6-luna")
+        assert (error.should_retry is False, error.retry_after_s) == (not again, 1 if again else None)
+
+    play(act, tmp_path)
+
+
 # ---- the provider's bill under any faults --------------------------------------------------------------------------
 
 FAULTS = st.sampled_from(
