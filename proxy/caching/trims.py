@@ -27,7 +27,7 @@ BLOCK_CHARS_MIN: Final = 200
 QUOTED_CHARS: Final = 60
 """How much of a block is said of it where it stood."""
 TEXTS_CHARS_MAX: Final = 256 * 1024
-"""What is looked through of one prompt: some 70,000 tokens, in 25 ms. A text that goes beyond stays as it is."""
+"""What is looked through of one prompt: some 70,000 tokens, in 30 ms. A text that goes beyond stays as it is."""
 COUNTED_CHARS: Final = 32 * 1024
 """Of a longer text so many characters are counted, in slices all over it: to count takes longer than to trim."""
 SLICE_CHARS: Final = 1_024

@@ -163,6 +163,38 @@ def test_writes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     run(act())
 
 
+def test_what_waits_to_be_written_is_bounded_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few, and large; what was written makes room again."""
+    monkeypatch.setattr(store, "WRITES_BYTES_MAX", 100)
+
+    async def act() -> None:
+        found = Store(Shelf(), SECRET, LONG_S)
+        for n in range(3):
+            found.keep(b"%d" % n, kept(b"x" * 60), HOUR_S)
+        assert dict(found.counts) == {"unwritten": 2}
+        await found.close()
+        await written(found, KEY, kept(b"x" * 60))
+        assert found.counts["kept"] == 2
+
+    run(act())
+
+
+def test_a_caller_in_a_hurry_does_not_make_the_store_rest() -> None:
+    """Its own time ran out: the next one is asked for all the same."""
+
+    async def act() -> None:
+        backend = Shelf()
+        found = Store(backend, SECRET, LONG_S)
+        await written(found)
+        backend.hangs = True
+        assert await found.find(KEY, 1, 0, 0.001) is None
+        backend.hangs = False
+        assert await asked(found) == kept()
+        assert dict(found.counts) == {"kept": 1, "late": 1, "hit": 1}
+
+    run(act())
+
+
 def on_disk(folder: Path, bytes_max: int = 1 << 20) -> Store:
     """Return a store on disk."""
     return Store(Disk(folder / "answers.sqlite", bytes_max), SECRET, LONG_S)

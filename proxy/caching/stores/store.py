@@ -17,7 +17,9 @@ from proxy.caching.stores import envelope
 ASKING_MAX: Final = 256
 """Look-ups at once. Whoever comes meanwhile asks the provider: a store that is so far behind is no help."""
 WRITES_MAX: Final = 64
-"""Writes at once: with answers of some kilobytes, less than a megabyte that waits."""
+"""Writes at once."""
+WRITES_BYTES_MAX: Final = 16 * 1024 * 1024
+"""What waits to be written: one answer may take megabytes."""
 WRITE_S: Final = 5.0
 REST_S: Final = 1.0
 """How long a store that failed, or was late, is not asked."""
@@ -65,6 +67,7 @@ class Store:
         self._rests_until = float("-inf")
         self._asking = 0
         self._writes: set[asyncio.Task[None]] = set()
+        self._waiting_bytes = 0
         self.counts: Counter[str] = Counter()
         """What happened since it was last told, by a closed word."""
 
@@ -78,7 +81,10 @@ class Store:
             async with asyncio.timeout(min(self._deadline_s, within_s)):
                 found = await self._backend.get(key, customer)
         except TimeoutError:
-            self._rest("late")
+            if within_s < self._deadline_s:  # its caller is in a hurry: that says nothing of the store
+                self.counts["late"] += 1
+            else:
+                self._rest("late")
             return None
         except Away:
             self._rest("away")
@@ -96,10 +102,12 @@ class Store:
         return answer if answer.t >= since_t else None
 
     def keep(self, key: bytes, answer: Kept, ttl_s: float) -> None:
-        """Have an answer written; where too many wait, or the store rests, it is not."""
-        if time.monotonic() < self._rests_until or len(self._writes) >= WRITES_MAX:
+        """Have an answer written; where too many wait, or too much, or the store rests, it is not."""
+        is_full = len(self._writes) >= WRITES_MAX or self._waiting_bytes + len(answer.body) > WRITES_BYTES_MAX
+        if is_full or time.monotonic() < self._rests_until:
             self.counts["unwritten"] += 1
             return
+        self._waiting_bytes += len(answer.body)
         task = asyncio.ensure_future(self._write(key, answer, ttl_s))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
@@ -112,6 +120,8 @@ class Store:
             self.counts["kept"] += 1
         except (TimeoutError, Away):
             self._rest("unwritten")
+        finally:
+            self._waiting_bytes -= len(answer.body)
 
     def _rest(self, why: str) -> None:
         self.counts[why] += 1
